@@ -1,0 +1,19 @@
+"""Errors caused by what a user asked for: shown as one sentence with its remedy, never as a stack trace."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """Something the user gave cannot be used; the text says what, and what to do instead."""
+
+
+def unknown(kind: str, name: object, known: Iterable[str]) -> UserError:
+    """The error for a name that is not known: suggests the nearest known one and lists them all.
+
+    `kind` is the noun shown to the user ("kernel", "recipe key"). Raise what this returns.
+    """
+    known = sorted(known)
+    nearest = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    return UserError(f"unknown {kind} {str(name)!r}.{hint} Known: {', '.join(known)}.")
