@@ -1,0 +1,125 @@
+"""The results of a study as Parquet: the one source of truth for resuming and for reports.
+
+Append-only and idempotent: one file per trial and kind, written beside its final name and renamed into place, so a
+reader never sees half a file, and a retry of a trial replaces its rows instead of duplicating them.
+
+    <results>/study/<session>.parquet     one row per session: the manifest
+    <results>/trials/<trial>.parquet      one row per trial, also while it runs
+    <results>/epochs/<trial>.parquet      one row per epoch
+    <results>/images/<trial>.parquet      one row per picture (PNG bytes)
+
+Any file system of pyarrow serves: a local folder, `s3://bucket/path`, `gs://bucket/path`. Needs neither torch nor Ray.
+"""
+
+import json
+import os
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from evae.errors import UserError
+
+SCHEMA_VERSION = 1
+KINDS = ("study", "trials", "epochs", "images")
+
+
+class Store:
+    """A study's results folder, by path or by any URI that pyarrow knows."""
+
+    def __init__(self, location: str | os.PathLike[str]):
+        self.location = str(location)
+        self.unreadable: list[str] = []
+        try:
+            if "://" in self.location:
+                self.filesystem, self.root = fs.FileSystem.from_uri(self.location)
+            else:
+                self.filesystem, self.root = fs.LocalFileSystem(), os.path.abspath(self.location)
+        except (pa.ArrowException, ValueError, OSError) as error:
+            raise UserError(
+                f"cannot open the results at {self.location!r}: {error}. "
+                "Give a folder, or a URI such as s3://bucket/path or gs://bucket/path."
+            ) from None
+
+    @property
+    def is_local(self) -> bool:
+        return isinstance(self.filesystem, fs.LocalFileSystem)
+
+    def path(self, *parts: str) -> str:
+        """The path of something inside the results, in the store's own file system."""
+        return "/".join((self.root.rstrip("/"), *parts))
+
+    def prepare(self) -> None:
+        """Make the folders and prove that a file can be written and renamed; raises UserError if not."""
+        try:
+            for kind in KINDS:
+                self.filesystem.create_dir(self.path(kind), recursive=True)
+            self._write(self.path("study", ".probe"), pa.table({"probe": [1]}))
+            self.filesystem.delete_file(self.path("study", ".probe"))
+        except (OSError, pa.ArrowException) as error:
+            raise UserError(
+                f"cannot write results to {self.location!r}: {error}. "
+                "Free some space or mend its permissions, or choose another place with --results."
+            ) from None
+
+    def write(self, kind: str, key: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Replace the file of `key` by `rows`. Dicts and lists of mixed type must be JSON text already."""
+        self._write(self.path(kind, f"{key}.parquet"), pa.Table.from_pylist([dict(row) for row in rows]))
+
+    def read(self, kind: str) -> pa.Table:
+        """All rows of a kind; a column that a file lacks is null there.
+
+        Files that cannot be read are left out and named in `unreadable`. Empty when there is nothing.
+        """
+        prefix = f"{kind}/"
+        self.unreadable = [name for name in self.unreadable if not name.startswith(prefix)]
+        tables = []
+        for info in self._files(kind):
+            try:
+                tables.append(self._read(info.path))
+            except (OSError, pa.ArrowException):
+                self.unreadable.append(prefix + info.base_name)
+        # Columns that are null in one file and of a type in another need the permissive union.
+        return pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
+
+    def rows(self, kind: str, key: str) -> list[dict[str, Any]]:
+        """The rows of one trial; empty when it has none."""
+        path = self.path(kind, f"{key}.parquet")
+        if self.filesystem.get_file_info(path).type == fs.FileType.NotFound:
+            return []
+        return self._read(path).to_pylist()
+
+    def _files(self, kind: str) -> list[fs.FileInfo]:
+        selector = fs.FileSelector(self.path(kind), allow_not_found=True)
+        found = self.filesystem.get_file_info(selector)
+        return sorted((f for f in found if f.path.endswith(".parquet")), key=lambda f: f.path)
+
+    def _read(self, path: str) -> pa.Table:
+        with self.filesystem.open_input_file(path) as source:
+            return pq.read_table(source)
+
+    def _write(self, path: str, table: pa.Table) -> None:
+        """An object store shows an object only once it is complete; a folder needs the rename."""
+        if not self.is_local:
+            with self.filesystem.open_output_stream(path) as sink:
+                pq.write_table(table, sink, compression="zstd")
+            return
+        temporary = f"{path}.{uuid.uuid4().hex}.part"
+        try:
+            with open(temporary, "wb") as sink:
+                pq.write_table(table, sink, compression="zstd")
+                sink.flush()
+                os.fsync(sink.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            if os.path.exists(temporary):
+                os.unlink(temporary)
+            raise
+
+
+def to_json(value: Any) -> str:
+    """JSON text with sorted keys, so that equal values give equal text."""
+    return json.dumps(value, sort_keys=True, default=str)
