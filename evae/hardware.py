@@ -1,0 +1,46 @@
+"""The machine that a trial runs on: its device, its arithmetic, and a description of it for the manifest."""
+
+import os
+import platform
+from typing import Any
+
+import torch
+
+
+def has_native_bf16(device: torch.device) -> bool:
+    """Whether bf16 products run on matrix units: AMX tiles on a CPU, tensor cores since Ampere on CUDA.
+
+    A CPU without AMX emulates bf16 and is slower with it than with fp32.
+    """
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    return device.type == "cpu" and torch.cpu._is_amx_tile_supported()
+
+
+def resolve_precision(precision: str, device: torch.device) -> str:
+    """"fp32" or "bf16" for a recipe's precision on this device."""
+    if precision == "auto":
+        return "bf16" if has_native_bf16(device) else "fp32"
+    return precision
+
+
+def describe() -> dict[str, Any]:
+    """CPU, cores, memory in GiB, GPUs and host name of this machine."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {
+        "cpu": _cpu_name(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_gib": round(memory, 1),
+        "gpus": gpus,
+        "hostname": platform.node(),
+    }
+
+
+def _cpu_name() -> str:
+    if os.path.exists("/proc/cpuinfo"):
+        with open("/proc/cpuinfo") as lines:
+            for line in lines:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

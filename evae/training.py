@@ -1,0 +1,124 @@
+"""The one training loop: advances a trial by an epoch and says what it measured.
+
+All randomness of an epoch is derived from (recipe seed, epoch), so a trial restored after epoch e continues with the
+numbers it would have had: on one device the results are bit-identical.
+"""
+
+import time
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from evae.data import tensor
+from evae.data.base import ImageSet
+from evae.hardware import resolve_precision
+from evae.models import VAE, build_model
+from evae.recipe import Recipe
+
+ORDER, NOISE, AUGMENTATION, VALIDATION = range(4)
+"""The independent random streams of an epoch."""
+
+
+class Diverged(Exception):
+    """A loss term stopped being a finite number; `epoch` and `term` say when and which."""
+
+    def __init__(self, epoch: int, term: str, value: float):
+        super().__init__(f"{term} became {value} in epoch {epoch}")
+        self.epoch, self.term = epoch, term
+
+
+class Training:
+    """A trial in the making: model, optimiser and the epochs done so far.
+
+    `images` stays where it is (shared memory) for a CPU trial; on a GPU the uint8 training split is copied to the
+    device once, and batches are cut, scaled and augmented there.
+    """
+
+    def __init__(self, recipe: Recipe, images: ImageSet, device: torch.device | str = "cpu"):
+        self.recipe, self.images, self.device = recipe, images, torch.device(device)
+        self.precision = resolve_precision(recipe.optimisation.precision, self.device)
+        self.model: VAE = build_model(
+            recipe.posterior, recipe.network, images.image_size, images.channels, recipe.latent, seed=recipe.seed
+        ).to(self.device)
+        self.optimiser = torch.optim.Adam(
+            self.model.parameters(), lr=recipe.optimisation.learning_rate, fused=True
+        )
+        self.epoch = 0
+        self._train = tensor(images.train).to(self.device)
+        self._validation = tensor(images.validation).to(self.device)
+
+    @property
+    def finished(self) -> bool:
+        return self.epoch >= self.recipe.optimisation.epochs
+
+    def train_epoch(self) -> dict[str, float]:
+        """Train one epoch. Loss terms are means over its images, in nats per image; `train_s` is in seconds.
+
+        Raises Diverged before the optimiser steps on a loss that is not finite.
+        """
+        started, epoch = time.perf_counter(), self.epoch + 1
+        noise, flips = self._generator(NOISE, epoch), self._generator(AUGMENTATION, epoch)
+        order = torch.randperm(len(self._train), generator=self._generator(ORDER, epoch), device=self.device)
+        sums: dict[str, Tensor] = {}
+        self.model.train()
+        for index in order.split(self.recipe.optimisation.batch_size):
+            batch = self._batch(self._train, index, flips)
+            with self._autocast():
+                terms = self.model(batch, noise)
+            check_finite(terms, epoch)
+            self.optimiser.zero_grad(set_to_none=True)
+            terms["loss"].backward()
+            self.optimiser.step()
+            _add(sums, terms, len(index))
+        self.epoch = epoch
+        seconds = time.perf_counter() - started
+        means = {f"train_{name}_nats": float(total) / len(order) for name, total in sums.items()}
+        return means | {"train_s": seconds, "images_per_s": len(order) / seconds}
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Loss terms on the validation split, in nats per image. Raises Diverged when one is not finite."""
+        if not len(self._validation):
+            return {}
+        noise, sums = self._generator(VALIDATION, 0), {}
+        self.model.eval()
+        for index in torch.arange(len(self._validation), device=self.device).split(500):
+            with self._autocast():
+                terms = self.model(self._batch(self._validation, index), noise)
+            check_finite(terms, self.epoch)
+            _add(sums, terms, len(index))
+        return {f"val_{name}_nats": float(total) / len(self._validation) for name, total in sums.items()}
+
+    def _batch(self, images: Tensor, index: Tensor, flips: torch.Generator | None = None) -> Tensor:
+        """Images (n, c, h, w) as float32 in [0, 1]; mirrored with probability 1/2 where the recipe says so."""
+        batch = images[index].float().div_(255)
+        if flips is not None and self.recipe.data.horizontal_flip:
+            mirrored = torch.rand(len(batch), 1, 1, 1, generator=flips, device=self.device) < 0.5
+            batch = torch.where(mirrored, batch.flip(-1), batch)
+        return batch
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
+    def _generator(self, stream: int, epoch: int) -> torch.Generator:
+        return generator(self.device, self.recipe.seed, epoch, stream)
+
+
+def generator(device: torch.device | str, *key: int) -> torch.Generator:
+    """A generator on `device` whose seed is hashed from non-negative integers, so that keys never overlap."""
+    seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
+    return torch.Generator(device).manual_seed(seed)
+
+
+def check_finite(terms: dict[str, Tensor], epoch: int) -> None:
+    """Raise Diverged for the first term that is not finite. One read back from the device a step."""
+    if not torch.isfinite(torch.stack([value.detach() for value in terms.values()])).all():
+        for name, value in terms.items():
+            if not torch.isfinite(value):
+                raise Diverged(epoch, name, float(value))
+
+
+def _add(sums: dict[str, Tensor], terms: dict[str, Tensor], count: int) -> None:
+    for name, value in terms.items():
+        sums[name] = sums.get(name, 0) + value.detach().double() * count
