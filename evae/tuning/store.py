@@ -7,6 +7,8 @@ reader never sees half a file, and a retry of a trial replaces its rows instead 
     <results>/trials/<trial>.parquet      one row per trial, also while it runs
     <results>/epochs/<trial>.parquet      one row per epoch
     <results>/images/<trial>.parquet      one row per picture (PNG bytes)
+    <results>/weights/<trial>.safetensors     a finished trial's model
+    <results>/checkpoints/<trial>.safetensors an interrupted trial, until it is finished
 
 Any file system of pyarrow serves: a local folder, `s3://bucket/path`, `gs://bucket/path`. Needs neither torch nor Ray.
 """
@@ -14,7 +16,7 @@ Any file system of pyarrow serves: a local folder, `s3://bucket/path`, `gs://buc
 import json
 import os
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -92,6 +94,25 @@ class Store:
             return []
         return self._read(path).to_pylist()
 
+    def write_bytes(self, folder: str, name: str, data: bytes) -> None:
+        """Put a file (weights, a checkpoint) beside the tables, as atomically as the tables."""
+        self.filesystem.create_dir(self.path(folder), recursive=True)
+        self._put(self.path(folder, name), lambda sink: sink.write(data))
+
+    def read_bytes(self, folder: str, name: str) -> bytes | None:
+        """The content of such a file; None when there is none."""
+        path = self.path(folder, name)
+        if self.filesystem.get_file_info(path).type == fs.FileType.NotFound:
+            return None
+        with self.filesystem.open_input_file(path) as source:
+            return source.read()
+
+    def delete_bytes(self, folder: str, name: str) -> None:
+        """Remove such a file where there is one."""
+        path = self.path(folder, name)
+        if self.filesystem.get_file_info(path).type != fs.FileType.NotFound:
+            self.filesystem.delete_file(path)
+
     def _files(self, kind: str) -> list[fs.FileInfo]:
         selector = fs.FileSelector(self.path(kind), allow_not_found=True)
         found = self.filesystem.get_file_info(selector)
@@ -102,15 +123,18 @@ class Store:
             return pq.read_table(source)
 
     def _write(self, path: str, table: pa.Table) -> None:
+        self._put(path, lambda sink: pq.write_table(table, sink, compression="zstd"))
+
+    def _put(self, path: str, fill: Callable[[Any], Any]) -> None:
         """An object store shows an object only once it is complete; a folder needs the rename."""
         if not self.is_local:
             with self.filesystem.open_output_stream(path) as sink:
-                pq.write_table(table, sink, compression="zstd")
+                fill(sink)
             return
         temporary = f"{path}.{uuid.uuid4().hex}.part"
         try:
             with open(temporary, "wb") as sink:
-                pq.write_table(table, sink, compression="zstd")
+                fill(sink)
                 sink.flush()
                 os.fsync(sink.fileno())
             os.replace(temporary, path)

@@ -1,0 +1,62 @@
+"""The space of posteriors: which kernel, bandwidth, prior width and beta.
+
+Conditional: a method has only the parameters that mean something for it (no bandwidth where there is none).
+`CONTROLS` are points of the same space that every study of it trains first, as yardsticks.
+"""
+
+from dataclasses import replace
+
+import optuna
+
+from evae.kernels import KERNELS
+from evae.posteriors.autoencoder import Autoencoder
+from evae.posteriors.evae import Evae
+from evae.posteriors.gaussian import Gaussian
+from evae.posteriors.kernel import Kernel
+from evae.recipe import Recipe
+from evae.tuning.space import Control
+
+PAPER_BANDWIDTH = 100 ** (-2 / 9)
+"""b(100) of Qin & Huang, arXiv 2405.12783v2, section 5."""
+
+
+def suggest(trial: optuna.trial.BaseTrial, base: Recipe) -> Recipe:
+    """`base` with the posterior that the trial suggests."""
+    method = trial.suggest_categorical("method", ["evae", "kernel", "gaussian", "autoencoder"])
+    if method == "autoencoder":
+        return replace(base, posterior=Autoencoder())
+    beta = trial.suggest_float("beta", 1e-2, 1e1, log=True)
+    if method == "gaussian":
+        return replace(base, posterior=Gaussian(beta=beta))
+    kernel = trial.suggest_categorical("kernel", list(KERNELS))
+    if method == "kernel":
+        return replace(base, posterior=Kernel(kernel=kernel, beta=beta))
+    posterior = Evae(
+        kernel=kernel,
+        bandwidth=trial.suggest_float("bandwidth", 0.05, 2.0, log=True),
+        prior=trial.suggest_categorical("prior", ["uniform", "gaussian"]),
+        prior_width=trial.suggest_float("prior_width", 1e-2, 1e1, log=True),
+        sample_size=base.optimisation.batch_size,
+        beta=beta,
+    )
+    return replace(base, posterior=posterior)
+
+
+def _evae(prior_width: float) -> dict:
+    return {
+        "method": "evae",
+        "kernel": "epanechnikov",
+        "bandwidth": PAPER_BANDWIDTH,
+        "prior": "uniform",
+        "prior_width": prior_width,
+        "beta": 1.0,
+    }
+
+
+CONTROLS = (
+    Control("EVAE, paper (B = 0.1)", _evae(0.1), origin="paper"),
+    Control("VAE", {"method": "gaussian", "beta": 1.0}),
+    Control("autoencoder", {"method": "autoencoder"}),
+    Control("beta-VAE (beta = 0.1)", {"method": "gaussian", "beta": 0.1}),
+    Control("EVAE, paper (B = 10)", _evae(10.0), origin="paper"),
+)
