@@ -1,0 +1,11 @@
+"""Posterior families: how an image's code is distributed, and what that costs."""
+
+from evae.posteriors.autoencoder import Autoencoder
+from evae.posteriors.base import Posterior
+from evae.posteriors.evae import Evae
+from evae.posteriors.gaussian import Gaussian
+from evae.posteriors.kernel import KernelKL
+
+FAMILIES: dict[str, type[Posterior]] = {cls.family: cls for cls in (Autoencoder, Gaussian, Evae, KernelKL)}
+
+__all__ = ["FAMILIES", "Autoencoder", "Evae", "Gaussian", "KernelKL", "Posterior"]

@@ -1,0 +1,49 @@
+"""The plain autoencoder: the control without a posterior."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from evae.errors import UserError
+from evae.posteriors.base import Codes, Heads, Posterior
+
+
+@dataclass(frozen=True, kw_only=True)
+class Autoencoder(Posterior):
+    """Every image has one code, without noise and without a rate.
+
+    An autoencoder has no prior. Its "prior samples" are standard normal numbers that nothing has made the
+    codes resemble: they are drawn only so that its generated images can be shown beside those of the other
+    families.
+    """
+
+    family: ClassVar[str] = "autoencoder"
+    heads: ClassVar[int] = 1
+    rate_is: ClassVar = "none"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.beta != 1.0:
+            raise UserError("an autoencoder has no rate for beta to weight: leave beta out.")
+
+    @property
+    def prior_std(self) -> float:
+        return 1.0
+
+    def mean(self, heads: Heads) -> Codes:
+        return heads
+
+    def std(self, heads: Heads) -> Codes:
+        return torch.zeros_like(heads)
+
+    def sample(self, heads: Heads, generator: torch.Generator) -> Codes:
+        return heads
+
+    def rate(self, heads: Heads) -> Codes:
+        return torch.zeros_like(heads)
+
+    def sample_prior(
+        self, n: int, latent: int, generator: torch.Generator, device: torch.device | str = "cpu"
+    ) -> Codes:
+        return torch.randn(n, latent, generator=generator, device=device)

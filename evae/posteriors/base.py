@@ -1,0 +1,84 @@
+"""What every posterior family offers: sampling, codes, the rate and the prior, as functions of tensors."""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from evae.errors import UserError
+
+# The least width of a posterior: 1/r and ln r stay finite, and a wider floor would be noise the model cannot
+# remove.
+MIN_WIDTH = 1e-4
+
+Heads = Float[Tensor, "n heads_latent"]
+Codes = Float[Tensor, "n latent"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Posterior(ABC):
+    """A posterior family with its hyperparameters; it holds no tensors and no state.
+
+    `heads` is how many numbers per latent the encoder yields. Below, the argument `heads` is the encoder's
+    output, shape (n, heads * latent): all latents of the first number, then all of the second. `beta` weights
+    the rate in the loss. `rate_is` says what the rate is: the "exact" KL divergence from the prior, a "bound"
+    on it (in the sense its family states), or "none".
+    """
+
+    family: ClassVar[str]
+    heads: ClassVar[int]
+    rate_is: ClassVar[Literal["exact", "bound", "none"]]
+
+    beta: float = 1.0
+
+    def __post_init__(self) -> None:
+        self._require("beta", at_least=0.0)
+
+    def _require(self, name: str, *, above: float = -math.inf, at_least: float = -math.inf) -> None:
+        """Raise `UserError` unless the field is finite, more than `above` and no less than `at_least`."""
+        value = getattr(self, name)
+        if not (math.isfinite(value) and value > above and value >= at_least):
+            limit = f"more than {above:g}" if above > -math.inf else f"at least {at_least:g}"
+            raise UserError(f"{name} of the {self.family} posterior must be {limit}, not {value!r}.")
+
+    @property
+    @abstractmethod
+    def prior_std(self) -> float:
+        """Standard deviation of the prior, the same for every latent."""
+
+    @abstractmethod
+    def mean(self, heads: Heads) -> Codes:
+        """The posterior's mean: the deterministic code of an image."""
+
+    @abstractmethod
+    def std(self, heads: Heads) -> Codes:
+        """The posterior's standard deviation."""
+
+    @abstractmethod
+    def sample(self, heads: Heads, generator: torch.Generator) -> Codes:
+        """One reparameterised draw for every image; gradients reach `heads`."""
+
+    @abstractmethod
+    def rate(self, heads: Heads) -> Codes:
+        """Nats for each latent and image, not weighted by beta."""
+
+    @abstractmethod
+    def sample_prior(
+        self, n: int, latent: int, generator: torch.Generator, device: torch.device | str = "cpu"
+    ) -> Codes:
+        """Draws from the prior, to be decoded into new images."""
+
+
+def positive(raw: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """A width above `MIN_WIDTH` from an unbounded number (softplus)."""
+    return F.softplus(raw) + MIN_WIDTH
+
+
+def normal_like(mu: Codes, generator: torch.Generator) -> Codes:
+    """Standard normal draws of mu's shape, device and dtype."""
+    return torch.randn(mu.shape, generator=generator, device=mu.device, dtype=mu.dtype)
