@@ -1,0 +1,81 @@
+"""Which searched parameters decide each objective: PED-ANOVA on a study rebuilt from the store."""
+
+import math
+
+import optuna
+import pandas as pd
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+
+from analysis.load import StudyData
+from analysis.naming import Objective
+from analysis.tables import ranked
+
+FEWEST = 10  # configurations below which a tenth, the best that PED-ANOVA looks at, is less than one
+
+
+def importance(study: StudyData, table: pd.DataFrame, objective: Objective) -> pd.DataFrame:
+    """Rows (parameter, share) for one objective, largest first, shares adding up to one; empty below ten
+    configurations or without a recorded space.
+
+    Watanabe et al., PED-ANOVA, arXiv 2304.10255; its extension to conditional parameters, arXiv 2601.20800. The share
+    says how much a parameter decides whether a configuration is among the best tenth (at least five of them).
+    """
+    empty = pd.DataFrame(columns=["parameter", "share"])
+    space = {name: d for name, text in study.manifest.get("space", {}).items() if (d := distribution(text))}
+    rows = ranked(table, [objective])
+    if len(rows) < FEWEST:
+        return empty
+    rebuilt = rebuild(rows, objective, space)
+    if not any(trial.params for trial in rebuilt.trials):
+        return empty
+    quantile = min(0.5, max(0.1, 5 / len(rows)))
+    shares = get_param_importances(rebuilt, evaluator=PedAnovaImportanceEvaluator(target_quantile=quantile))
+    found = pd.DataFrame({"parameter": list(shares), "share": list(shares.values())}, columns=empty.columns)
+    return found.sort_values("share", ascending=False).reset_index(drop=True)
+
+
+def rebuild(rows: pd.DataFrame, objective: Objective, space: dict[str, BaseDistribution]) -> optuna.Study:
+    """A one-objective Optuna study with a complete trial per configuration.
+
+    Parameters that the space lacks, and values outside it (of controls), are left out of their trial.
+    """
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # no line on the console for a study that is none
+    study = optuna.create_study(direction="maximize" if objective.sign < 0 else "minimize")
+    optuna.logging.set_verbosity(verbosity)
+    for params, value in zip(rows["params"], rows[f"select_{objective.metric}"], strict=True):
+        inside = {key: given for key, given in params.items() if key in space and contains(space[key], given)}
+        study.add_trial(
+            optuna.trial.create_trial(
+                params=inside, distributions={k: space[k] for k in inside}, value=float(value)
+            )
+        )
+    return study
+
+
+def distribution(text: object) -> BaseDistribution | None:
+    """The Optuna distribution of a parameter's description in the manifest; None for one that has no width."""
+    if not isinstance(text, dict):
+        return None
+    if "choices" in text:
+        return CategoricalDistribution(text["choices"]) if len(text["choices"]) > 1 else None
+    if "low" not in text or "high" not in text or not text["low"] < text["high"]:
+        return None
+    low, high, log, step = text["low"], text["high"], bool(text.get("log")), text.get("step")
+    if isinstance(low, int) and isinstance(high, int):
+        return IntDistribution(low, high, log=log, step=1 if log else int(step or 1))
+    return FloatDistribution(low, high, log=log, step=None if log else step)
+
+
+def contains(distribution: BaseDistribution, value: object) -> bool:
+    if isinstance(distribution, CategoricalDistribution):
+        return value in distribution.choices
+    if not isinstance(value, (int, float)) or not math.isfinite(value):
+        return False
+    return distribution.low <= value <= distribution.high

@@ -1,0 +1,226 @@
+"""From a study's Parquet files to data frames in which every expected column exists.
+
+from analysis.load import load
+study = load("results/kernel-sweep")
+study.trials[["trial", "state", "gen_sharpness"]]
+"""
+
+import json
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from analysis.naming import Objective, is_distance
+from evae.errors import UserError
+from evae.tuning.store import Store
+
+TEXT = {
+    "study": [
+        "session",
+        "study",
+        "question",
+        "state",
+        "command",
+        "options",
+        "space",
+        "objectives",
+        "git_commit",
+        "packages",
+        "hardware",
+        "data",
+    ],
+    "trials": [
+        "study",
+        "trial",
+        "configuration",
+        "origin",
+        "label",
+        "state",
+        "reason",
+        "method",
+        "params",
+        "recipe",
+        "slot",
+        "device",
+        "precision",
+        "rate_is",
+        "distances",
+    ],
+    "epochs": ["trial", "configuration"],
+}
+NUMBERS = {
+    "study": ["wall_s", "slots"],
+    "trials": [
+        "number",
+        "seed",
+        "epochs",
+        "epochs_planned",
+        "train_s",
+        "evaluate_s",
+        "launch_s",
+        "wall_s",
+        "parameters",
+        "images_per_s",
+    ],
+    "epochs": ["seed", "epoch", "val_distortion_nats", "val_rate_nats", "train_s", "evaluate_s"],
+}
+TIMES = {name: ["started_at", "ended_at"] for name in TEXT}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyData:
+    """A study as it lies in the store; `notes` are sentences about what could not be read or had to be assumed."""
+
+    location: str
+    name: str
+    manifest: dict[str, Any]  # the newest session, its JSON columns parsed
+    sessions: pd.DataFrame
+    trials: pd.DataFrame
+    epochs: pd.DataFrame
+    objectives: list[Objective]
+    store: Store
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def running(self) -> bool:
+        return self.manifest.get("state") == "running"
+
+    @property
+    def ranked_by_validation(self) -> bool:
+        """Whether every objective was measured on the validation split too; else the test split ranks."""
+        return all(self.selection_column(o) != o.metric for o in self.objectives)
+
+    def selection_column(self, objective: Objective) -> str:
+        """The column that ranks configurations: what the search saw, so that the test values stay unbiased."""
+        column = f"val_{objective.metric}"
+        return column if column in self.trials and self.trials[column].notna().any() else objective.metric
+
+    def pictures(self, trial: str) -> list[dict[str, Any]]:
+        """The rows of a trial's pictures; read one trial at a time, since a study has many. Empty if unreadable."""
+        try:
+            return [row for row in self.store.rows("images", trial) if row.get("png") and row.get("kind")]
+        except (OSError, pa.ArrowException):
+            return []
+
+
+def load(results: str | os.PathLike[str]) -> StudyData:
+    """Read a study's results, which may be unfinished or damaged.
+
+    A trial that was still running when its study ended is "interrupted". Raises UserError when the place holds no
+    study at all.
+    """
+    store = Store(results)
+    sessions, trials, epochs = (_frame(store, kind) for kind in ("study", "trials", "epochs"))
+    if sessions.empty and trials.empty and not store.unreadable:
+        raise UserError(
+            f"no study in {store.location!r}: expected Parquet files in its folders study/ and trials/. "
+            "Give the results folder of a study, for example results/kernel-sweep."
+        )
+    notes = [f"{name} could not be read and was left out." for name in store.unreadable]
+    sessions = sessions.sort_values("session", na_position="first").reset_index(drop=True)
+    manifest = _manifest(sessions)
+    if not manifest:
+        notes.append("The study's manifest is missing: its question, command and objectives are not known.")
+    if manifest.get("state") != "running":
+        trials.loc[trials["state"] == "running", "state"] = "interrupted"
+    trials = trials.sort_values(["number", "seed"]).reset_index(drop=True)
+    objectives = _objectives(manifest, trials, notes)
+    name = manifest.get("study") or next(iter(trials["study"].dropna()), None)
+    return StudyData(
+        location=store.location,
+        name=name or os.path.basename(store.location.rstrip("/")),
+        manifest=manifest,
+        sessions=sessions,
+        trials=_with_metrics(trials, objectives),
+        epochs=epochs.sort_values(["trial", "epoch"]).reset_index(drop=True),
+        objectives=objectives,
+        store=store,
+        notes=notes,
+    )
+
+
+def parse(text: object, default: Any) -> Any:
+    """The value of a JSON column; `default` where it is missing or not JSON of the same kind."""
+    try:
+        value = json.loads(text) if isinstance(text, str) else default
+    except ValueError:
+        return default
+    return value if isinstance(value, type(default)) else default
+
+
+def _frame(store: Store, kind: str) -> pd.DataFrame:
+    """One kind as a frame: expected columns exist, numbers are float, times are UTC, text is object with None."""
+    frame = store.read(kind).to_pandas()
+    for column in [*TEXT[kind], *NUMBERS[kind], *TIMES[kind]]:
+        if column not in frame:
+            frame[column] = None
+    for column in TEXT[kind]:
+        frame[column] = frame[column].astype(object).where(frame[column].notna(), None)
+    for column in NUMBERS[kind]:
+        frame[column] = pd.to_numeric(frame[column], errors="coerce").astype(float)
+    for column in TIMES[kind]:
+        frame[column] = pd.to_datetime(frame[column], utc=True, errors="coerce")
+    return frame
+
+
+def _manifest(sessions: pd.DataFrame) -> dict[str, Any]:
+    if sessions.empty:
+        return {}
+    row = {key: (None if value is pd.NaT else value) for key, value in sessions.iloc[-1].to_dict().items()}
+    kinds: dict[str, Any] = {
+        "objectives": [],
+        "options": {},
+        "space": {},
+        "packages": {},
+        "hardware": {},
+        "data": {},
+    }
+    return row | {key: parse(row.get(key), default) for key, default in kinds.items()}
+
+
+def _objectives(manifest: dict[str, Any], trials: pd.DataFrame, notes: list[str]) -> list[Objective]:
+    """The study's objectives; where the manifest has none, the first distance and sharpness of the generations."""
+    given = [
+        Objective(str(pair[0]).removeprefix("val_"), str(pair[1]))
+        for pair in manifest.get("objectives", [])
+        if isinstance(pair, list) and len(pair) == 2
+    ]
+    if given:
+        return given
+    distance = next((c for c in trials if c.startswith("gen_") and is_distance(c)), None)
+    assumed = [Objective(distance, "min")] if distance else []
+    if "gen_sharpness" in trials:
+        assumed.append(Objective("gen_sharpness", "max"))
+    if assumed:
+        notes.append(f"No objectives are recorded; assumed {' and '.join(o.label for o in assumed)}.")
+    return assumed
+
+
+def _with_metrics(trials: pd.DataFrame, objectives: list[Objective]) -> pd.DataFrame:
+    """Objective columns exist; every metric column is float, and infinities, which no mean survives, are NaN."""
+    missing = {o.metric: np.nan for o in objectives if o.metric not in trials}
+    trials = trials.assign(**missing)
+    for column in metric_columns(trials):
+        values = pd.to_numeric(trials[column], errors="coerce").astype(float)
+        trials[column] = values.where(np.isfinite(values))
+    return trials
+
+
+def metric_columns(trials: pd.DataFrame) -> list[str]:
+    """Names of the metrics, of both splits, that are single numbers."""
+    starts = (
+        "gen_",
+        "rec_",
+        "real_",
+        "distortion_",
+        "rate_nats",
+        "elbo_",
+        "active_",
+        "aggregate_",
+        "latent_mean",
+    )
+    return [c for c in trials if c.removeprefix("val_").startswith(starts)]

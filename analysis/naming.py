@@ -1,0 +1,137 @@
+"""Names, units and number formats for people: what a column of the store is called on a page."""
+
+import math
+from dataclasses import dataclass
+
+SIDES = {"gen": "generation", "rec": "reconstruction", "real": "real-image"}
+# The part of a metric's name after its side: (words, unit). Distances are found by their prefix below.
+QUANTITIES = {
+    "fid": ("FID", "squared Inception feature units"),
+    "kid": ("KID", "squared kernel units"),
+    "sharpness": ("sharpness", "variance of the Laplacian, grey levels 0 to 1"),
+    "psnr_db": ("PSNR", "dB"),
+    "ssim": ("SSIM", "1 is identical"),
+}
+WHOLE = {
+    "distortion_nats": ("distortion", "nats per image"),
+    "rate_nats": ("rate", "nats per image"),
+    "elbo_nats": ("ELBO", "nats per image"),
+    "active_units": ("active units", "latents"),
+    "aggregate_w1": ("aggregate posterior to prior", "prior standard deviations"),
+}
+HIGHER_IS_BETTER = ("psnr_db", "ssim", "elbo_nats", "sharpness", "active_units")
+# British spelling and spaces for the searched parameters; any other name is shown with spaces.
+PARAMETERS = {
+    "prior_width": "prior width B",
+    "bandwidth": "bandwidth b",
+    "latent": "latent size",
+    "beta": "β",
+}
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A metric of the test split with its direction ("min" or "max")."""
+
+    metric: str
+    direction: str
+
+    @property
+    def sign(self) -> float:
+        """+1 when smaller is better, -1 when larger is: `sign * value` is always to be minimised."""
+        return -1.0 if self.direction == "max" else 1.0
+
+    @property
+    def label(self) -> str:
+        return label(self.metric)
+
+    @property
+    def axis(self) -> str:
+        """Axis title: name, unit and the direction that is better."""
+        return f"{axis(self.metric)}, {'higher' if self.direction == 'max' else 'lower'} is better"
+
+
+def split_metric(metric: str) -> tuple[str, str]:
+    """("gen", "fd_efficientnet_lite0_b4") of "gen_fd_efficientnet_lite0_b4"; side "" where there is none."""
+    side, _, rest = metric.partition("_")
+    return (side, rest) if side in SIDES and rest else ("", metric)
+
+
+def is_distance(metric: str) -> bool:
+    """Whether the metric is a Fréchet or kernel distance, which has an identity and a floor."""
+    rest = split_metric(metric)[1]
+    return rest in ("fid", "kid") or rest.startswith(("fd_", "kd_"))
+
+
+def label(metric: str) -> str:
+    """The metric in words, without its unit: "generation Fréchet distance"."""
+    if metric in WHOLE:
+        return WHOLE[metric][0]
+    side, rest = split_metric(metric)
+    words = QUANTITIES.get(rest, (rest.replace("_", " "), ""))[0]
+    if rest.startswith("fd_"):
+        words = "Fréchet distance"
+    if rest.startswith("kd_"):
+        words = "kernel distance"
+    return f"{SIDES[side]} {words}" if side else words
+
+
+def unit(metric: str) -> str:
+    """The metric's unit or scale in words; empty when it is not known."""
+    if metric in WHOLE:
+        return WHOLE[metric][1]
+    rest = split_metric(metric)[1]
+    if rest.startswith(("fd_", "kd_")):
+        return f"on {rest[3:].replace('_', '-')} features"
+    return QUANTITIES.get(rest, ("", ""))[1]
+
+
+def axis(metric: str) -> str:
+    """Axis title without a direction: "generation sharpness (variance of the Laplacian, ...)"."""
+    return f"{label(metric)} ({unit(metric)})" if unit(metric) else label(metric)
+
+
+def parameter(name: str) -> str:
+    return PARAMETERS.get(name, name.replace("_", " "))
+
+
+def number(value: object, digits: int = 3) -> str:
+    """A number with `digits` significant digits and no needless exponent; a dash where there is none."""
+    if value is None or isinstance(value, bool) or not isinstance(value, (int, float)):
+        return "–" if value is None else str(value)
+    if not math.isfinite(value):
+        return "–" if math.isnan(value) else ("∞" if value > 0 else "−∞")
+    if value == 0:
+        return "0"
+    size = math.floor(math.log10(abs(value)))
+    if isinstance(value, int) or (float(value).is_integer() and abs(value) < 1e6):
+        return f"{int(value):,}"
+    if size < -4 or size >= 7:
+        return f"{value:.{digits - 1}e}"
+    return f"{value:,.{max(0, digits - 1 - size)}f}"
+
+
+def interval(mean: float, half: float) -> str:
+    """ "12.3 ± 0.4": both with the decimals that the interval's two leading digits deserve."""
+    if not math.isfinite(mean) or not math.isfinite(half) or half <= 0:
+        return number(mean)
+    decimals = max(0, 1 - math.floor(math.log10(half)))
+    return f"{mean:,.{decimals}f} ± {half:,.{decimals}f}"
+
+
+def duration(seconds: float) -> str:
+    """ "42 s", "3 min 20 s", "2 h 5 min"; a dash where it is not known."""
+    if seconds is None or not math.isfinite(seconds):
+        return "–"
+    if seconds < 60:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def count(n: int, noun: str) -> str:
+    """ "1 trial", "3 trials"."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"

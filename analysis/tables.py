@@ -1,0 +1,230 @@
+"""What a study found, as tables: pure functions from its data to data frames, each drawn by one figure.
+
+Configurations are ranked by what the search saw (validation split, columns `select_*`) and described by what it did
+not see (test split), so that the best of many is not flattered by its own luck.
+"""
+
+import math
+
+import numpy as np
+import pandas as pd
+from scipy import special
+
+from analysis.load import StudyData, metric_columns, parse
+from analysis.naming import Objective
+
+LEVEL = 0.95
+UNFINISHED = ("diverged", "failed", "stopped", "cancelled", "interrupted")
+
+
+def half_width(sd: np.ndarray, n: np.ndarray, level: float = LEVEL) -> np.ndarray:
+    """Half the Student-t interval of a mean of `n` values with standard deviation `sd`; NaN for n < 2."""
+    sd, n = np.asarray(sd, float), np.asarray(n, float)
+    several = n > 1
+    freedom = np.where(several, n - 1, 1.0)
+    factor = special.stdtrit(freedom, 0.5 + level / 2)
+    return np.where(several, factor * sd / np.sqrt(np.maximum(n, 1.0)), np.nan)
+
+
+def configurations(study: StudyData) -> pd.DataFrame:
+    """One row per configuration, in order of suggestion.
+
+    Columns: configuration, number, name, origin, label, method, kernel, params (dict), trial (its first finished
+    one), n_trials, n (finished seeds), n_lost (seeds that did not finish), the mean over seeds of every metric, and
+    for each objective `<metric>_sd`, `<metric>_n`, `<metric>_half` (half a 95 % Student-t interval), `select_<metric>`
+    and `select_<metric>_half` (the same on the split that ranks).
+    """
+    trials = study.trials
+    metrics = metric_columns(trials)
+    rows = [
+        _configuration(key, group, study, metrics)
+        for key, group in trials.groupby("configuration", sort=False)
+    ]
+    columns = [
+        "configuration",
+        "number",
+        "name",
+        "origin",
+        "label",
+        "method",
+        "kernel",
+        "params",
+        "trial",
+        "n_trials",
+        "n",
+        "n_lost",
+        *metrics,
+    ]
+    for o in study.objectives:
+        columns += [f"{o.metric}_sd", f"{o.metric}_n", f"{o.metric}_half"]
+        columns += [f"select_{o.metric}", f"select_{o.metric}_half"]
+    return pd.DataFrame(rows, columns=list(dict.fromkeys(columns)))
+
+
+def _configuration(key: str, group: pd.DataFrame, study: StudyData, metrics: list[str]) -> dict[str, object]:
+    first = group.iloc[0]
+    finished = group[group["state"] == "finished"]
+    params = parse(first["params"], {})
+    recipe = parse(first["recipe"], {})
+    posterior = recipe.get("posterior") if isinstance(recipe.get("posterior"), dict) else {}
+    kernel = params.get("kernel") or posterior.get("kernel")
+    row = {
+        "configuration": key,
+        "number": first["number"],
+        "name": name(first["label"], first["number"], kernel or first["method"]),
+        "origin": first["origin"] or "searched",
+        "label": first["label"],
+        "method": first["method"],
+        "kernel": kernel,
+        "params": params,
+        "trial": finished["trial"].iloc[0] if len(finished) else None,
+        "n_trials": len(group),
+        "n": len(finished),
+        "n_lost": int(group["state"].isin(UNFINISHED).sum()),
+        **finished[metrics].mean().to_dict(),
+    }
+    for o in study.objectives:
+        selection = finished[study.selection_column(o)]
+        values = finished[o.metric]
+        row |= {
+            f"{o.metric}_sd": values.std(ddof=1),
+            f"{o.metric}_n": int(values.count()),
+            f"{o.metric}_half": float(half_width(values.std(ddof=1), values.count())),
+            f"select_{o.metric}": selection.mean(),
+            f"select_{o.metric}_half": float(half_width(selection.std(ddof=1), selection.count())),
+        }
+    return row
+
+
+def name(label: str | None, number: float, family: str | None) -> str:
+    """How a configuration is called in the report: its label, or its number and family ("#17 epanechnikov")."""
+    if label:
+        return label
+    return f"#{int(number) if math.isfinite(number) else '?'} {family or ''}".strip()
+
+
+def ranked(table: pd.DataFrame, objectives: list[Objective]) -> pd.DataFrame:
+    """The configurations that have a finite value of every objective, on both splits."""
+    needed = [c for o in objectives for c in (o.metric, f"select_{o.metric}")]
+    return table[table[needed].notna().all(axis=1)] if needed else table.iloc[:0]
+
+
+def front(table: pd.DataFrame, objectives: list[Objective]) -> pd.DataFrame:
+    """The ranked configurations with two more columns: `on_front` (non-dominated) and `dominated_within_noise`.
+
+    A configuration is dominated when another is at least as good in every objective and better in one. It is so only
+    within noise when the 95 % intervals of the two overlap in every objective, for each one that dominates it; a
+    mean without replicates has no interval and counts as exact.
+    """
+    table = ranked(table, objectives)
+    means = np.array([o.sign * table[f"select_{o.metric}"] for o in objectives], float).T.reshape(
+        len(table), -1
+    )
+    halves = np.array([table[f"select_{o.metric}_half"] for o in objectives], float).T.reshape(len(table), -1)
+    better = dominates(means)
+    halves = np.nan_to_num(halves)
+    apart = np.abs(means[:, None] - means[None, :]) > halves[:, None] + halves[None, :]
+    overlap = ~apart.any(axis=-1)
+    dominated = better.any(axis=0)
+    return table.assign(
+        on_front=~dominated, dominated_within_noise=dominated & ~(better & ~overlap).any(axis=0)
+    )
+
+
+def dominates(values: np.ndarray) -> np.ndarray:
+    """(n, n) booleans: row i dominates row j. `values` is (n, objectives), all to be minimised."""
+    at_least = (values[:, None] <= values[None, :]).all(axis=-1)
+    strictly = (values[:, None] < values[None, :]).any(axis=-1)
+    return at_least & strictly
+
+
+def best(table: pd.DataFrame, objective: Objective) -> pd.DataFrame:
+    """The configurations from best to worst on the split that ranks."""
+    ranked_by_it = ranked(table, [objective])
+    order = (objective.sign * ranked_by_it[f"select_{objective.metric}"]).sort_values(kind="stable").index
+    return ranked_by_it.loc[order]
+
+
+def kernels(table: pd.DataFrame, objective: Objective) -> pd.DataFrame:
+    """One row per kernel, best first: n, best (its configuration's name), value, half, median, low, high (quartiles),
+    expected_best and tries.
+
+    A kernel that was tried more often has the luckier best. `expected_best` puts them on equal footing: the expected
+    test value of the choice among `tries` of its configurations drawn without replacement, with the same `tries` (the
+    smallest number that any kernel has) for all.
+    """
+    rows = []
+    with_kernel = best(table[table["kernel"].notna()], objective)
+    tries = int(with_kernel.groupby("kernel").size().min()) if len(with_kernel) else 0
+    for kernel, group in with_kernel.groupby("kernel", sort=False):
+        values = group[objective.metric].to_numpy(float)
+        low, median, high = np.quantile(values, [0.25, 0.5, 0.75])
+        rows.append(
+            {
+                "kernel": kernel,
+                "n": len(group),
+                "best": group["name"].iloc[0],
+                "value": values[0],
+                "half": group[f"{objective.metric}_half"].iloc[0],
+                "median": median,
+                "low": low,
+                "high": high,
+                "expected_best": float(choice_weights(len(values), tries) @ values),
+                "tries": tries,
+            }
+        )
+    columns = ["kernel", "n", "best", "value", "half", "median", "low", "high", "expected_best", "tries"]
+    order = pd.DataFrame(rows, columns=columns)
+    return order.sort_values("expected_best", ascending=objective.sign > 0).reset_index(drop=True)
+
+
+def choice_weights(n: int, tries: int) -> np.ndarray:
+    """(n,) probabilities that the i-th best of n is the best of `tries` drawn without replacement."""
+    return np.array([math.comb(n - 1 - i, tries - 1) for i in range(n)], float) / math.comb(n, tries)
+
+
+def failures(study: StudyData) -> pd.DataFrame:
+    """One row per state and reason of the trials that did not finish: state, reason, n, trials (names); most first."""
+    lost = study.trials[study.trials["state"].isin(UNFINISHED)]
+    lost = lost.assign(reason=lost["reason"].map(lambda reason: reason or "no reason recorded"))
+    rows = [
+        {"state": state, "reason": reason, "n": len(group), "trials": list(group["trial"])}
+        for (state, reason), group in lost.groupby(["state", "reason"])
+    ]
+    return pd.DataFrame(rows, columns=["state", "reason", "n", "trials"]).sort_values("n", ascending=False)
+
+
+def learning_curves(study: StudyData, metric: str) -> pd.DataFrame:
+    """Rows trial, configuration, epoch and `metric` wherever the epoch's value is finite."""
+    columns = ["trial", "configuration", "epoch"]
+    if metric not in study.epochs:
+        return pd.DataFrame(columns=[*columns, metric])
+    curves = study.epochs[[*columns, metric]]
+    return curves[np.isfinite(curves[metric].astype(float))].reset_index(drop=True)
+
+
+def real_sharpness(study: StudyData) -> float:
+    """Mean sharpness of the real test images; NaN when no trial measured it."""
+    return float(study.trials["real_sharpness"].mean()) if "real_sharpness" in study.trials else math.nan
+
+
+def identities(study: StudyData) -> pd.DataFrame:
+    """The distinct identities of each distance: metric, features, digest, resize, n_real, n_generated, split, seed,
+    floor, n (trials measured so). More than one row for a metric means that its values must not be compared.
+    """
+    columns = ["metric", "features", "digest", "resize", "n_real", "n_generated", "split", "seed", "floor"]
+    rows = [
+        {"metric": metric, **{key: identity.get(key) for key in columns[1:]}}
+        for text in study.trials["distances"]
+        for metric, identity in parse(text, {}).items()
+        if isinstance(identity, dict)
+    ]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.groupby(columns, dropna=False, sort=False).size().rename("n").reset_index()
+
+
+def floor(study: StudyData, metric: str) -> float:
+    """The distance between two sets of real images at the sample count in use; NaN when it is not known."""
+    table = identities(study)
+    values = pd.to_numeric(table.loc[table["metric"] == metric, "floor"], errors="coerce")
+    return float(values.mean())

@@ -1,0 +1,103 @@
+"""Where the machine's time went: shares of slots x wall time, and which worker did what when."""
+
+import heapq
+import math
+
+import pandas as pd
+
+from analysis.load import StudyData
+
+ACTIVITIES = {"train_s": "training", "evaluate_s": "evaluating", "launch_s": "launching"}
+
+
+def timing(study: StudyData) -> pd.DataFrame:
+    """Rows (activity, seconds, share) of slots x wall time over all sessions: training, evaluating, launching, idle.
+
+    "idle" is what is left: waiting for work, writing results. Seconds of a trial that did not finish come from its
+    epochs. Empty when the slots or wall time are not known.
+    """
+    capacity = sum(s["slots"] * (s["end"] - s["start"]) for s in sessions(study) if math.isfinite(s["slots"]))
+    if not capacity > 0:
+        return pd.DataFrame(columns=["activity", "seconds", "share"])
+    by_trial = study.epochs.groupby("trial")[["train_s", "evaluate_s"]].sum()
+    spent = {}
+    for column, activity in ACTIVITIES.items():
+        seconds = study.trials[column]
+        if column in by_trial:
+            seconds = seconds.fillna(study.trials["trial"].map(by_trial[column]))
+        spent[activity] = float(seconds.sum())
+    spent["idle"] = max(0.0, capacity - sum(spent.values()))
+    total = sum(spent.values())
+    return pd.DataFrame([{"activity": a, "seconds": s, "share": s / total} for a, s in spent.items()])
+
+
+def sessions(study: StudyData) -> list[dict[str, float]]:
+    """For each session: `began` (timestamp), `start` and `end` in seconds of the study's own clock, and `slots`.
+
+    The clock stops between sessions, so that a study resumed a week later has no gap of a week. A session without a
+    recorded end lasts until the last sign of life before the next one began.
+    """
+    found, clock = [], 0.0
+    known = study.sessions[study.sessions["started_at"].notna()].sort_values("started_at")
+    begins = list(known["started_at"])
+    signs = _signs_of_life(study)
+    for i, (_, row) in enumerate(known.iterrows()):
+        length = row["wall_s"]
+        if not math.isfinite(length):
+            until = begins[i + 1] if i + 1 < len(begins) else pd.Timestamp.max.tz_localize("UTC")
+            inside = signs[(signs >= row["started_at"]) & (signs < until)]
+            length = (inside.max() - row["started_at"]).total_seconds() if len(inside) else 0.0
+        found.append(
+            {"began": row["started_at"], "start": clock, "end": clock + length, "slots": row["slots"]}
+        )
+        clock += length
+    return found
+
+
+def wall_seconds(study: StudyData) -> float:
+    """Wall time of all sessions together."""
+    return sum(s["end"] - s["start"] for s in sessions(study))
+
+
+def timeline(study: StudyData) -> pd.DataFrame:
+    """One row per trial that has started: trial, state, lane ("host · 1"), start, end (minutes of the study's clock).
+
+    A lane is a place that runs one trial at a time: trials of a host are packed into as few as hold them, since a
+    worker that was replaced goes on in the same place. A trial without a recorded end lasts until its last epoch.
+    """
+    last_epoch = study.epochs.groupby("trial")["ended_at"].max()
+    trials = study.trials[study.trials["started_at"].notna()].sort_values("started_at")
+    ends = trials["ended_at"].fillna(trials["trial"].map(last_epoch)).fillna(trials["started_at"])
+    clock = sessions(study) or [{"began": trials["started_at"].min(), "start": 0.0, "end": math.inf}]
+    free: dict[str, list[tuple[pd.Timestamp, int]]] = {}
+    rows = []
+    for (_, trial), end in zip(trials.iterrows(), ends, strict=True):
+        host = (trial["slot"] or "worker").rsplit(":", 1)[0]
+        lanes = free.setdefault(host, [])
+        if lanes and lanes[0][0] <= trial["started_at"]:
+            lane = heapq.heappop(lanes)[1]
+        else:
+            lane = len(lanes) + 1
+        heapq.heappush(lanes, (end, lane))
+        session = max(
+            (s for s in clock if s["began"] <= trial["started_at"]),
+            key=lambda s: s["began"],
+            default=clock[0],
+        )
+        start = session["start"] + (trial["started_at"] - session["began"]).total_seconds()
+        length = (end - trial["started_at"]).total_seconds()
+        rows.append(
+            {
+                "trial": trial["trial"],
+                "state": trial["state"],
+                "lane": f"{host} · {lane}",
+                "start": start / 60,
+                "end": (start + length) / 60,
+            }
+        )
+    return pd.DataFrame(rows, columns=["trial", "state", "lane", "start", "end"])
+
+
+def _signs_of_life(study: StudyData) -> pd.Series:
+    times = [frame[column] for frame in (study.trials, study.epochs) for column in ("started_at", "ended_at")]
+    return pd.concat(times).dropna()

@@ -1,0 +1,153 @@
+"""What a study asked and found, in plain words: every sentence is read off a table."""
+
+import math
+
+import pandas as pd
+
+from analysis import naming, tables, timing
+from analysis.load import StudyData
+from analysis.naming import Objective, count, interval, number
+
+AGAINST = 4  # most controls that one sentence compares the best with
+
+
+def summary(study: StudyData, table: pd.DataFrame) -> list[str]:
+    """Paragraphs about the study; `table` is that of `tables.configurations`."""
+    found = [progress(study)]
+    if len(tables.ranked(table, study.objectives)):
+        found += [best(table, objective) for objective in study.objectives]
+        found += [" ".join(filter(None, [trade_off(study, table), yardsticks(study)])), method(study, table)]
+    else:
+        found.append(nothing_ranked(study))
+    return [text for text in found if text]
+
+
+def progress(study: StudyData) -> str:
+    """How many trials ended how, and in how long."""
+    states = study.trials["state"].value_counts()
+    total = len(study.trials)
+    if not total:
+        return f"No trial has been recorded yet: {_study_state(study)}."
+    parts = [f"{n:,} {state}" for state, n in states.items()]
+    lost = tables.failures(study)
+    text = f"{count(total, 'trial')} of {count(study.trials['configuration'].nunique(), 'configuration')}"
+    wall = timing.wall_seconds(study)
+    text += f" in {naming.duration(wall)}: " if wall > 0 else ": "
+    text += ", ".join(parts) + "."
+    if len(lost):
+        first = lost.iloc[0]
+        text += f" The most frequent reason for a trial that did not finish: {first['reason']} ({first['n']:,} times)."
+    share = timing.timing(study).set_index("activity")["share"]
+    if len(share):
+        text += f" The workers spent {100 * share['training']:.0f} % of their time training."
+    if study.manifest.get("state") != "finished":
+        text += f" Mind that {_study_state(study)}."
+    return text
+
+
+def _study_state(study: StudyData) -> str:
+    if study.running:
+        return "the study was still running, or was killed, when this report was made"
+    state = {"stopped": "the study was stopped before its end", "failed": "the study failed before its end"}
+    return state.get(str(study.manifest.get("state")), "it is not recorded how the study ended")
+
+
+def nothing_ranked(study: StudyData) -> str:
+    if not study.objectives:
+        return "There is nothing to rank: the study recorded no objectives."
+    wanted = " and ".join(o.label for o in study.objectives)
+    finished = int((study.trials["state"] == "finished").sum())
+    if finished:
+        return f"There is nothing to rank: none of the {count(finished, 'finished trial')} has a finite {wanted}."
+    return f"There is nothing to rank: no trial has finished, so no {wanted} is known."
+
+
+def best(table: pd.DataFrame, objective: Objective) -> str:
+    """The best configuration of one objective, and whether runner-up and controls differ by more than noise."""
+    order = tables.best(table, objective)
+    first = order.iloc[0]
+    adjective = "Highest" if objective.sign < 0 else "Lowest"
+    text = f"{adjective} {objective.label}: {first['name']} with {_value(first, objective)}"
+    text += f" over {count(int(first[f'{objective.metric}_n']), 'seed')}."
+    if len(order) > 1:
+        second = order.iloc[1]
+        text += f" The runner-up, {second['name']}, has {_value(second, objective)}: {_verdict(first, second, objective)}."
+    controls = order[order["label"].notna() & (order["configuration"] != first["configuration"])].head(
+        AGAINST
+    )
+    if len(controls):
+        each = [
+            f"{row['name']} {_value(row, objective)} ({_verdict(first, row, objective)})"
+            for _, row in controls.iterrows()
+        ]
+        text += f" Yardsticks: {'; '.join(each)}."
+    return text
+
+
+def _value(row: pd.Series, objective: Objective) -> str:
+    return interval(row[objective.metric], row[f"{objective.metric}_half"])
+
+
+def _verdict(first: pd.Series, other: pd.Series, objective: Objective) -> str:
+    """Whether two configurations' test values differ by more than their intervals."""
+    column = objective.metric
+    halves = first[f"{column}_half"], other[f"{column}_half"]
+    if not all(math.isfinite(half) for half in halves):
+        return "without replicates of both, noise cannot be told from difference"
+    gap = objective.sign * (other[column] - first[column])
+    if abs(gap) <= sum(halves):
+        return "within noise"
+    return "a difference beyond noise" if gap > 0 else "better on the test split beyond noise"
+
+
+def trade_off(study: StudyData, table: pd.DataFrame) -> str:
+    """How many configurations lie on the front, and how many are off it only within noise."""
+    if len(study.objectives) < 2:
+        return ""
+    drawn = tables.front(table, study.objectives)
+    on, near = int(drawn["on_front"].sum()), int(drawn["dominated_within_noise"].sum())
+    text = f"{on} of {count(len(drawn), 'ranked configuration')} {'is' if on == 1 else 'are'} on the front"
+    return text + (
+        f", and {near} more {'is' if near == 1 else 'are'} dominated only within noise." if near else "."
+    )
+
+
+def yardsticks(study: StudyData) -> str:
+    """The sharpness of real images and the floor of each distance that is an objective."""
+    text = []
+    real = tables.real_sharpness(study)
+    if math.isfinite(real):
+        text.append(
+            f"Real test images have a sharpness of {number(real)}; more than that is noise, not detail."
+        )
+    for objective in study.objectives:
+        floor = tables.floor(study, objective.metric)
+        if math.isfinite(floor):
+            text.append(
+                f"Two sets of real images are {number(floor)} apart in {objective.label}: nothing can be "
+                "expected to fall below that."
+            )
+    return " ".join(text)
+
+
+def method(study: StudyData, table: pd.DataFrame) -> str:
+    """On what the configurations were ranked, what is shown, and what an interval means here."""
+    if study.ranked_by_validation:
+        text = "Configurations are ranked by the validation split, which the search saw; all values shown are of the test split."
+    else:
+        text = (
+            "Some objectives were not measured on the validation split, so the test split both ranks and describes: "
+            "the best values are flattered by choice."
+        )
+    seeds = table.loc[table["n"] > 0, "n"]
+    if seeds.max() < 2:
+        return text + " Every configuration has one seed, so there are no intervals."
+    return text + (
+        f" Intervals are 95 % Student-t intervals of the mean over seeds ({seeds.min():.0f} to {seeds.max():.0f} a "
+        "configuration); two values differ within noise when their intervals overlap."
+        + (
+            " With two seeds the interval is 9 standard deviations wide to each side; three narrow it to 2.5."
+            if (seeds == 2).any()
+            else ""
+        )
+    )
