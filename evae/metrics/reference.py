@@ -1,0 +1,156 @@
+"""The real images that distances are taken to: their statistics, computed once per study and machine."""
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from evae.metrics.features import Features
+from evae.metrics.frechet import Moments, frechet_distance, kernel_distance
+from evae.metrics.sharpness import sharpness
+
+VERSION = 1
+"""Raised whenever the same images would give other statistics, so that older cache files are not used."""
+DEFAULT_CACHE = Path("~/.cache/evae")
+CHUNK = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """Real images on one network's features, as numpy arrays, so that it is cheap to send to other processes.
+
+    `features` (n, dim) float32; `sum` (dim,) and `outer` (dim, dim) their float64 moments; `mean_sharpness`
+    the images' mean sharpness. `fd_floor` and `kd_floor` are the Fréchet and kernel distances from `floor_n`
+    other real images: what a perfect generator of as many images would get, and the smallest difference worth
+    naming.
+    """
+
+    features: np.ndarray
+    sum: np.ndarray
+    outer: np.ndarray
+    mean_sharpness: np.ndarray
+    fd_floor: np.ndarray
+    kd_floor: np.ndarray
+    floor_n: np.ndarray
+
+    @property
+    def n(self) -> int:
+        return len(self.features)
+
+    @property
+    def sharpness(self) -> float:
+        return float(self.mean_sharpness)
+
+    @property
+    def floor(self) -> float:
+        return float(self.fd_floor)
+
+    @cached_property
+    def moments(self) -> Moments:
+        # Copied, because arrays that came from another process are read-only.
+        arrays = {name: torch.from_numpy(np.array(getattr(self, name))) for name in ("sum", "outer")}
+        return Moments.from_dict({"count": torch.tensor(self.n), **arrays})
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The fields by name."""
+        return {item.name: np.asarray(getattr(self, item.name)) for item in fields(self)}
+
+    def __getstate__(self) -> dict[str, np.ndarray]:
+        # Without the cached moments, which double the size and are quickly made again.
+        return self.arrays()
+
+
+def reference(
+    images: np.ndarray, other_real: np.ndarray, features: Features, cache: Path | None = DEFAULT_CACHE
+) -> Reference:
+    """The statistics of uint8 `images` (n, c, h, w), and their floor against as many of `other_real`.
+
+    `other_real` are real images that are none of `images`, usually the training split; of more than n, n are
+    drawn, always the same. Looked up by content in the folder `cache`, None for no cache; a damaged file is
+    computed anew.
+    """
+    drawn = np.random.default_rng(0).permutation(len(other_real))[: len(images)]
+    others = np.ascontiguousarray(other_real[np.sort(drawn)])
+    if cache is None:
+        return _measure(images, others, features)
+    path = cache.expanduser() / f"reference-{_key(images, others, features)}.safetensors"
+    with contextlib.suppress(OSError, SafetensorError, KeyError):
+        arrays = load_file(path)
+        return Reference(**{item.name: arrays[item.name] for item in fields(Reference)})
+    found = _measure(images, others, features)
+    # A cache only saves time: where it cannot be written, a study goes on without.
+    with contextlib.suppress(OSError):
+        _save(found, path)
+    return found
+
+
+def distance_identity(
+    features: Features, reference: Reference, *, n_generated: int, split: str, seed: int
+) -> dict[str, str | int | float]:
+    """What a distance was taken on: without all of these equal, two values are not comparable."""
+    return {
+        "features": features.name,
+        "digest": features.digest,
+        "resize": features.resize,
+        "n_real": reference.n,
+        "n_generated": n_generated,
+        "split": split,
+        "seed": seed,
+        "floor": reference.floor,
+        "kernel_floor": float(reference.kd_floor),
+        "floor_n": int(reference.floor_n),
+    }
+
+
+def _measure(images: np.ndarray, others: np.ndarray, features: Features) -> Reference:
+    real, sharp = _extract(images, features)
+    other, _ = _extract(others, features)
+    moments, other_moments = Moments(), Moments()
+    moments.update(real)
+    other_moments.update(other)
+    return Reference(
+        features=real.numpy(),
+        sum=moments.sum.numpy(),
+        outer=moments.outer.numpy(),
+        mean_sharpness=np.float64(sharp),
+        fd_floor=np.float64(frechet_distance(other_moments, moments)),
+        kd_floor=np.float64(kernel_distance(other, real, torch.Generator().manual_seed(0))),
+        floor_n=np.int64(len(others)),
+    )
+
+
+def _extract(images: np.ndarray, features: Features) -> tuple[torch.Tensor, float]:
+    """Features (n, dim) on the CPU and the mean sharpness of uint8 images."""
+    rows, total = [], 0.0
+    for start in range(0, len(images), CHUNK):
+        chunk = torch.from_numpy(np.array(images[start : start + CHUNK])).float().div_(255)
+        rows.append(features(chunk).cpu())
+        total += float(sharpness(chunk).double().sum())
+    return torch.cat(rows), total / len(images)
+
+
+def _key(images: np.ndarray, others: np.ndarray, features: Features) -> str:
+    """Names everything the statistics depend on."""
+    digest = hashlib.sha256()
+    for array in (images, others):
+        digest.update(repr(array.shape).encode())
+        digest.update(np.ascontiguousarray(array).data)
+    digest.update(repr((VERSION, features.name, features.digest, features.resize)).encode())
+    return digest.hexdigest()[:32]
+
+
+def _save(found: Reference, path: Path) -> None:
+    """Write beside the file and rename: a reader never sees half of it, and of two writers one wins."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as beside:
+        part = Path(beside) / path.name
+        save_file(found.arrays(), part)
+        os.replace(part, path)

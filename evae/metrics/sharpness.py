@@ -1,0 +1,27 @@
+"""Sharpness as in Tolstikhin et al. 2018 and Qin & Huang, arXiv 2405.12783v2, appendix D."""
+
+import torch
+from torch import Tensor
+
+GREY = (0.299, 0.587, 0.114)
+"""ITU-R BT.601 luma weights of red, green and blue; the papers leave the conversion open."""
+
+
+def grey(images: Tensor) -> Tensor:
+    """(n, h, w) from grey or RGB images (n, 1 or 3, h, w)."""
+    if images.shape[1] == 1:
+        return images[:, 0]
+    return torch.einsum("nchw,c->nhw", images, images.new_tensor(GREY))
+
+
+def sharpness(images: Tensor) -> Tensor:
+    """(n,): the variance over an image of the response to the Laplacian [[0,1,0],[1,-4,1],[0,1,0]].
+
+    Images (n, 1 or 3, h, w) in [0, 1]. Only pixels with four neighbours count: padding with zeros would draw
+    an edge around every image. More is not better without limit, for noise is sharp: compare with the real
+    images' value.
+    """
+    x = grey(images)
+    neighbours = x[:, :-2, 1:-1] + x[:, 2:, 1:-1] + x[:, 1:-1, :-2] + x[:, 1:-1, 2:]
+    response = neighbours - 4 * x[:, 1:-1, 1:-1]
+    return response.var(dim=(1, 2), correction=0)
