@@ -2,4 +2,7 @@
 
 from jaxtyping import install_import_hook
 
-install_import_hook(["evae.kernels", "evae.posteriors", "evae.networks", "evae.models"], "beartype.beartype")
+install_import_hook(
+    ["evae.kernels", "evae.posteriors", "evae.networks", "evae.models"],
+    "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",  # an int where a float is due is fine
+)

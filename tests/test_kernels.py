@@ -200,8 +200,9 @@ def test_standard_forms_are_those_of_scipy(name):
 
 @every_kernel
 def test_no_sample_is_infinite(kernel):
-    """An inverse CDF is infinite at 0 and 1. torch.rand returns exactly 0 once in 2^11 draws in half precision (and
-    once in 2^24 in single), so that this finds within a few thousand draws what would end a training run."""
+    """An inverse CDF is infinite at 0 and 1. torch.rand returns exactly 0 once in 2^11 draws in half
+    precision (in single once in 2^24), so that few draws find here what would end a training run.
+    """
     assert torch.isfinite(draw(kernel, dtype=torch.float16)).all()
 
 

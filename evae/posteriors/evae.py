@@ -48,7 +48,7 @@ class Evae(Posterior):
             raise unknown("prior", self.prior, PRIORS)
         self._require("bandwidth", above=0.0)
         self._require("prior_width", above=0.0)
-        self._require("sample_size", at_least=1)
+        self._require("sample_size", at_least=1.0)
 
     @property
     def shape(self) -> Kernel:
