@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -23,104 +22,101 @@ def figure(x: str, y: str, height: int = HEIGHT, **layout: object) -> go.Figure:
 def front(
     table: pd.DataFrame, objectives: Sequence[Objective], real_sharpness: float, floors: dict[str, float]
 ) -> go.Figure:
-    """The first objective against the second on the test split; one objective is drawn against the order of trials.
+    """The first objective against the second, at test values; a single one is drawn in order of suggestion.
 
     `table` is that of `tables.front`; `floors` holds the real-against-real distance of metrics that have one.
     """
-    down = objectives[0]
-    across = objectives[1] if len(objectives) > 1 else None
-    drawn = figure(across.axis if across else "configuration (order of suggestion)", down.axis, height=520)
-    x = across.metric if across else "number"
-    searched = table[table["label"].isna()]
+    down, across = objectives[0], objectives[1] if len(objectives) > 1 else None
+    drawn = figure(across.axis if across else "configuration (order of suggestion)", down.axis, height=540)
+    columns = (across.metric if across else "number", down.metric)
+    texts = table.apply(lambda row: hover(row, objectives), axis=1)
+    near, on = table["dominated_within_noise"], table["on_front"]
+    control = table["label"].notna()
     kinds = [
-        (
-            "dominated",
-            ~searched["on_front"] & ~searched["dominated_within_noise"],
-            theme.GREY,
-            "circle",
-            7,
-            False,
-        ),
-        ("dominated within noise", searched["dominated_within_noise"], theme.SKY, "circle-open", 9, False),
-        ("front", searched["on_front"], theme.BLUE, "circle", 11, True),
+        ("dominated", ~control & ~on & ~near, dict(color=theme.GREY, symbol="circle", size=7)),
+        ("dominated within noise", ~control & near, dict(color=theme.SKY, symbol="circle-open", size=9)),
+        ("front", ~control & on, dict(color=theme.BLUE, symbol="circle", size=11)),
     ]
-    for name, chosen, colour, symbol, size, bars in kinds:
-        if chosen.any():
-            _points(drawn, searched[chosen], name, x, down.metric, colour, symbol, size, bars, objectives)
-    controls = table[table["label"].notna()].groupby("label", sort=False)
-    for i, (label, group) in enumerate(controls):
-        colour = theme.COLOURS[1:][i % (len(theme.COLOURS) - 1)]
+    for i, label in enumerate(table.loc[control, "label"].unique()):
+        chosen = table["label"] == label
+        name = f"{label} (on front)" if on[chosen].any() else label
+        colour = theme.COLOURS[1 + i % (len(theme.COLOURS) - 1)]
         symbol = theme.SYMBOLS[i % len(theme.SYMBOLS)]
-        _points(
-            drawn,
-            group,
-            f"{label} (on front)" if group["on_front"].any() else label,
-            x,
-            down.metric,
-            colour,
-            symbol,
-            13,
-            True,
-            objectives,
-        )
+        kinds.append((name, chosen, dict(color=colour, symbol=symbol, size=13)))
+    for name, chosen, marker in kinds:
+        if chosen.any():
+            _points(drawn, table[chosen], texts[chosen], name, columns, marker)
     for objective, side in ((down, "y"), *([(across, "x")] if across else [])):
-        marks = {}
-        if objective.metric.endswith("sharpness"):
-            marks["real images"] = real_sharpness
-        if objective.metric in floors:
-            marks["real against real"] = floors[objective.metric]
-        _axis(drawn, side, table[objective.metric], marks)
+        _range(drawn, side, table[objective.metric], _marks(objective, real_sharpness, floors))
     return drawn
 
 
-def _points(drawn, rows, name, x, y, colour, symbol, size, bars, objectives) -> None:
-    def error(column: str) -> dict[str, object] | None:
-        if not bars or f"{column}_half" not in rows:
-            return None
-        return dict(type="data", array=rows[f"{column}_half"].fillna(0), color=colour, thickness=1.2, width=3)
+def _points(
+    drawn: go.Figure, rows: pd.DataFrame, texts: pd.Series, name: str, columns: tuple[str, str], marker: dict
+) -> None:
+    """One kind of configuration; those that are dominated have their intervals in the hover text alone."""
 
+    def error(column: str) -> dict[str, object] | None:
+        if name.startswith("dominated") or f"{column}_half" not in rows:
+            return None
+        return dict(type="data", array=rows[f"{column}_half"], color=marker["color"], thickness=1.2, width=3)
+
+    x, y = columns
     drawn.add_scatter(
         x=rows[x],
         y=rows[y],
-        name=name,
-        mode="markers",
         error_x=error(x),
         error_y=error(y),
-        marker=dict(
-            color=colour,
-            symbol=symbol,
-            size=size,
-            line=dict(width=1.5 if "open" in symbol else 0.5, color=colour),
-        ),
-        text=[hover(row, objectives) for _, row in rows.iterrows()],
+        name=name,
+        mode="markers",
+        marker=marker | dict(line=dict(width=1.5, color=marker["color"])),
+        text=texts,
         hovertemplate="%{text}<extra></extra>",
     )
 
 
-def _axis(drawn: go.Figure, side: str, values: pd.Series, marks: dict[str, float]) -> None:
-    """Range from the means, not from their intervals, which may be many times wider; log over wide ranges."""
-    marks = {name: value for name, value in marks.items() if math.isfinite(value)}
-    for name, value in marks.items():
-        line = dict(color=theme.GREEN, width=1.5, dash="dash")
-        note = dict(annotation_text=f"{name} {naming.number(value)}", annotation_font_color=theme.GREEN)
-        if side == "x":
-            drawn.add_vline(
-                value, line=line, **note, annotation_textangle=-90, annotation_position="bottom left"
-            )
-        else:
-            drawn.add_hline(value, line=line, **note, annotation_position="bottom right")
-    known = np.array([*values.dropna(), *marks.values()], float)
-    if not len(known):
-        return
-    low, high = known.min(), known.max()
+def _marks(objective: Objective, real_sharpness: float, floors: dict[str, float]) -> dict[str, float]:
+    """What real images reach in this objective, by name."""
+    marks = {"real against real": floors.get(objective.metric, math.nan)}
+    if objective.metric.endswith("sharpness"):
+        marks["real images"] = real_sharpness
+    return {name: value for name, value in marks.items() if math.isfinite(value)}
+
+
+def _range(drawn: go.Figure, side: str, values: pd.Series, marks: dict[str, float]) -> None:
+    """Range from the means, not from their intervals, which may be many times wider; log over wide ranges.
+
+    A mark that would stretch the range by more than a half is named at the frame's edge instead of drawn.
+    """
+    low, high = values.min(), values.max()
+    near = {k: v for k, v in marks.items() if max(v, high) - min(v, low) <= 1.6 * (high - low)}
+    low, high = min([low, *near.values()]), max([high, *near.values()])
     log = low > 0 and high / low > 20
-    if log:
-        low, high = np.log10(low), np.log10(high)
-    pad = 0.08 * (high - low) or 0.1 * abs(high) or 1.0
-    drawn.update_layout({f"{side}axis": dict(type="log" if log else "linear", range=[low - pad, high + pad])})
-    if log:
-        titled = drawn.layout[f"{side}axis"].title
-        titled.text = f"{titled.text}, log scale"
+    place = math.log10 if log else float
+    pad = 0.07 * (place(high) - place(low)) or 0.1 * abs(place(high)) or 1.0
+    kind = dict(type="log" if log else "linear", range=[place(low) - pad, place(high) + pad])
+    drawn.update_layout({f"{side}axis": kind})
+    other = "x" if side == "y" else "y"
+    for name, value in marks.items():
+        text = f"{name} {naming.number(value)}"
+        within = {side: place(value), f"{side}ref": side}
+        outside = {side: 0.0 if value < low else 1.0, f"{side}ref": "paper"}
+        if name in near:
+            ends = {f"{side}0": value, f"{side}1": value, f"{other}0": 0, f"{other}1": 1}
+            line = dict(color=theme.GREEN, width=1.5, dash="dash")
+            drawn.add_shape(type="line", **ends, **{f"{side}ref": side, f"{other}ref": "paper"}, line=line)
+        else:
+            text += " (outside the frame)"
+        drawn.add_annotation(
+            text=text,
+            **(within if name in near else outside),
+            **{other: 0.0, f"{other}ref": "paper"},
+            showarrow=False,
+            xanchor="left" if side == "y" else "right",
+            yanchor="bottom",
+            textangle=-90 if side == "x" else 0,
+            font=dict(color=theme.GREEN, size=11),
+        )
 
 
 def hover(row: pd.Series, objectives: Sequence[Objective]) -> str:
@@ -132,7 +128,7 @@ def hover(row: pd.Series, objectives: Sequence[Objective]) -> str:
 
 
 def kernels(summary: pd.DataFrame, table: pd.DataFrame, objective: Objective) -> go.Figure:
-    """Per kernel: each configuration, the quartiles with the median, and the best at an equal number of tries."""
+    """Per kernel: each configuration, median and quartiles, and the best at an equal number of tries."""
     drawn = figure(objective.axis, "kernel", height=150 + 34 * len(summary))
     order = list(summary["kernel"])[::-1]
     rows = table[table["kernel"].isin(order) & table[objective.metric].notna()]
@@ -182,7 +178,7 @@ def kernels(summary: pd.DataFrame, table: pd.DataFrame, objective: Objective) ->
         text=summary["best"],
         hovertemplate="%{text}: %{x:.4g}<extra></extra>",
     )
-    _axis(drawn, "x", pd.concat([rows[objective.metric]]), {})
+    _range(drawn, "x", rows[objective.metric], {})
     drawn.update_yaxes(categoryorder="array", categoryarray=order)
     return drawn
 
@@ -191,7 +187,7 @@ def importance(shares: dict[Objective, pd.DataFrame]) -> go.Figure:
     """Share of each parameter per objective, as bars side by side."""
     total = pd.concat(shares.values()).groupby("parameter")["share"].sum().sort_values()
     drawn = figure(
-        "share of importance (PED-ANOVA, %)", "parameter", height=130 + 48 * len(total), barmode="group"
+        "share of importance (PED-ANOVA, %)", "parameter", height=150 + 36 * len(total), barmode="group"
     )
     for (objective, table), colour in zip(shares.items(), theme.COLOURS, strict=False):
         share = table.set_index("parameter")["share"].reindex(total.index).fillna(0)
@@ -208,7 +204,7 @@ def importance(shares: dict[Objective, pd.DataFrame]) -> go.Figure:
 
 
 def learning_curves(curves: pd.DataFrame, metric: str, title: str, highlight: dict[str, str]) -> go.Figure:
-    """`metric` per epoch, one line a trial. `highlight` maps configurations to the names of those to be coloured."""
+    """`metric` per epoch, one line a trial; `highlight` maps the configurations to be coloured to their names."""
     drawn = figure("epoch", title)
     others = curves[~curves["configuration"].isin(highlight)]
     x: list[float | None] = []
@@ -250,7 +246,7 @@ def timeline(lanes: pd.DataFrame) -> go.Figure:
     """Which worker trained which trial when, coloured by how the trial ended."""
     names = sorted(lanes["lane"].unique(), reverse=True)
     drawn = figure(
-        "time since the study began (minutes)", "worker", height=130 + 34 * len(names), barmode="overlay"
+        "time since the study began (minutes)", "worker", height=190 + 34 * len(names), barmode="overlay"
     )
     for state in theme.STATES:
         rows = lanes[lanes["state"] == state]

@@ -22,7 +22,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Gallery:
-    """`cards` show configurations; `data` maps a picture's digest to its data URI; `left_out` counts what had no room."""
+    """`cards` show configurations, `data` maps digests to data URIs, `left_out` counts what had no room."""
 
     cards: list[dict[str, Any]] = field(default_factory=list)
     data: dict[str, str] = field(default_factory=dict)
@@ -30,7 +30,7 @@ class Gallery:
 
 
 def gallery(study: StudyData, front: pd.DataFrame) -> Gallery:
-    """Controls and the front, the front by its first objective and spread over it; the first finished seed of each."""
+    """Members of the front, in order of the first objective, and controls: the first finished seed of each."""
     found = Gallery()
     spent = left_out = 0
     for _, row in choose(front, study).iterrows():
@@ -65,7 +65,7 @@ def gallery(study: StudyData, front: pd.DataFrame) -> Gallery:
                 "name": row["name"],
                 "trial": row["trial"],
                 "on_front": bool(row["on_front"]),
-                "control": row["label"] is not None,
+                "control": bool(pd.notna(row["label"])),
                 "scores": scores,
                 "pictures": pictures,
             }
@@ -74,7 +74,7 @@ def gallery(study: StudyData, front: pd.DataFrame) -> Gallery:
 
 
 def choose(front: pd.DataFrame, study: StudyData) -> pd.DataFrame:
-    """At most `MOST` rows: every control, then members of the front evenly spread along the first objective."""
+    """At most `MOST` rows: members of the front evenly spread over the first objective, then every control."""
     if not len(front):
         return front
     first = study.objectives[0]

@@ -23,8 +23,9 @@ def importance(study: StudyData, table: pd.DataFrame, objective: Objective) -> p
     """Rows (parameter, share) for one objective, largest first, shares adding up to one; empty below ten
     configurations or without a recorded space.
 
-    Watanabe et al., PED-ANOVA, arXiv 2304.10255; its extension to conditional parameters, arXiv 2601.20800. The share
-    says how much a parameter decides whether a configuration is among the best tenth (at least five of them).
+    Watanabe et al., PED-ANOVA, arXiv 2304.10255; its extension to conditional parameters, arXiv 2601.20800.
+    The share says how much a parameter decides whether a configuration is among the best tenth (at least five
+    of them).
     """
     empty = pd.DataFrame(columns=["parameter", "share"])
     space = {name: d for name, text in study.manifest.get("space", {}).items() if (d := distribution(text))}
@@ -60,7 +61,7 @@ def rebuild(rows: pd.DataFrame, objective: Objective, space: dict[str, BaseDistr
 
 
 def distribution(text: object) -> BaseDistribution | None:
-    """The Optuna distribution of a parameter's description in the manifest; None for one that has no width."""
+    """The Optuna distribution of a parameter as the manifest describes it; None for one without width."""
     if not isinstance(text, dict):
         return None
     if "choices" in text:

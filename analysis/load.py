@@ -73,7 +73,7 @@ TIMES = {name: ["started_at", "ended_at"] for name in TEXT}
 
 @dataclass(frozen=True, kw_only=True)
 class StudyData:
-    """A study as it lies in the store; `notes` are sentences about what could not be read or had to be assumed."""
+    """A study as it lies in the store; `notes` say what could not be read or had to be assumed."""
 
     location: str
     name: str
@@ -95,12 +95,12 @@ class StudyData:
         return all(self.selection_column(o) != o.metric for o in self.objectives)
 
     def selection_column(self, objective: Objective) -> str:
-        """The column that ranks configurations: what the search saw, so that the test values stay unbiased."""
+        """The column that ranks configurations: what the search saw, so that test values stay unbiased."""
         column = f"val_{objective.metric}"
         return column if column in self.trials and self.trials[column].notna().any() else objective.metric
 
     def pictures(self, trial: str) -> list[dict[str, Any]]:
-        """The rows of a trial's pictures; read one trial at a time, since a study has many. Empty if unreadable."""
+        """The rows of one trial's pictures, since a study has too many to hold; empty if unreadable."""
         try:
             return [row for row in self.store.rows("images", trial) if row.get("png") and row.get("kind")]
         except (OSError, pa.ArrowException):
@@ -110,8 +110,8 @@ class StudyData:
 def load(results: str | os.PathLike[str]) -> StudyData:
     """Read a study's results, which may be unfinished or damaged.
 
-    A trial that was still running when its study ended is "interrupted". Raises UserError when the place holds no
-    study at all.
+    A trial that was still running when its study ended is "interrupted". Raises UserError when the place
+    holds no study at all.
     """
     store = Store(results)
     sessions, trials, epochs = (_frame(store, kind) for kind in ("study", "trials", "epochs"))
@@ -153,7 +153,7 @@ def parse(text: object, default: Any) -> Any:
 
 
 def _frame(store: Store, kind: str) -> pd.DataFrame:
-    """One kind as a frame: expected columns exist, numbers are float, times are UTC, text is object with None."""
+    """One kind as a frame: expected columns exist; numbers are float, times UTC, text str or None."""
     frame = store.read(kind).to_pandas()
     for column in [*TEXT[kind], *NUMBERS[kind], *TIMES[kind]]:
         if column not in frame:
@@ -183,7 +183,7 @@ def _manifest(sessions: pd.DataFrame) -> dict[str, Any]:
 
 
 def _objectives(manifest: dict[str, Any], trials: pd.DataFrame, notes: list[str]) -> list[Objective]:
-    """The study's objectives; where the manifest has none, the first distance and sharpness of the generations."""
+    """The study's objectives; where none are recorded, the distance and the sharpness of samples."""
     given = [
         Objective(str(pair[0]).removeprefix("val_"), str(pair[1]))
         for pair in manifest.get("objectives", [])
@@ -201,7 +201,7 @@ def _objectives(manifest: dict[str, Any], trials: pd.DataFrame, notes: list[str]
 
 
 def _with_metrics(trials: pd.DataFrame, objectives: list[Objective]) -> pd.DataFrame:
-    """Objective columns exist; every metric column is float, and infinities, which no mean survives, are NaN."""
+    """Objective columns exist; metric columns are float; infinities, which no mean survives, are NaN."""
     missing = {o.metric: np.nan for o in objectives if o.metric not in trials}
     trials = trials.assign(**missing)
     for column in metric_columns(trials):

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+NARROW = "\N{NO-BREAK SPACE}"  # keeps a number with its interval or unit on one line
 SIDES = {"gen": "generation", "rec": "reconstruction", "real": "real-image"}
 # The part of a metric's name after its side: (words, unit). Distances are found by their prefix below.
 QUANTITIES = {
@@ -19,7 +20,6 @@ WHOLE = {
     "active_units": ("active units", "latents"),
     "aggregate_w1": ("aggregate posterior to prior", "prior standard deviations"),
 }
-HIGHER_IS_BETTER = ("psnr_db", "ssim", "elbo_nats", "sharpness", "active_units")
 # British spelling and spaces for the searched parameters; any other name is shown with spaces.
 PARAMETERS = {
     "prior_width": "prior width B",
@@ -47,8 +47,9 @@ class Objective:
 
     @property
     def axis(self) -> str:
-        """Axis title: name, unit and the direction that is better."""
-        return f"{axis(self.metric)}, {'higher' if self.direction == 'max' else 'lower'} is better"
+        """Axis title of two short lines: name and better direction, then unit."""
+        first = f"{self.label}, {'higher' if self.direction == 'max' else 'lower'} is better"
+        return f"{first}<br>({unit(self.metric)})" if unit(self.metric) else first
 
 
 def split_metric(metric: str) -> tuple[str, str]:
@@ -77,18 +78,13 @@ def label(metric: str) -> str:
 
 
 def unit(metric: str) -> str:
-    """The metric's unit or scale in words; empty when it is not known."""
+    """The metric's unit or scale in words; empty when not known."""
     if metric in WHOLE:
         return WHOLE[metric][1]
     rest = split_metric(metric)[1]
     if rest.startswith(("fd_", "kd_")):
         return f"on {rest[3:].replace('_', '-')} features"
     return QUANTITIES.get(rest, ("", ""))[1]
-
-
-def axis(metric: str) -> str:
-    """Axis title without a direction: "generation sharpness (variance of the Laplacian, ...)"."""
-    return f"{label(metric)} ({unit(metric)})" if unit(metric) else label(metric)
 
 
 def parameter(name: str) -> str:
@@ -112,15 +108,15 @@ def number(value: object, digits: int = 3) -> str:
 
 
 def interval(mean: float, half: float) -> str:
-    """ "12.3 ± 0.4": both with the decimals that the interval's two leading digits deserve."""
+    """A mean and half its interval, "12.3 ± 0.4", with the decimals of the interval's two leading digits."""
     if not math.isfinite(mean) or not math.isfinite(half) or half <= 0:
         return number(mean)
     decimals = max(0, 1 - math.floor(math.log10(half)))
-    return f"{mean:,.{decimals}f} ± {half:,.{decimals}f}"
+    return f"{mean:,.{decimals}f}{NARROW}±{NARROW}{half:,.{decimals}f}"
 
 
 def duration(seconds: float) -> str:
-    """ "42 s", "3 min 20 s", "2 h 5 min"; a dash where it is not known."""
+    """Seconds as "42 s", "3 min 20 s" or "2 h 5 min"; a dash where they are not known."""
     if seconds is None or not math.isfinite(seconds):
         return "–"
     if seconds < 60:
@@ -133,5 +129,5 @@ def duration(seconds: float) -> str:
 
 
 def count(n: int, noun: str) -> str:
-    """ "1 trial", "3 trials"."""
+    """A number with its noun: "1 trial", "3 trials"."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"

@@ -10,6 +10,9 @@ import plotly.graph_objects as go
 from analysis import naming, theme
 from analysis.naming import Objective
 
+# From the best to the worst: vivid to quiet, and visible on white and on near-black alike.
+SCALE = [[0.0, theme.VERMILLION], [0.3, theme.ORANGE], [1.0, theme.GREY]]
+
 
 def parallel_coordinates(table: pd.DataFrame, objectives: Sequence[Objective]) -> go.Figure:
     """Lines are coloured by the first objective; "none" stands below the values of a parameter that a
@@ -31,8 +34,8 @@ def parallel_coordinates(table: pd.DataFrame, objectives: Sequence[Objective]) -
         labelside="top",
         line=dict(
             color=table[first.metric].to_numpy(float),
-            colorscale="Cividis",
-            reversescale=first.sign > 0,
+            colorscale=SCALE,
+            reversescale=first.sign < 0,
             showscale=True,
             colorbar=dict(title=dict(text=first.label, side="right"), thickness=12),
         ),
@@ -41,7 +44,7 @@ def parallel_coordinates(table: pd.DataFrame, objectives: Sequence[Objective]) -
 
 
 def dimension(label: str, values: Sequence[object]) -> dict[str, object]:
-    """A `parcoords` dimension: names as codes, numbers on a log axis when they span more than a factor of ten."""
+    """A `parcoords` dimension: names as codes; numbers on a log axis when they span a factor of ten."""
     present = [v for v in values if v is not None]
     if all(isinstance(v, (int, float)) and not isinstance(v, bool) and math.isfinite(v) for v in present):
         return _numeric(label, values, present)

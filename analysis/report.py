@@ -97,8 +97,7 @@ def tiles(study: StudyData, table: pd.DataFrame) -> list[tuple[str, str, str]]:
         if len(order):
             first = order.iloc[0]
             value = naming.interval(first[objective.metric], first[f"{objective.metric}_half"])
-            word = "highest" if objective.sign < 0 else "lowest"
-            found.append((f"{word} {objective.label}", value, first["name"]))
+            found.append((f"best {objective.label}", value, first["name"]))
     real = tables.real_sharpness(study)
     if math.isfinite(real):
         found.append(("sharpness of real images", naming.number(real), "test split"))
@@ -136,7 +135,7 @@ def draw(study: StudyData, table: pd.DataFrame, front: pd.DataFrame) -> dict[str
             Chart("front", title, figures.front(front, objectives, tables.real_sharpness(study), floors))
         ]
         charts["parameters"] = [
-            Chart("parallel", "", parallel.parallel_coordinates(front, objectives), minimum=860)
+            Chart("parallel", "", parallel.parallel_coordinates(front, objectives), units(objectives), 860)
         ]
     for objective in objectives:
         by_kernel = tables.kernels(table, objective)
@@ -157,6 +156,11 @@ def draw(study: StudyData, table: pd.DataFrame, front: pd.DataFrame) -> dict[str
     if len(lanes):
         charts["time"] = [Chart("timeline", "", figures.timeline(lanes))]
     return charts
+
+
+def units(objectives: list[naming.Objective]) -> str:
+    """The objectives' units in a sentence, for charts whose axes have no room for them."""
+    return "; ".join(f"{o.label}: {naming.unit(o.metric)}" for o in objectives if naming.unit(o.metric))
 
 
 def trial_columns(study: StudyData) -> list[tuple[str, str, str]]:
@@ -225,7 +229,10 @@ def manifest(study: StudyData) -> list[tuple[str, str]]:
         ("commit", f"{commit}{dirty}" if commit else None),
         ("slots", known.get("slots")),
         *(("data: " + k.replace("_", " "), v) for k, v in known.get("data", {}).items()),
-        *(("hardware: " + k.replace("_", " "), v) for k, v in known.get("hardware", {}).items()),
+        *(
+            ("hardware: " + k.replace("_gib", " (GiB)").replace("_", " "), v)
+            for k, v in known.get("hardware", {}).items()
+        ),
         *(("option: " + k.replace("_", " "), v) for k, v in known.get("options", {}).items()),
         *(("space: " + naming.parameter(k), v) for k, v in known.get("space", {}).items()),
         ("packages", ", ".join(f"{k} {v}" for k, v in sorted(known.get("packages", {}).items())) or None),

@@ -1,7 +1,7 @@
 """What a study found, as tables: pure functions from its data to data frames, each drawn by one figure.
 
-Configurations are ranked by what the search saw (validation split, columns `select_*`) and described by what it did
-not see (test split), so that the best of many is not flattered by its own luck.
+Configurations are ranked by what the search saw (validation split, columns `select_*`) and described by what
+it did not see (test split), so that the best of many is not flattered by its own luck.
 """
 
 import math
@@ -29,10 +29,10 @@ def half_width(sd: np.ndarray, n: np.ndarray, level: float = LEVEL) -> np.ndarra
 def configurations(study: StudyData) -> pd.DataFrame:
     """One row per configuration, in order of suggestion.
 
-    Columns: configuration, number, name, origin, label, method, kernel, params (dict), trial (its first finished
-    one), n_trials, n (finished seeds), n_lost (seeds that did not finish), the mean over seeds of every metric, and
-    for each objective `<metric>_sd`, `<metric>_n`, `<metric>_half` (half a 95 % Student-t interval), `select_<metric>`
-    and `select_<metric>_half` (the same on the split that ranks).
+    Columns: configuration, number, name, origin, label, method, kernel, params (dict), trial (its first
+    finished one), n_trials, n (finished seeds), n_lost (seeds that did not finish), the mean over seeds of
+    every metric, and for each objective `<metric>_sd`, `<metric>_n`, `<metric>_half` (half a 95 % Student-t
+    interval), `select_<metric>` and `select_<metric>_half` (the same on the split that ranks).
     """
     trials = study.trials
     metrics = metric_columns(trials)
@@ -97,7 +97,7 @@ def _configuration(key: str, group: pd.DataFrame, study: StudyData, metrics: lis
 
 
 def name(label: str | None, number: float, family: str | None) -> str:
-    """How a configuration is called in the report: its label, or its number and family ("#17 epanechnikov")."""
+    """What the report calls a configuration: its label, or number and family ("#17 epanechnikov")."""
     if label:
         return label
     return f"#{int(number) if math.isfinite(number) else '?'} {family or ''}".strip()
@@ -110,11 +110,12 @@ def ranked(table: pd.DataFrame, objectives: list[Objective]) -> pd.DataFrame:
 
 
 def front(table: pd.DataFrame, objectives: list[Objective]) -> pd.DataFrame:
-    """The ranked configurations with two more columns: `on_front` (non-dominated) and `dominated_within_noise`.
+    """The ranked configurations with two more columns: `on_front` (non-dominated) and
+    `dominated_within_noise`.
 
-    A configuration is dominated when another is at least as good in every objective and better in one. It is so only
-    within noise when the 95 % intervals of the two overlap in every objective, for each one that dominates it; a
-    mean without replicates has no interval and counts as exact.
+    A configuration is dominated when another is at least as good in every objective and better in one. It is
+    so only within noise when the 95 % intervals of the two overlap in every objective, for each one that
+    dominates it; a mean without replicates has no interval and counts as exact.
     """
     table = ranked(table, objectives)
     means = np.array([o.sign * table[f"select_{o.metric}"] for o in objectives], float).T.reshape(
@@ -146,12 +147,12 @@ def best(table: pd.DataFrame, objective: Objective) -> pd.DataFrame:
 
 
 def kernels(table: pd.DataFrame, objective: Objective) -> pd.DataFrame:
-    """One row per kernel, best first: n, best (its configuration's name), value, half, median, low, high (quartiles),
-    expected_best and tries.
+    """One row per kernel, best first: n, best (its configuration's name), value, half, median, low, high
+    (quartiles), expected_best and tries.
 
-    A kernel that was tried more often has the luckier best. `expected_best` puts them on equal footing: the expected
-    test value of the choice among `tries` of its configurations drawn without replacement, with the same `tries` (the
-    smallest number that any kernel has) for all.
+    A kernel that was tried more often has the luckier best. `expected_best` puts them on equal footing: the
+    expected test value of the choice among `tries` of its configurations drawn without replacement, with the
+    same `tries` (the smallest number that any kernel has) for all.
     """
     rows = []
     with_kernel = best(table[table["kernel"].notna()], objective)
@@ -184,7 +185,7 @@ def choice_weights(n: int, tries: int) -> np.ndarray:
 
 
 def failures(study: StudyData) -> pd.DataFrame:
-    """One row per state and reason of the trials that did not finish: state, reason, n, trials (names); most first."""
+    """Trials that did not finish by state and reason: state, reason, n, trials (names); most first."""
     lost = study.trials[study.trials["state"].isin(UNFINISHED)]
     lost = lost.assign(reason=lost["reason"].map(lambda reason: reason or "no reason recorded"))
     rows = [
@@ -209,8 +210,9 @@ def real_sharpness(study: StudyData) -> float:
 
 
 def identities(study: StudyData) -> pd.DataFrame:
-    """The distinct identities of each distance: metric, features, digest, resize, n_real, n_generated, split, seed,
-    floor, n (trials measured so). More than one row for a metric means that its values must not be compared.
+    """The distinct identities of each distance: metric, features, digest, resize, n_real, n_generated, split,
+    seed, floor, n (trials measured so). More than one row for a metric means that its values must not be
+    compared.
     """
     columns = ["metric", "features", "digest", "resize", "n_real", "n_generated", "split", "seed", "floor"]
     rows = [

@@ -1,6 +1,7 @@
 """One look for all charts, light and dark, in colours that colour-blind people can tell apart.
 
-Okabe & Ito, Color Universal Design (2008); their black and yellow are left out, each being invisible in one mode.
+Okabe & Ito, Color Universal Design (2008); their black and yellow are left out, each being invisible in one
+mode.
 """
 
 import plotly.graph_objects as go

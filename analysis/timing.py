@@ -11,10 +11,11 @@ ACTIVITIES = {"train_s": "training", "evaluate_s": "evaluating", "launch_s": "la
 
 
 def timing(study: StudyData) -> pd.DataFrame:
-    """Rows (activity, seconds, share) of slots x wall time over all sessions: training, evaluating, launching, idle.
+    """Rows (activity, seconds, share) of slots x wall time over all sessions: training, evaluating,
+    launching, idle.
 
-    "idle" is what is left: waiting for work, writing results. Seconds of a trial that did not finish come from its
-    epochs. Empty when the slots or wall time are not known.
+    "idle" is what is left: waiting for work, writing results. Seconds of a trial that did not finish come
+    from its epochs. Empty when the slots or wall time are not known.
     """
     capacity = sum(s["slots"] * (s["end"] - s["start"]) for s in sessions(study) if math.isfinite(s["slots"]))
     if not capacity > 0:
@@ -32,10 +33,11 @@ def timing(study: StudyData) -> pd.DataFrame:
 
 
 def sessions(study: StudyData) -> list[dict[str, float]]:
-    """For each session: `began` (timestamp), `start` and `end` in seconds of the study's own clock, and `slots`.
+    """For each session: `began` (timestamp), `start` and `end` in seconds of the study's own clock, and
+    `slots`.
 
-    The clock stops between sessions, so that a study resumed a week later has no gap of a week. A session without a
-    recorded end lasts until the last sign of life before the next one began.
+    The clock stops between sessions, so that a study resumed a week later has no gap of a week. A session
+    without a recorded end lasts until the last sign of life before the next one began.
     """
     found, clock = [], 0.0
     known = study.sessions[study.sessions["started_at"].notna()].sort_values("started_at")
@@ -60,10 +62,12 @@ def wall_seconds(study: StudyData) -> float:
 
 
 def timeline(study: StudyData) -> pd.DataFrame:
-    """One row per trial that has started: trial, state, lane ("host · 1"), start, end (minutes of the study's clock).
+    """One row per trial that has started: trial, state, lane ("host · 1"), start, end (minutes of the study's
+    clock).
 
-    A lane is a place that runs one trial at a time: trials of a host are packed into as few as hold them, since a
-    worker that was replaced goes on in the same place. A trial without a recorded end lasts until its last epoch.
+    A lane is a place that runs one trial at a time: trials of a host are packed into as few as hold them,
+    since a worker that was replaced goes on in the same place. A trial without a recorded end lasts until its
+    last epoch.
     """
     last_epoch = study.epochs.groupby("trial")["ended_at"].max()
     trials = study.trials[study.trials["started_at"].notna()].sort_values("started_at")
@@ -74,10 +78,8 @@ def timeline(study: StudyData) -> pd.DataFrame:
     for (_, trial), end in zip(trials.iterrows(), ends, strict=True):
         host = (trial["slot"] or "worker").rsplit(":", 1)[0]
         lanes = free.setdefault(host, [])
-        if lanes and lanes[0][0] <= trial["started_at"]:
-            lane = heapq.heappop(lanes)[1]
-        else:
-            lane = len(lanes) + 1
+        is_free = lanes and lanes[0][0] <= trial["started_at"]
+        lane = heapq.heappop(lanes)[1] if is_free else len(lanes) + 1
         heapq.heappush(lanes, (end, lane))
         session = max(
             (s for s in clock if s["began"] <= trial["started_at"]),

@@ -36,7 +36,7 @@ def progress(study: StudyData) -> str:
     text += ", ".join(parts) + "."
     if len(lost):
         first = lost.iloc[0]
-        text += f" The most frequent reason for a trial that did not finish: {first['reason']} ({first['n']:,} times)."
+        text += f" Most frequent reason for not finishing: {first['reason']} ({count(first['n'], 'time')})."
     share = timing.timing(study).set_index("activity")["share"]
     if len(share):
         text += f" The workers spent {100 * share['training']:.0f} % of their time training."
@@ -58,29 +58,28 @@ def nothing_ranked(study: StudyData) -> str:
     wanted = " and ".join(o.label for o in study.objectives)
     finished = int((study.trials["state"] == "finished").sum())
     if finished:
-        return f"There is nothing to rank: none of the {count(finished, 'finished trial')} has a finite {wanted}."
+        done = count(finished, "finished trial")
+        return f"There is nothing to rank: none of the {done} has a finite {wanted}."
     return f"There is nothing to rank: no trial has finished, so no {wanted} is known."
 
 
 def best(table: pd.DataFrame, objective: Objective) -> str:
-    """The best configuration of one objective, and whether runner-up and controls differ by more than noise."""
+    """The best of one objective, and whether runner-up and controls differ from it by more than noise."""
     order = tables.best(table, objective)
-    first = order.iloc[0]
-    adjective = "Highest" if objective.sign < 0 else "Lowest"
-    text = f"{adjective} {objective.label}: {first['name']} with {_value(first, objective)}"
-    text += f" over {count(int(first[f'{objective.metric}_n']), 'seed')}."
-    if len(order) > 1:
-        second = order.iloc[1]
-        text += f" The runner-up, {second['name']}, has {_value(second, objective)}: {_verdict(first, second, objective)}."
-    controls = order[order["label"].notna() & (order["configuration"] != first["configuration"])].head(
-        AGAINST
-    )
-    if len(controls):
-        each = [
-            f"{row['name']} {_value(row, objective)} ({_verdict(first, row, objective)})"
-            for _, row in controls.iterrows()
-        ]
-        text += f" Yardsticks: {'; '.join(each)}."
+    first, rest = order.iloc[0], order.iloc[1:]
+    text = f"Best {objective.label} ({'highest' if objective.sign < 0 else 'lowest'}): {first['name']} with "
+    text += f"{_value(first, objective)} over {count(int(first[f'{objective.metric}_n']), 'seed')}."
+    if len(rest):
+        second = rest.iloc[0]
+        text += f" The runner-up, {second['name']}, has {_value(second, objective)}, "
+        text += f"{_verdict(first, second, objective)}."
+    verdicts: dict[str, list[str]] = {}
+    for _, row in rest[rest["label"].notna()].head(AGAINST).iterrows():
+        verdict = _verdict(first, row, objective)
+        verdicts.setdefault(verdict, []).append(f"{row['name']} at {_value(row, objective)}")
+    if verdicts:
+        each = [f"{', '.join(names)}: {verdict}" for verdict, names in verdicts.items()]
+        text += f" Against the controls: {'; '.join(each)}."
     return text
 
 
@@ -89,15 +88,15 @@ def _value(row: pd.Series, objective: Objective) -> str:
 
 
 def _verdict(first: pd.Series, other: pd.Series, objective: Objective) -> str:
-    """Whether two configurations' test values differ by more than their intervals."""
+    """Whether the test values of two configurations differ by more than their intervals."""
     column = objective.metric
     halves = first[f"{column}_half"], other[f"{column}_half"]
     if not all(math.isfinite(half) for half in halves):
-        return "without replicates of both, noise cannot be told from difference"
+        return "which without replicates of both cannot be told from noise"
     gap = objective.sign * (other[column] - first[column])
     if abs(gap) <= sum(halves):
-        return "within noise"
-    return "a difference beyond noise" if gap > 0 else "better on the test split beyond noise"
+        return "no different within noise"
+    return "worse by more than noise" if gap > 0 else "better on the test split by more than noise"
 
 
 def trade_off(study: StudyData, table: pd.DataFrame) -> str:
@@ -118,7 +117,7 @@ def yardsticks(study: StudyData) -> str:
     real = tables.real_sharpness(study)
     if math.isfinite(real):
         text.append(
-            f"Real test images have a sharpness of {number(real)}; more than that is noise, not detail."
+            f"Real test images have a sharpness of {number(real)}; more would be noise rather than detail."
         )
     for objective in study.objectives:
         floor = tables.floor(study, objective.metric)
@@ -133,18 +132,19 @@ def yardsticks(study: StudyData) -> str:
 def method(study: StudyData, table: pd.DataFrame) -> str:
     """On what the configurations were ranked, what is shown, and what an interval means here."""
     if study.ranked_by_validation:
-        text = "Configurations are ranked by the validation split, which the search saw; all values shown are of the test split."
+        text = "Configurations are ranked by the validation split, which the search saw; "
+        text += "all values shown are of the test split, so the first by rank need not have the best value."
     else:
         text = (
-            "Some objectives were not measured on the validation split, so the test split both ranks and describes: "
+            "Some objectives were not measured on the validation split: the test split ranks and describes, so "
             "the best values are flattered by choice."
         )
     seeds = table.loc[table["n"] > 0, "n"]
     if seeds.max() < 2:
         return text + " Every configuration has one seed, so there are no intervals."
     return text + (
-        f" Intervals are 95 % Student-t intervals of the mean over seeds ({seeds.min():.0f} to {seeds.max():.0f} a "
-        "configuration); two values differ within noise when their intervals overlap."
+        f" Intervals are 95 % Student-t intervals of the mean over {seeds.min():.0f} to {seeds.max():.0f} seeds a "
+        "configuration; two values differ within noise when their intervals overlap."
         + (
             " With two seeds the interval is 9 standard deviations wide to each side; three narrow it to 2.5."
             if (seeds == 2).any()
