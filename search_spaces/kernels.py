@@ -1,7 +1,7 @@
 """The space of posteriors: which kernel, bandwidth, prior width and beta.
 
 Conditional: a method has only the parameters that mean something for it (no bandwidth where there is none).
-`CONTROLS` are points of the same space that every study of it trains first, as yardsticks.
+The controls are points of the same space that every study of it trains first, as yardsticks.
 """
 
 from dataclasses import replace
@@ -12,9 +12,9 @@ from evae.kernels import KERNELS
 from evae.posteriors.autoencoder import Autoencoder
 from evae.posteriors.evae import Evae
 from evae.posteriors.gaussian import Gaussian
-from evae.posteriors.kernel import Kernel
+from evae.posteriors.kernel import KernelKL
 from evae.recipe import Recipe
-from evae.tuning.space import Control
+from evae.tuning.space import Control, Space
 
 PAPER_BANDWIDTH = 100 ** (-2 / 9)
 """b(100) of Qin & Huang, arXiv 2405.12783v2, section 5."""
@@ -30,7 +30,7 @@ def suggest(trial: optuna.trial.BaseTrial, base: Recipe) -> Recipe:
         return replace(base, posterior=Gaussian(beta=beta))
     kernel = trial.suggest_categorical("kernel", list(KERNELS))
     if method == "kernel":
-        return replace(base, posterior=Kernel(kernel=kernel, beta=beta))
+        return replace(base, posterior=KernelKL(kernel=kernel, beta=beta))
     posterior = Evae(
         kernel=kernel,
         bandwidth=trial.suggest_float("bandwidth", 0.05, 2.0, log=True),
@@ -60,3 +60,5 @@ CONTROLS = (
     Control("beta-VAE (beta = 0.1)", {"method": "gaussian", "beta": 0.1}),
     Control("EVAE, paper (B = 10)", _evae(10.0), origin="paper"),
 )
+
+SPACE = Space(suggest, CONTROLS)

@@ -1,0 +1,49 @@
+"""Objectives: metrics with a direction, by the short names a user types."""
+
+from collections.abc import Sequence
+
+from evae.errors import UserError, unknown
+
+DIRECTIONS = {
+    "rec_fd": "min",
+    "gen_fd": "min",
+    "rec_kd": "min",
+    "gen_kd": "min",
+    "rec_sharpness": "max",
+    "gen_sharpness": "max",
+    "rec_psnr_db": "max",
+    "rec_ssim": "max",
+    "distortion_nats": "min",
+    "rate_nats": "min",
+    "elbo_nats": "max",
+    "active_units": "max",
+    "aggregate_w1": "min",
+}
+"""What can be searched for, and which way is better. `fd` and `kd` stand for the Fréchet and the kernel distance on
+the study's features."""
+
+
+def resolve_objectives(names: Sequence[str], features_column: str) -> list[tuple[str, str]]:
+    """Short names to (column, "min" or "max"): "gen_fd" is the column of that distance on these features.
+
+    With the standard Inception features the columns are `gen_fid` and `gen_kid`. Raises UserError for a name that is
+    not known, given twice, or when there is none.
+    """
+    if not names or len(set(names)) != len(names):
+        raise UserError(f"give one objective or more, each once; got {', '.join(names) or 'none'}")
+    resolved = []
+    for name in names:
+        if name not in DIRECTIONS:
+            raise unknown("objective", name, DIRECTIONS)
+        resolved.append((objective_column(name, features_column), DIRECTIONS[name]))
+    return resolved
+
+
+def objective_column(name: str, features_column: str) -> str:
+    """The metric column of an objective's short name."""
+    kind, _, short = name.partition("_")
+    if short not in ("fd", "kd"):
+        return name
+    if features_column == "inception":
+        return f"{kind}_{'fid' if short == 'fd' else 'kid'}"
+    return f"{name}_{features_column}"

@@ -1,0 +1,122 @@
+"""The options that every study has, as one dataclass: the command line is made from it."""
+
+from dataclasses import dataclass
+
+from evae.data.base import DataRecipe
+from evae.errors import UserError, unknown
+from evae.metrics.features import DEFAULT_FEATURES
+from evae.networks.conv import SIZES, Conv
+from evae.recipe import Evaluation, Optimisation, Recipe
+
+SAMPLERS = ("tpe", "nsga2", "gp", "qmc", "random")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyOptions:
+    """Data, model, training, search and machine of a study."""
+
+    name: str = "study"
+    """Name of the study: its folder below --results. The same command continues the study of that name."""
+    results: str = "results"
+    """Where results go: a folder, or a URI of a file system that pyarrow knows (s3://..., gs://...)."""
+
+    data: str = "mnist-5k"
+    """Data source: mnist-5k, mnist, fashion-mnist, cifar10, celeba, photos, or folder:PATH."""
+    data_root: str | None = None
+    """Folder that holds the data, or into which it is downloaded (default: ./data)."""
+    image_size: int | None = None
+    """Side of the square images in pixels (default: the source's)."""
+    channels: int | None = None
+    """1 for grey, 3 for colour (default: the source's)."""
+    fit: str = "resize"
+    """How smaller images come to the image size: "resize" (bilinear, as the EVAE paper) or "pad" (zeros around)."""
+    train_images: int | None = None
+    """At most this many training images (default: all)."""
+    validation_images: int = 500
+    """Images taken from the training images for validation: what the search optimises."""
+    test_images: int | None = None
+    """At most this many test images: what is reported (default: all)."""
+    horizontal_flip: bool = False
+    """Mirror training images at random."""
+
+    size: str = "paper"
+    """Width of the networks: tiny (1/4 of the paper's channels), small (1/2), paper, large (2)."""
+    latent: int = 64
+    """Number of latent dimensions."""
+    epochs: int = 50
+    """Epochs that a trial trains."""
+    batch_size: int = 100
+    """Images per optimiser step."""
+    learning_rate: float = 3e-4
+    """Adam's learning rate."""
+    precision: str = "auto"
+    """Arithmetic of the networks: fp32, bf16, or auto (bf16 where the hardware has it)."""
+
+    objectives: tuple[str, ...] = ("gen_fd", "rec_sharpness")
+    """What is searched for, one metric or more; fd is the Fréchet distance on --features."""
+    features: str = DEFAULT_FEATURES
+    """Network and tap of the Fréchet distance; "inception" is the standard FID (needs its weights)."""
+    trials: int = 24
+    """Configurations in all, the controls included; each is trained once for every seed."""
+    seeds: int = 1
+    """Replicates of every configuration; an objective is their mean."""
+    sampler: str = "tpe"
+    """How new configurations are drawn: tpe, nsga2, gp, qmc or random."""
+    sampler_seed: int = 0
+    """Seed of the sampler."""
+
+    address: str | None = None
+    """A running Ray cluster ("auto", "HOST:6379"); default: this machine alone."""
+    cpus_per_trial: float = 1
+    """CPU cores, and so threads, of one trial."""
+    gpus_per_trial: float | None = None
+    """GPUs of one trial, fractions allowed (default: 1 where there are GPUs, else 0)."""
+    trials_at_once: int | None = None
+    """At most this many trials at a time (default: as many as the machine has room for)."""
+    time_limit: float | None = None
+    """Stop after this many minutes; the same command continues."""
+    keep_weights: bool = True
+    """Keep the weights of every finished trial."""
+
+    def __post_init__(self) -> None:
+        if not self.name or any(c in self.name for c in "/\\ ") or self.name.startswith("."):
+            raise UserError(f"a study's name is the name of a folder, without slashes or spaces; got {self.name!r}")
+        if self.sampler not in SAMPLERS:
+            raise unknown("sampler", self.sampler, SAMPLERS)
+        if self.size not in SIZES:
+            raise unknown("size", self.size, SIZES)
+        for option in ("trials", "seeds", "cpus_per_trial", "trials_at_once", "time_limit"):
+            value = getattr(self, option)
+            if value is not None and not value > 0:
+                raise UserError(f"--{option.replace('_', '-')} must be above 0, got {value}")
+        if self.gpus_per_trial is not None and self.gpus_per_trial < 0:
+            raise UserError(f"--gpus-per-trial must not be negative, got {self.gpus_per_trial}")
+
+    @property
+    def location(self) -> str:
+        """The study's results: a folder or URI."""
+        return f"{self.results.rstrip('/')}/{self.name}"
+
+    def base_recipe(self) -> Recipe:
+        """The recipe that these options define; a search space varies it."""
+        return Recipe(
+            data=DataRecipe(
+                source=self.data,
+                image_size=self.image_size,
+                channels=self.channels,
+                fit=self.fit,
+                train_images=self.train_images,
+                validation_images=self.validation_images,
+                test_images=self.test_images,
+                horizontal_flip=self.horizontal_flip,
+            ),
+            network=Conv(width=SIZES[self.size]),
+            latent=self.latent,
+            optimisation=Optimisation(
+                learning_rate=self.learning_rate,
+                batch_size=self.batch_size,
+                epochs=self.epochs,
+                precision=self.precision,
+            ),
+            evaluation=Evaluation(features=self.features),
+        )

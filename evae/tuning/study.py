@@ -1,0 +1,201 @@
+"""Runs a study: data and references once, then trials as Tune's actors have room, every result in the store."""
+
+import contextlib
+import fcntl
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import optuna
+import ray
+from ray import tune
+from rich.console import Console
+
+from evae import data
+from evae.data.base import ImageSet
+from evae.errors import UserError
+from evae.metrics.features import Features, load_features
+from evae.metrics.reference import Reference, reference
+from evae.recipe import Recipe
+from evae.tuning.machine import Slots, find_slots, ray_session, warm_workers
+from evae.tuning.manifest import Manifest
+from evae.tuning.objectives import resolve_objectives
+from evae.tuning.options import StudyOptions
+from evae.tuning.progress import StudyProgress, summary
+from evae.tuning.searcher import StudySearcher
+from evae.tuning.space import Space
+from evae.tuning.store import Store
+from evae.tuning.trainable import EpochTrainable, Job, Setting
+
+SAMPLERS: dict[str, Callable[[int], optuna.samplers.BaseSampler]] = {
+    "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed, n_startup_trials=10),
+    "nsga2": lambda seed: optuna.samplers.NSGAIISampler(seed=seed, population_size=12),
+    "gp": lambda seed: optuna.samplers.GPSampler(seed=seed),
+    "qmc": lambda seed: optuna.samplers.QMCSampler(seed=seed),
+    "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
+}
+
+
+def run_study(question: str, space: Space, options: StudyOptions, console: Console) -> Store:
+    """Train the study's configurations, or those that earlier sessions of it left, and return its store.
+
+    Raises UserError, before anything is trained, for whatever of the options cannot be done. On Ctrl-C or at the
+    time limit, finished trials are kept, those in flight are recorded as cancelled, and the same call continues.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    store = Store(options.location)
+    store.prepare()
+    with _sole_driver(store):
+        base = options.base_recipe()
+        images = data.load(base.data, options.data_root)
+        if not len(images.validation):
+            raise UserError("a search needs validation images to choose by: set --validation-images above 0")
+        features = load_features(options.features)
+        objectives = resolve_objectives(options.objectives, features.column)
+        manifest = Manifest(options, question, base, space.describe(base), objectives, images)
+        manifest.check_continues(store)
+        searcher = StudySearcher(
+            space,
+            base,
+            [(f"val_{metric}", direction) for metric, direction in objectives],
+            total=options.trials,
+            seeds=options.seeds,
+            sampler_seed=options.sampler_seed,
+            make_sampler=SAMPLERS[options.sampler],
+            history=_history(store),
+        )
+        console.print(_headline(options, base, images))
+        with ray_session(options.address):
+            slots = find_slots(options)
+            warm_workers(slots)
+            manifest.write(store, slots=slots.count)
+            setting = Setting(
+                study=options.name,
+                store=store,
+                images=images,
+                references=_references(images, features),
+                cpus=slots.cpus,
+                gpus=slots.gpus,
+                keep_weights=options.keep_weights,
+            )
+            _search(searcher, setting, slots, options, manifest, console)
+    return store
+
+
+def _search(
+    searcher: StudySearcher,
+    setting: Setting,
+    slots: Slots,
+    options: StudyOptions,
+    manifest: Manifest,
+    console: Console,
+) -> None:
+    store, progress = setting.store, StudyProgress(searcher, console, slots.count, options.epochs)
+    state = "failed"
+    try:
+        with progress, tempfile.TemporaryDirectory(prefix="evae-tune-") as scratch:
+            _tuner(searcher, setting, slots, options, [progress, LostTrials(store)], scratch).fit()
+        state = "finished" if progress.done == progress.total or searcher.exhausted else "stopped"
+    except KeyboardInterrupt:
+        state = "stopped"
+    finally:
+        _cancel_running(store)
+        manifest.close(store, state)
+    console.print(summary(progress, [row["state"] for row in _history(store)]))
+    if state == "stopped":
+        console.print("Stopped before the end; every finished trial is kept. The same command continues the study.")
+
+
+def _tuner(
+    searcher: StudySearcher,
+    setting: Setting,
+    slots: Slots,
+    options: StudyOptions,
+    callbacks: list[tune.Callback],
+    scratch: str,
+) -> tune.Tuner:
+    trainable = tune.with_parameters(EpochTrainable, setting=setting)
+    return tune.Tuner(
+        tune.with_resources(trainable, {"CPU": slots.cpus, "GPU": slots.gpus}),
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            num_samples=-1,
+            max_concurrent_trials=slots.count,
+            reuse_actors=True,
+            time_budget_s=options.time_limit and options.time_limit * 60,
+        ),
+        run_config=tune.RunConfig(name=options.name, storage_path=scratch, verbose=0, callbacks=callbacks),
+    )
+
+
+class LostTrials(tune.Callback):
+    """Records trials whose worker process died: nobody else is left to do it."""
+
+    def __init__(self, store: Store):
+        self.store = store
+
+    def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
+        job: Job = trial.config["job"]
+        reason = "the worker process died (killed, or out of memory)"
+        _close_rows(self.store, job.trial, "failed", reason)
+
+
+def _cancel_running(store: Store) -> None:
+    for row in store.read("trials").to_pylist():
+        if row["state"] == "running":
+            _close_rows(store, row["trial"], "cancelled", "the study was stopped")
+
+
+def _close_rows(store: Store, trial: str, state: str, reason: str) -> None:
+    for row in store.rows("trials", trial):
+        row |= {"state": state, "reason": reason, "ended_at": datetime.now(UTC)}
+        store.write("trials", trial, [row])
+
+
+def _history(store: Store) -> list[dict[str, Any]]:
+    """The trials' rows of earlier sessions, with parameters and recipe as dicts again."""
+    rows = store.read("trials").to_pylist()
+    return [row | {"params": json.loads(row["params"]), "recipe": json.loads(row["recipe"])} for row in rows]
+
+
+def _references(images: ImageSet, features: Features) -> Mapping[str, Reference]:
+    """Statistics of the real images of both held-out splits, against training images for the floor."""
+    return {
+        split: reference(getattr(images, split), images.train, features) for split in ("validation", "test")
+    }
+
+
+@contextlib.contextmanager
+def _sole_driver(store: Store) -> Iterator[None]:
+    """Refuse a second driver on the same results. The kernel frees the lock even after kill -9."""
+    if not store.is_local:
+        yield
+        return
+    with open(Path(store.root) / ".lock", "a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise UserError(
+                f"{store.location} is in use by {lock.read().strip() or 'another process'}. Wait until that study "
+                "ends, stop it, or give this one another --name."
+            ) from None
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {platform.node()}, since {datetime.now(UTC):%Y-%m-%d %H:%M} UTC\n")
+        lock.flush()
+        yield
+
+
+def _headline(options: StudyOptions, base: Recipe, images: ImageSet) -> str:
+    splits = f"{len(images.train)} / {len(images.validation)} / {len(images.test)}"
+    return (
+        f"[bold]{options.name}[/bold]: {options.trials} configurations x {options.seeds} seeds, {options.epochs} epochs "
+        f"each, {options.size} networks, {base.latent} latents\n"
+        f"data {images.name}: {splits} train / validation / test images of {images.image_size} px, "
+        f"{images.channels} channel(s)"
+    )
