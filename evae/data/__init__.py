@@ -1,0 +1,12 @@
+"""Images for training: one file a source, all of them through `load`.
+
+images = load(DataRecipe(source="fashion-mnist", image_size=32))
+images.train                        # uint8 (n, c, h, w), read-only: one copy serves all trials of a machine
+batch = tensor(images.train)[:100]  # a torch view of it
+"""
+
+from evae.data.base import SOURCES, DataRecipe, ImageSet
+from evae.data.loading import load
+from evae.data.pixels import tensor
+
+__all__ = ["SOURCES", "DataRecipe", "ImageSet", "load", "tensor"]

@@ -1,0 +1,152 @@
+"""What every data source shares: the recipe, what a source hands over, and the finished image set."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from evae.errors import UserError, unknown
+
+SMALLEST_IMAGE_PX = 8
+FITS = ("resize", "pad")
+
+# Name -> the module whose `read(recipe, root)` returns the source's `Raw` images; imported when asked for.
+SOURCES: dict[str, str] = {
+    "mnist-5k": "evae.data.mnist_5k",
+    "mnist": "evae.data.mnist",
+    "fashion-mnist": "evae.data.mnist",
+    "cifar10": "evae.data.cifar",
+    "celeba": "evae.data.celeba",
+    "photos": "evae.data.photos",
+    "folder": "evae.data.folder",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataRecipe:
+    """Which images, in which shape, and how many in each split.
+
+    `source` is a name in `SOURCES`, or "folder:PATH" for any folder of pictures. `image_size` (px, side of
+    the square) and `channels` (1 grey, 3 RGB) are derived from the source where they are None. `fit` says how
+    pictures of another size come to `image_size`: "resize" cuts the largest centred square out and scales it
+    (bilinear, antialiased, as Qin & Huang, arXiv 2405.12783v2, do); "pad" puts zeros around and cuts or
+    enlarges nothing, but shrinks what is too large. `train_images` and `test_images` are caps;
+    `validation_images` are taken out of the training images before the cap. `horizontal_flip` asks the
+    training loop to mirror images at random.
+
+    Raises UserError for values outside their range, and for unknown names.
+    """
+
+    source: str = "mnist-5k"
+    image_size: int | None = None
+    channels: int | None = None
+    fit: str = "resize"
+    train_images: int | None = None
+    validation_images: int = 500
+    test_images: int | None = None
+    horizontal_flip: bool = False
+
+    def __post_init__(self) -> None:
+        name, _, path = self.source.partition(":")
+        if name not in SOURCES:
+            raise unknown("data source", self.source, SOURCES)
+        if name == "folder" and not path:
+            raise UserError("the data source 'folder' needs a path: give folder:PATH")
+        if name != "folder" and ":" in self.source:
+            raise UserError(f"the data source {name!r} takes no path; use folder:{path}")
+        if self.fit not in FITS:
+            raise unknown("fit", self.fit, FITS)
+        if self.channels not in (None, 1, 3):
+            raise UserError(f"channels must be 1 (grey) or 3 (RGB), got {self.channels}")
+        if self.image_size is not None and self.image_size < SMALLEST_IMAGE_PX:
+            raise UserError(f"image_size must be at least {SMALLEST_IMAGE_PX} px, got {self.image_size}")
+        for key in ("train_images", "validation_images", "test_images"):
+            if (count := getattr(self, key)) is not None and count < 1:
+                raise UserError(f"{key} must be at least 1, got {count}")
+
+    @property
+    def path(self) -> str:
+        """The PATH of folder:PATH, else empty."""
+        return self.source.partition(":")[2]
+
+
+class Images(Protocol):
+    """Square uint8 images (n, c, h, h), decoded when a slice of them is taken. An array is one."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, chosen: slice, /) -> np.ndarray: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Raw:
+    """What a source hands over: its images in a fixed random order, in any size and with 1 or 3 channels.
+
+    The splits are prefixes of that order, so that a smaller cap gives a subset of a larger one. Without a
+    `validation` of its own, the first `validation_images` of `train` become it. `image_size` and `channels`
+    are those the source proposes where the recipe does not say.
+    """
+
+    train: Images
+    test: Images
+    validation: Images | None = None
+    image_size: int
+    channels: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images ready for training: three uint8 arrays (n, c, h, w), contiguous in C order and not writeable.
+
+    `digest` is 16 hex digits of the SHA-256 over shapes and content of the three splits. `notes` says how the
+    splits were made and which files were skipped.
+    """
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+    name: str
+    digest: str
+    fit: str
+    notes: tuple[str, ...]
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square images in px."""
+        return self.train.shape[-1]
+
+    @property
+    def channels(self) -> int:
+        """1 (grey) or 3 (RGB)."""
+        return self.train.shape[1]
+
+    def describe(self) -> dict[str, Any]:
+        """The entry for a study's manifest: plain strings, numbers and a list."""
+        return {
+            "source": self.name,
+            "digest": self.digest,
+            "image_size": self.image_size,
+            "channels": self.channels,
+            "n_train": len(self.train),
+            "n_validation": len(self.validation),
+            "n_test": len(self.test),
+            "fit": self.fit,
+            "notes": list(self.notes),
+        }
+
+
+def content_digest(splits: Sequence[np.ndarray]) -> str:
+    """16 hex digits that name these arrays: SHA-256 over each one's shape and bytes."""
+    digest = hashlib.sha256()
+    for split in splits:
+        digest.update(repr(split.shape).encode())
+        digest.update(split.data)
+    return digest.hexdigest()[:16]
+
+
+def shuffled(count: int) -> np.ndarray:
+    """A permutation of range(count): always the same one for a count. Shape (count,), int64."""
+    return np.random.default_rng(20240521).permutation(count)

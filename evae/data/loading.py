@@ -1,0 +1,47 @@
+"""From a recipe to the finished image set: read the source, cut the splits, bring the pixels into shape."""
+
+import importlib
+from pathlib import Path
+
+import numpy as np
+
+from evae.data.base import SOURCES, DataRecipe, Images, ImageSet, Raw, content_digest
+from evae.data.pixels import to_channels, to_size
+from evae.errors import UserError
+
+DEFAULT_ROOT = Path("data")
+
+
+def load(recipe: DataRecipe, root: str | Path | None = None) -> ImageSet:
+    """The images a recipe asks for: the same ones, in the same order, on every machine.
+
+    `root` is the folder in which data sets are looked for, and into which they are downloaded (default:
+    ./data). Raises UserError where the data cannot be had, cannot be read, or are fewer than asked for.
+    """
+    source = importlib.import_module(SOURCES[recipe.source.partition(":")[0]])
+    raw = source.read(recipe, DEFAULT_ROOT if root is None else Path(root).expanduser())
+    train, validation = _training_splits(raw, recipe)
+    size = recipe.image_size or raw.image_size
+    channels = recipe.channels or raw.channels
+    splits = []
+    for split in (train, validation, raw.test[: recipe.test_images]):
+        split = np.ascontiguousarray(to_size(to_channels(split, channels), size, recipe.fit))
+        split.flags.writeable = False
+        splits.append(split)
+    return ImageSet(*splits, recipe.source, content_digest(splits), recipe.fit, raw.notes)
+
+
+def _training_splits(raw: Raw, recipe: DataRecipe) -> tuple[np.ndarray, np.ndarray]:
+    """The training and validation images: disjoint, and the validation images the same whatever the cap."""
+    wanted = recipe.validation_images
+    pool: Images = raw.train if raw.validation is None else raw.validation
+    there = len(pool)
+    # Where both come out of one pool, at least one image must remain to train on.
+    if wanted > (there if raw.validation is not None else there - 1):
+        raise UserError(
+            f"validation_images is {wanted}, but {recipe.source} has only {there} images to take them from; "
+            f"give at most {there if raw.validation is not None else there // 2}"
+        )
+    first = wanted if raw.validation is None else 0
+    last = None if recipe.train_images is None else first + recipe.train_images
+    return raw.train[first:last], pool[:wanted]
