@@ -4,5 +4,6 @@ from jaxtyping import install_import_hook
 
 install_import_hook(
     ["evae.kernels", "evae.posteriors", "evae.networks", "evae.models"],
-    "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",  # an int where a float is due is fine
+    # As everywhere in Python, an int will do where a float is due.
+    "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
 )

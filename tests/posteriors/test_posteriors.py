@@ -55,7 +55,7 @@ def test_samples_have_the_mean_and_standard_deviation_it_says(posterior):
     given, n = heads(posterior, 2), 40_000
     samples = posterior.sample(given.repeat(n, 1), generator()).view(n, 2, LATENT)
     mean, std = posterior.mean(given), posterior.std(given)
-    # Five standard errors (the kurtosis of these posteriors is at most 6), and rounding where there is no noise.
+    # Five standard errors (their kurtosis is at most 6), and rounding where there is no noise.
     assert ((samples.mean(0) - mean).abs() <= 5 * std / math.sqrt(n) + 1e-12).all()
     assert ((samples.std(0) - std).abs() <= 5 * std * math.sqrt(5 / (4 * n)) + 1e-12).all()
 
