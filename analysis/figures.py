@@ -204,7 +204,7 @@ def importance(shares: dict[Objective, pd.DataFrame]) -> go.Figure:
 
 
 def learning_curves(curves: pd.DataFrame, metric: str, title: str, highlight: dict[str, str]) -> go.Figure:
-    """`metric` per epoch, one line a trial; `highlight` maps the configurations to be coloured to their names."""
+    """`metric` per epoch, a line a trial; `highlight` maps the configurations in colour to their names."""
     drawn = figure("epoch", title)
     others = curves[~curves["configuration"].isin(highlight)]
     x: list[float | None] = []

@@ -30,7 +30,7 @@ class Gallery:
 
 
 def gallery(study: StudyData, front: pd.DataFrame) -> Gallery:
-    """Members of the front, in order of the first objective, and controls: the first finished seed of each."""
+    """The front, in order of the first objective, and the controls: the first finished seed of each."""
     found = Gallery()
     spent = left_out = 0
     for _, row in choose(front, study).iterrows():
@@ -74,7 +74,7 @@ def gallery(study: StudyData, front: pd.DataFrame) -> Gallery:
 
 
 def choose(front: pd.DataFrame, study: StudyData) -> pd.DataFrame:
-    """At most `MOST` rows: members of the front evenly spread over the first objective, then every control."""
+    """At most `MOST` rows: some of the front, evenly spread over the first objective, then the controls."""
     if not len(front):
         return front
     first = study.objectives[0]

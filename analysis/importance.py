@@ -1,6 +1,8 @@
 """Which searched parameters decide each objective: PED-ANOVA on a study rebuilt from the store."""
 
 import math
+import warnings
+from typing import Any
 
 import optuna
 import pandas as pd
@@ -12,23 +14,22 @@ from optuna.distributions import (
 )
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
-from analysis.load import StudyData
 from analysis.naming import Objective
 from analysis.tables import ranked
 
 FEWEST = 10  # configurations below which a tenth, the best that PED-ANOVA looks at, is less than one
 
 
-def importance(study: StudyData, table: pd.DataFrame, objective: Objective) -> pd.DataFrame:
+def importance(described: dict[str, Any], table: pd.DataFrame, objective: Objective) -> pd.DataFrame:
     """Rows (parameter, share) for one objective, largest first, shares adding up to one; empty below ten
-    configurations or without a recorded space.
+    configurations or without a space, which is `described` as in the manifest.
 
     Watanabe et al., PED-ANOVA, arXiv 2304.10255; its extension to conditional parameters, arXiv 2601.20800.
     The share says how much a parameter decides whether a configuration is among the best tenth (at least five
     of them).
     """
     empty = pd.DataFrame(columns=["parameter", "share"])
-    space = {name: d for name, text in study.manifest.get("space", {}).items() if (d := distribution(text))}
+    space = {name: d for name, text in described.items() if (d := distribution(text))}
     rows = ranked(table, [objective])
     if len(rows) < FEWEST:
         return empty
@@ -36,7 +37,12 @@ def importance(study: StudyData, table: pd.DataFrame, objective: Objective) -> p
     if not any(trial.params for trial in rebuilt.trials):
         return empty
     quantile = min(0.5, max(0.1, 5 / len(rows)))
-    shares = get_param_importances(rebuilt, evaluator=PedAnovaImportanceEvaluator(target_quantile=quantile))
+    with warnings.catch_warnings():
+        # A lone control that lacks a parameter is a regime of its own, which carries no weight.
+        warnings.filterwarnings("ignore", message="Some regimes")
+        shares = get_param_importances(
+            rebuilt, evaluator=PedAnovaImportanceEvaluator(target_quantile=quantile)
+        )
     found = pd.DataFrame({"parameter": list(shares), "share": list(shares.values())}, columns=empty.columns)
     return found.sort_values("share", ascending=False).reset_index(drop=True)
 

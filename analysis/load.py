@@ -163,7 +163,7 @@ def _frame(store: Store, kind: str) -> pd.DataFrame:
     for column in NUMBERS[kind]:
         frame[column] = pd.to_numeric(frame[column], errors="coerce").astype(float)
     for column in TIMES[kind]:
-        frame[column] = pd.to_datetime(frame[column], utc=True, errors="coerce")
+        frame[column] = pd.to_datetime(frame[column], utc=True, errors="coerce").astype("datetime64[us, UTC]")
     return frame
 
 

@@ -142,7 +142,8 @@ def draw(study: StudyData, table: pd.DataFrame, front: pd.DataFrame) -> dict[str
         if len(by_kernel):
             drawn = figures.kernels(by_kernel, tables.ranked(table, [objective]), objective)
             charts["kernels"].append(Chart(f"kernels-{objective.metric}", objective.label, drawn))
-    shares = {o: found for o in objectives if len(found := importance.importance(study, table, o))}
+    space = study.manifest.get("space", {})
+    shares = {o: found for o in objectives if len(found := importance.importance(space, table, o))}
     if shares:
         charts["importance"] = [Chart("importance", "", figures.importance(shares))]
     shown = front[front["on_front"] | front["label"].notna()].head(HIGHLIGHTED)

@@ -118,10 +118,11 @@ def front(table: pd.DataFrame, objectives: list[Objective]) -> pd.DataFrame:
     dominates it; a mean without replicates has no interval and counts as exact.
     """
     table = ranked(table, objectives)
-    means = np.array([o.sign * table[f"select_{o.metric}"] for o in objectives], float).T.reshape(
-        len(table), -1
-    )
-    halves = np.array([table[f"select_{o.metric}_half"] for o in objectives], float).T.reshape(len(table), -1)
+    shape = (len(table), len(objectives))
+    means, halves = np.empty(shape), np.empty(shape)
+    for k, o in enumerate(objectives):
+        means[:, k] = o.sign * table[f"select_{o.metric}"]
+        halves[:, k] = table[f"select_{o.metric}_half"]
     better = dominates(means)
     halves = np.nan_to_num(halves)
     apart = np.abs(means[:, None] - means[None, :]) > halves[:, None] + halves[None, :]

@@ -25,11 +25,16 @@ def timing(study: StudyData) -> pd.DataFrame:
     for column, activity in ACTIVITIES.items():
         seconds = study.trials[column]
         if column in by_trial:
-            seconds = seconds.fillna(study.trials["trial"].map(by_trial[column]))
+            seconds = seconds.fillna(per_trial(by_trial[column], study.trials))
         spent[activity] = float(seconds.sum())
     spent["idle"] = max(0.0, capacity - sum(spent.values()))
     total = sum(spent.values())
     return pd.DataFrame([{"activity": a, "seconds": s, "share": s / total} for a, s in spent.items()])
+
+
+def per_trial(values: pd.Series, trials: pd.DataFrame) -> pd.Series:
+    """`values`, which are indexed by trial, in the rows of `trials`; missing where a trial has none."""
+    return values.reindex(trials["trial"]).set_axis(trials.index)
 
 
 def sessions(study: StudyData) -> list[dict[str, float]]:
@@ -71,7 +76,7 @@ def timeline(study: StudyData) -> pd.DataFrame:
     """
     last_epoch = study.epochs.groupby("trial")["ended_at"].max()
     trials = study.trials[study.trials["started_at"].notna()].sort_values("started_at")
-    ends = trials["ended_at"].fillna(trials["trial"].map(last_epoch)).fillna(trials["started_at"])
+    ends = trials["ended_at"].fillna(per_trial(last_epoch, trials)).fillna(trials["started_at"])
     clock = sessions(study) or [{"began": trials["started_at"].min(), "start": 0.0, "end": math.inf}]
     free: dict[str, list[tuple[pd.Timestamp, int]]] = {}
     rows = []

@@ -136,18 +136,16 @@ def method(study: StudyData, table: pd.DataFrame) -> str:
         text += "all values shown are of the test split, so the first by rank need not have the best value."
     else:
         text = (
-            "Some objectives were not measured on the validation split: the test split ranks and describes, so "
+            "Some objectives were not measured on the validation split: the test split ranks too, so "
             "the best values are flattered by choice."
         )
     seeds = table.loc[table["n"] > 0, "n"]
     if seeds.max() < 2:
         return text + " Every configuration has one seed, so there are no intervals."
-    return text + (
-        f" Intervals are 95 % Student-t intervals of the mean over {seeds.min():.0f} to {seeds.max():.0f} seeds a "
-        "configuration; two values differ within noise when their intervals overlap."
-        + (
-            " With two seeds the interval is 9 standard deviations wide to each side; three narrow it to 2.5."
-            if (seeds == 2).any()
-            else ""
-        )
+    text += (
+        f" Intervals are 95 % Student-t intervals of the mean over a configuration's {seeds.min():.0f} to "
     )
+    text += f"{seeds.max():.0f} seeds; two values differ within noise when their intervals overlap."
+    if (seeds == 2).any():
+        text += " With two seeds they reach 9 standard deviations to each side; three narrow them to 2.5."
+    return text

@@ -4,6 +4,7 @@ python tests/analysis/synthetic.py /tmp/synthetic [--configurations 40] [--seeds
 """
 
 import argparse
+import functools
 import hashlib
 import io
 import json
@@ -284,12 +285,13 @@ def _write_pictures(store, trial, configuration, seed, sharpness) -> None:
                 "columns": 8,
                 "rows": 4,
                 "image_size": 32,
-                "png": grid_png(8, 4, 32, max(blur, 0.6), offset),
+                "png": grid_png(8, 4, 32, round(max(blur, 0.6), 1), offset),
             }
         )
     store.write("images", trial, rows)
 
 
+@functools.cache
 def grid_png(columns: int, rows: int, size: int, thickness: float, offset: int) -> bytes:
     """A PNG of rings and strokes whose edges are `thickness` pixels soft."""
     shapes = np.random.default_rng(offset)

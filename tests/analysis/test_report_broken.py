@@ -1,0 +1,162 @@
+"""What a study can look like on a bad day; each gives a page that says so."""
+
+import json
+import re
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from synthetic import BEGAN, CONTROLS, DISTANCE, SHARPNESS, write_manifest, write_study, write_trial
+
+from analysis.load import load
+from analysis.report import write_report
+from evae.errors import UserError
+from evae.tuning.store import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = Store(tmp_path)
+    store.prepare()
+    return store
+
+
+def text_of(store: Store) -> str:
+    """The page's visible text, tags left out and scripts with them."""
+    page = write_report(store.location).read_text(encoding="utf-8")
+    body = re.sub(r"<(script|style).*?</\1>", " ", page[page.index("<body>") :], flags=re.S)
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body))
+
+
+def add(store: Store, number: int, state: str, seed: int = 0) -> str:
+    label, origin, params = CONTROLS[number]
+    write_trial(store, np.random.default_rng(number), number, label, origin, params, seed, state, BEGAN, 0)
+    return store.read("trials").to_pylist()[-1]["trial"]
+
+
+def change(store: Store, **values: object) -> None:
+    """Overwrite columns of every trial; a column set to `...` is dropped."""
+    for row in store.read("trials").to_pylist():
+        row |= values
+        store.write("trials", row["trial"], [{k: v for k, v in row.items() if v is not ...}])
+
+
+def test_no_trial(store: Store) -> None:
+    write_manifest(store, BEGAN + timedelta(seconds=5), state="running")
+    assert "No trial has been recorded yet" in text_of(store)
+
+
+def test_one_trial(store: Store) -> None:
+    write_manifest(store, BEGAN + timedelta(seconds=9))
+    add(store, 1, "finished")
+    text = text_of(store)
+    assert "1 of 1 ranked configuration is on the front" in text
+    assert "one seed, so there are no intervals" in text
+
+
+def test_only_failures(store: Store) -> None:
+    write_manifest(store, BEGAN + timedelta(seconds=9), state="failed")
+    add(store, 0, "diverged")
+    add(store, 1, "failed")
+    text = text_of(store)
+    assert "no trial has finished" in text
+    assert "the study failed before its end" in text
+    assert "distortion was not finite in epoch 3" in text and "CUDA out of memory" in text
+
+
+def test_missing_columns(store: Store) -> None:
+    store.write("study", "s", [{"session": "s", "study": "bare", "state": "finished"}])
+    store.write("trials", "a-s0", [{"trial": "a-s0", "configuration": "a", "state": "finished"}])
+    text = text_of(store)
+    assert "recorded no objectives" in text and "a-s0" in text
+
+
+def test_missing_metric(store: Store) -> None:
+    write_manifest(store, BEGAN + timedelta(seconds=9))
+    add(store, 0, "finished")
+    change(store, **{SHARPNESS: ..., f"val_{SHARPNESS}": ...})
+    assert "none of the 1 finished trial has a finite" in text_of(store)
+
+
+def test_no_validation_metrics(store: Store) -> None:
+    write_manifest(store, BEGAN + timedelta(seconds=9))
+    add(store, 0, "finished")
+    change(store, **{f"val_{DISTANCE}": ..., f"val_{SHARPNESS}": ...})
+    assert "flattered by choice" in text_of(store)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), None])
+def test_values_that_are_not_finite(store: Store, value: float | None) -> None:
+    write_manifest(store, BEGAN + timedelta(seconds=9))
+    add(store, 0, "finished")
+    change(store, **{DISTANCE: value, f"val_{DISTANCE}": value})
+    assert "none of the 1 finished trial has a finite" in text_of(store)
+
+
+@pytest.mark.parametrize("kind", ["study", "trials", "epochs", "images"])
+def test_truncated_file(store: Store, kind: str) -> None:
+    write_manifest(store, BEGAN + timedelta(seconds=9))
+    trial = add(store, 0, "finished")
+    add(store, 1, "finished")
+    name = "20260302T090000Z" if kind == "study" else trial
+    path = Path(store.location) / kind / f"{name}.parquet"
+    path.write_bytes(path.read_bytes()[:200])
+    text = text_of(store)
+    if kind != "images":
+        assert f"{kind}/{name}.parquet could not be read and was left out" in text
+    assert ("manifest is missing" in text) == (kind == "study")
+    assert "VAE" in text
+
+
+def test_interrupted_trial_keeps_its_epochs(store: Store) -> None:
+    write_manifest(store, BEGAN + timedelta(seconds=9), state="stopped")
+    trial = add(store, 0, "running")
+    change(store, ended_at=None, train_s=None, wall_s=None)
+    study = load(store.location)
+    assert list(study.trials["state"]) == ["interrupted"]
+    text = text_of(store)
+    assert "1 interrupted" in text and "stopped before its end" in text and trial in text
+
+
+def test_running_trial_of_a_running_study(store: Store) -> None:
+    write_manifest(store, BEGAN + timedelta(seconds=9), state="running")
+    add(store, 0, "running")
+    assert list(load(store.location).trials["state"]) == ["running"]
+    assert "still running, or was killed" in text_of(store)
+
+
+@pytest.mark.parametrize(
+    "objectives", [[[DISTANCE, "min"]], [[DISTANCE, "min"], [SHARPNESS, "max"], ["rec_ssim", "max"]]]
+)
+def test_other_numbers_of_objectives(store: Store, objectives: list[list[str]]) -> None:
+    write_study(Path(store.location), configurations=12)
+    row = store.read("study").to_pylist()[0] | {"objectives": json.dumps(objectives)}
+    store.write("study", row["session"], [row])
+    assert text_of(store).count("Against the controls") == len(objectives)
+
+
+def test_text_of_others_cannot_become_markup(store: Store) -> None:
+    write_manifest(store, BEGAN + timedelta(seconds=9))
+    add(store, 0, "finished")
+    change(store, label="</script><script>alert(1)</script>")
+    page = write_report(store.location).read_text(encoding="utf-8")
+    assert "<script>alert(1)" not in page
+
+
+@pytest.mark.parametrize("place", ["empty", "absent"])
+def test_a_folder_without_a_study_is_refused(tmp_path: Path, place: str) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"no study in .* expected Parquet files"):
+        load(tmp_path / place)
+
+
+def test_command_line_names_the_remedy(tmp_path: Path) -> None:
+    script = Path(__file__).parents[2] / "analysis" / "report.py"
+    ran = subprocess.run(
+        [sys.executable, script, tmp_path], capture_output=True, text=True, cwd=script.parents[1]
+    )
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("error: no study in") and "Traceback" not in ran.stderr

@@ -1,0 +1,148 @@
+import itertools
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from analysis import importance, tables, timing
+from analysis.load import StudyData
+from analysis.naming import Objective
+
+DOWN, UP = Objective("gen_fd_x", "min"), Objective("gen_sharpness", "max")
+
+
+def a_table(down: list[float], up: list[float], half: float = math.nan) -> pd.DataFrame:
+    columns = {
+        "configuration": [f"c{i}" for i in range(len(down))],
+        "name": [f"#{i}" for i in range(len(down))],
+    }
+    for objective, values in ((DOWN, down), (UP, up)):
+        columns |= {objective.metric: values, f"select_{objective.metric}": values}
+        columns |= {f"{objective.metric}_half": half, f"select_{objective.metric}_half": half}
+    return pd.DataFrame(columns)
+
+
+def test_intervals_are_scipys(study: StudyData) -> None:
+    table = tables.configurations(study).set_index("configuration")
+    for objective in study.objectives:
+        finished = study.trials[study.trials["state"] == "finished"]
+        for key, group in finished.groupby("configuration"):
+            values, row = group[objective.metric], table.loc[key]
+            assert row[objective.metric] == pytest.approx(values.mean())
+            if len(values) > 1:
+                low, high = stats.t.interval(
+                    0.95, len(values) - 1, loc=values.mean(), scale=stats.sem(values)
+                )
+                assert row[f"{objective.metric}_half"] == pytest.approx((high - low) / 2)
+            else:
+                assert math.isnan(row[f"{objective.metric}_half"])
+
+
+def test_intervals_cover_the_mean_as_often_as_they_say() -> None:
+    draws = np.random.default_rng(0).normal(3.0, 2.0, (20_000, 3))
+    half = tables.half_width(draws.std(axis=1, ddof=1), np.full(len(draws), 3))
+    covered = np.abs(draws.mean(axis=1) - 3.0) <= half
+    assert covered.mean() == pytest.approx(0.95, abs=0.006)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=12))
+def test_front_is_what_brute_force_finds(points: list[tuple[int, int]]) -> None:
+    found = tables.front(a_table([float(a) for a, _ in points], [float(b) for _, b in points]), [DOWN, UP])
+    for i, (a, b) in enumerate(points):
+        beaten = any(c <= a and d >= b and (c < a or d > b) for c, d in points)
+        assert found["on_front"].iloc[i] == (not beaten)
+        assert not (found["dominated_within_noise"].iloc[i] and not beaten)
+
+
+def test_noise_excuses_only_what_overlaps_every_dominating_interval() -> None:
+    table = a_table([10.0, 11.0, 20.0], [0.5, 0.4, 0.3], half=1.0)
+    assert list(tables.front(table, [DOWN, UP])["dominated_within_noise"]) == [False, True, False]
+    exact = a_table([10.0, 11.0, 20.0], [0.5, 0.4, 0.3])
+    assert not tables.front(exact, [DOWN, UP])["dominated_within_noise"].any()
+
+
+def test_ranking_is_by_validation_and_values_are_of_the_test_split(study: StudyData) -> None:
+    table = tables.configurations(study)
+    objective = study.objectives[0]
+    finished = study.trials[study.trials["state"] == "finished"].groupby("configuration")
+    validation = finished[f"val_{objective.metric}"].mean()
+    first = tables.best(table, objective).iloc[0]
+    assert first["configuration"] == validation.idxmin()
+    assert first[objective.metric] == pytest.approx(finished[objective.metric].mean()[validation.idxmin()])
+    assert study.ranked_by_validation
+
+
+@pytest.mark.parametrize(("n", "tries"), [(5, 1), (5, 3), (4, 4), (7, 2)])
+def test_choice_weights_are_the_frequencies_of_all_draws(n: int, tries: int) -> None:
+    draws = list(itertools.combinations(range(n), tries))
+    counted = [sum(min(draw) == i for draw in draws) / len(draws) for i in range(n)]
+    assert tables.choice_weights(n, tries) == pytest.approx(counted)
+
+
+def test_kernels_have_the_same_number_of_tries(study: StudyData) -> None:
+    table = tables.configurations(study)
+    for objective in study.objectives:
+        found = tables.kernels(table, objective)
+        assert set(found["tries"]) == {found["n"].min()}
+        assert set(found["kernel"]) == set(table.loc[table["n"] > 0, "kernel"].dropna())
+        assert (objective.sign * found["expected_best"]).is_monotonic_increasing
+
+
+def test_failures_are_counted_by_reason(study: StudyData) -> None:
+    found = tables.failures(study)
+    lost = study.trials[study.trials["state"].isin(["diverged", "failed"])]
+    assert found["n"].sum() == len(lost) > 0
+    assert sorted(itertools.chain(*found["trials"])) == sorted(lost["trial"])
+    assert list(found["n"]) == sorted(found["n"], reverse=True)
+
+
+def test_importance_finds_the_parameter_that_decides() -> None:
+    random = np.random.default_rng(1)
+    decisive, idle = random.uniform(1e-4, 1e-2, 60), random.choice(["a", "b"], 60)
+    table = a_table(list((np.log(decisive) - np.log(1e-3)) ** 2), [0.0] * 60)
+    table["params"] = [{"rate": float(d), "kernel": str(i)} for d, i in zip(decisive, idle, strict=True)]
+    space = {"rate": {"low": 1e-4, "high": 1e-2, "log": True}, "kernel": {"choices": ["a", "b"]}}
+    found = importance.importance(space, table, DOWN)
+    assert found["parameter"].iloc[0] == "rate"
+    assert found["share"].iloc[0] > 0.8
+    assert found["share"].sum() == pytest.approx(1)
+
+
+def test_importance_keeps_quiet_on_few_configurations() -> None:
+    table = a_table([1.0, 2.0], [1.0, 2.0]).assign(params=[{"rate": 0.1}, {"rate": 0.2}])
+    assert importance.importance({"rate": {"low": 0.0, "high": 1.0}}, table, DOWN).empty
+
+
+def test_controls_outside_the_space_do_not_count() -> None:
+    space = {"method": importance.distribution({"choices": ["evae", "kernel"]})}
+    rows = a_table([1.0, 2.0], [1.0, 2.0]).assign(params=[{"method": "evae"}, {"method": "autoencoder"}])
+    assert [t.params for t in importance.rebuild(rows, DOWN, space).trials] == [{"method": "evae"}, {}]
+
+
+def test_shares_of_time_add_up_to_slots_times_wall_time(study: StudyData) -> None:
+    found = timing.timing(study).set_index("activity")
+    assert found["share"].sum() == pytest.approx(1)
+    assert found["seconds"].sum() == pytest.approx(2 * study.sessions["wall_s"].sum())
+    assert found.loc["training", "seconds"] == pytest.approx(study.trials["train_s"].sum())
+
+
+def test_lanes_never_run_two_trials_at_once(study: StudyData) -> None:
+    lanes = timing.timeline(study)
+    assert len(lanes) == len(study.trials)
+    assert lanes["lane"].nunique() == 2
+    for _, lane in lanes.groupby("lane"):
+        lane = lane.sort_values("start")
+        assert (lane["start"].to_numpy()[1:] >= lane["end"].to_numpy()[:-1] - 1e-9).all()
+
+
+def test_distances_have_one_identity_and_a_floor(study: StudyData) -> None:
+    found = tables.identities(study)
+    assert list(found["metric"]) == ["gen_fd_efficientnet_lite0_b4", "rec_fd_efficientnet_lite0_b4"]
+    assert (found["n"] == (study.trials["state"] == "finished").sum()).all()
+    assert tables.floor(study, "gen_fd_efficientnet_lite0_b4") == pytest.approx(1.23)
+    assert math.isnan(tables.floor(study, "gen_sharpness"))
