@@ -198,7 +198,7 @@ def trial_rows(study: StudyData) -> list[list[dict[str, Any]]]:
     columns = trial_columns(study)
     rows = []
     for row in study.trials.to_dict("records"):
-        row["name"] = tables.name(row["label"], row["number"], row.get("param_kernel") or row["method"])
+        row["name"] = tables.name(row["label"], row["number"], row.get("param_kernel"), row["method"])
         rows.append([_cell(key, row.get(key), kind) for key, _, kind in columns])
     return rows
 

@@ -35,72 +35,52 @@ def configurations(study: StudyData) -> pd.DataFrame:
     interval), `select_<metric>` and `select_<metric>_half` (the same on the split that ranks).
     """
     trials = study.trials
-    metrics = metric_columns(trials)
-    rows = [
-        _configuration(key, group, study, metrics)
-        for key, group in trials.groupby("configuration", sort=False)
-    ]
-    columns = [
-        "configuration",
-        "number",
-        "name",
-        "origin",
-        "label",
-        "method",
-        "kernel",
-        "params",
-        "trial",
-        "n_trials",
-        "n",
-        "n_lost",
-        *metrics,
-    ]
+    finished = trials[trials["state"] == "finished"].groupby("configuration")
+    first = trials.groupby("configuration", sort=False).head(1).set_index("configuration")
+    params = first["params"].map(lambda text: parse(text, {}))
+    kernel = [_kernel(*pair) for pair in zip(params, first["recipe"], strict=True)]
+    table = pd.DataFrame(
+        {
+            "number": first["number"],
+            "name": [
+                name(*of) for of in zip(first["label"], first["number"], kernel, first["method"], strict=True)
+            ],
+            "origin": first["origin"].fillna("searched"),
+            "label": first["label"],
+            "method": first["method"],
+            "kernel": pd.Series(kernel, first.index, dtype=object),
+            "params": params,
+            "trial": finished["trial"].first().reindex(first.index),
+            "n_trials": trials.groupby("configuration").size(),
+            "n": finished.size().reindex(first.index, fill_value=0),
+            "n_lost": trials["state"].isin(UNFINISHED).groupby(trials["configuration"]).sum(),
+        },
+        index=first.index,
+    )
+    table = table.join(finished[metric_columns(trials)].mean())
     for o in study.objectives:
-        columns += [f"{o.metric}_sd", f"{o.metric}_n", f"{o.metric}_half"]
-        columns += [f"select_{o.metric}", f"select_{o.metric}_half"]
-    return pd.DataFrame(rows, columns=list(dict.fromkeys(columns)))
+        value, selection = finished[o.metric], finished[study.selection_column(o)]
+        table[f"{o.metric}_sd"] = value.std()
+        table[f"{o.metric}_n"] = value.count().reindex(first.index, fill_value=0)
+        table[f"{o.metric}_half"] = half_width(table[f"{o.metric}_sd"], table[f"{o.metric}_n"])
+        table[f"select_{o.metric}"] = selection.mean()
+        halves = pd.Series(half_width(selection.std(), selection.count()), selection.count().index)
+        table[f"select_{o.metric}_half"] = halves
+    return table.reset_index()
 
 
-def _configuration(key: str, group: pd.DataFrame, study: StudyData, metrics: list[str]) -> dict[str, object]:
-    first = group.iloc[0]
-    finished = group[group["state"] == "finished"]
-    params = parse(first["params"], {})
-    recipe = parse(first["recipe"], {})
-    posterior = recipe.get("posterior") if isinstance(recipe.get("posterior"), dict) else {}
-    kernel = params.get("kernel") or posterior.get("kernel")
-    row = {
-        "configuration": key,
-        "number": first["number"],
-        "name": name(first["label"], first["number"], kernel or first["method"]),
-        "origin": first["origin"] or "searched",
-        "label": first["label"],
-        "method": first["method"],
-        "kernel": kernel,
-        "params": params,
-        "trial": finished["trial"].iloc[0] if len(finished) else None,
-        "n_trials": len(group),
-        "n": len(finished),
-        "n_lost": int(group["state"].isin(UNFINISHED).sum()),
-        **finished[metrics].mean().to_dict(),
-    }
-    for o in study.objectives:
-        selection = finished[study.selection_column(o)]
-        values = finished[o.metric]
-        row |= {
-            f"{o.metric}_sd": values.std(ddof=1),
-            f"{o.metric}_n": int(values.count()),
-            f"{o.metric}_half": float(half_width(values.std(ddof=1), values.count())),
-            f"select_{o.metric}": selection.mean(),
-            f"select_{o.metric}_half": float(half_width(selection.std(ddof=1), selection.count())),
-        }
-    return row
+def _kernel(params: dict[str, object], recipe: str | None) -> object:
+    """The kernel of a configuration: searched, or as its recipe has it; None where its method has none."""
+    posterior = parse(recipe, {}).get("posterior")
+    return params.get("kernel") or (posterior.get("kernel") if isinstance(posterior, dict) else None)
 
 
-def name(label: str | None, number: float, family: str | None) -> str:
+def name(label: str | None, number: float, *families: object) -> str:
     """What the report calls a configuration: its label, or number and family ("#17 epanechnikov")."""
     if label:
         return label
-    return f"#{int(number) if math.isfinite(number) else '?'} {family or ''}".strip()
+    family = next((f for f in families if isinstance(f, str)), "")
+    return f"#{int(number) if math.isfinite(number) else '?'} {family}".strip()
 
 
 def ranked(table: pd.DataFrame, objectives: list[Objective]) -> pd.DataFrame:

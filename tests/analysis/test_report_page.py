@@ -137,6 +137,7 @@ def test_pictures_are_shown_crisp_and_stored_once(page: Page, report: Path) -> N
         assert text.count(source) == 1
 
 
+@pytest.mark.slow
 def test_two_hundred_trials_stay_small_and_draw(browser: Browser, tmp_path: Path) -> None:
     write_study(tmp_path, configurations=100, seeds=2)
     path = write_report(tmp_path)
