@@ -4,6 +4,7 @@ import contextlib
 import socket
 import tempfile
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -32,7 +33,8 @@ def fetch(urls: Sequence[str], into: Path, download: Callable[[Path], object], w
                 place.parent.mkdir(parents=True, exist_ok=True)
                 file.replace(place)
     except (OSError, RuntimeError) as error:  # torchvision raises RuntimeError for a wrong checksum
-        raise UserError(f"the download into {into} failed ({error}). {wanted}") from error
+        reason = " ".join(str(error).split())
+        raise UserError(f"the download into {into} failed ({reason}). {wanted}") from error
 
 
 def _any_answers(urls: Sequence[str]) -> bool:
@@ -51,8 +53,9 @@ def _any_answers(urls: Sequence[str]) -> bool:
     threads = [threading.Thread(target=ask, args=(url,), daemon=True) for url in urls]
     for thread in threads:
         thread.start()
+    until = time.monotonic() + TIMEOUT_S
     for thread in threads:
-        thread.join(TIMEOUT_S)
+        thread.join(max(0.0, until - time.monotonic()))
     return answered.is_set()
 
 

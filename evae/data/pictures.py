@@ -61,8 +61,8 @@ def decode(path: Path, size: int, channels: int, fit: str, crop: int | None = No
         if crop is not None:
             picture = picture.crop(_centred(picture.size, crop))
         if fit == "resize":
-            side = min(picture.size)
-            picture = picture.resize((size, size), BILINEAR, box=_centred(picture.size, side))
+            # Not resize(box=...), whose filter would reach across the edges of the box.
+            picture = picture.crop(_centred(picture.size, min(picture.size))).resize((size, size), BILINEAR)
         else:
             picture = _padded(picture, size)
         return np.asarray(picture).reshape(size, size, channels).transpose(2, 0, 1)

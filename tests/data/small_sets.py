@@ -1,0 +1,74 @@
+"""Small data sets in their real file formats."""
+
+import gzip
+import hashlib
+import pickle
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from torchvision.datasets import CIFAR10
+
+
+def noise(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def idx(array: np.ndarray) -> bytes:
+    """The IDX form of a uint8 array, as MNIST's authors define it."""
+    return bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+
+
+def write_mnist(folder: Path, compressed: bool, seed: int) -> None:
+    """The four files of a set like MNIST: 300 training and 40 test images."""
+    folder.mkdir(parents=True)
+    for stem, count in (("train", 300), ("t10k", 40)):
+        parts = {"images-idx3": noise(count, 28, 28, seed=seed + count), "labels-idx1": noise(count) % 10}
+        for part, array in parts.items():
+            content = idx(array)
+            name = f"{stem}-{part}-ubyte"
+            if compressed:
+                (folder / f"{name}.gz").write_bytes(gzip.compress(content))
+            else:
+                (folder / name).write_bytes(content)
+
+
+def write_celeba(home: Path) -> None:
+    """24 training, 10 validation and 5 test faces of CelebA's size."""
+    (home / "img_align_celeba").mkdir(parents=True)
+    lines = []
+    for number in range(39):
+        name = f"{number + 1:06}.jpg"
+        Image.fromarray(noise(218, 178, 3, seed=number)).save(home / "img_align_celeba" / name)
+        lines.append(f"{name} {0 if number < 24 else 1 if number < 34 else 2}")
+    (home / "list_eval_partition.txt").write_text("\n".join(lines) + "\n")
+
+
+def write_cifar(root: Path, patch: pytest.MonkeyPatch) -> None:
+    """Ten images a batch; torchvision is told the sums of these files, which it checks."""
+    home = root / CIFAR10.base_folder
+    home.mkdir(parents=True)
+
+    def write(name: str, content: dict) -> list[str]:
+        data = pickle.dumps(content)
+        (home / name).write_bytes(data)
+        return [name, hashlib.md5(data).hexdigest()]
+
+    batches = [
+        write(name, {"data": noise(10, 3072, seed=number), "labels": list(range(10))})
+        for number, (name, _) in enumerate(CIFAR10.train_list + CIFAR10.test_list)
+    ]
+    patch.setattr(CIFAR10, "train_list", batches[:-1])
+    patch.setattr(CIFAR10, "test_list", batches[-1:])
+    meta = write("batches.meta", {"label_names": [str(label) for label in range(10)]})
+    patch.setattr(CIFAR10, "meta", {"filename": meta[0], "key": "label_names", "md5": meta[1]})
+
+
+def write_pictures(folder: Path, count: int, size: tuple[int, int] = (40, 50), seed: int = 0) -> None:
+    """Colour noise of `size` (width, height), as PNG files in two folders."""
+    for number in range(count):
+        path = folder / f"{'ab'[number % 2]}" / f"{seed}-{number:03}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(noise(size[1], size[0], 3, seed=1000 * seed + number)).save(path)
