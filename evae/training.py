@@ -79,8 +79,6 @@ class Training:
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Loss terms on the validation split, in nats per image. Raises Diverged when one is not finite."""
-        if not len(self._validation):
-            return {}
         noise, sums = self._generator(VALIDATION, 0), {}
         self.model.eval()
         for index in torch.arange(len(self._validation), device=self.device).split(500):

@@ -12,6 +12,7 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 os.environ.setdefault("RAY_DEDUP_LOGS", "0")
 # The store and the console are ours; Tune's own loggers and snapshots only cost time between epochs.
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "100000")
 # Ctrl-C must reach us, so that trials in flight are recorded as cancelled.
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")

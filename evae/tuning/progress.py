@@ -36,6 +36,10 @@ class StudyProgress(Callback):
         self.task = self.bar.add_task("trials", total=self.total, completed=self.done, left="")
         self.live = Live(console=console, get_renderable=self._render, refresh_per_second=2, transient=True)
 
+    def __getstate__(self) -> dict:
+        # Tune pickles its callbacks for a restore of its own that we never ask for; a console cannot be pickled.
+        return {}
+
     @property
     def done(self) -> int:
         return sum(len(c.ended) for c in self.searcher.configurations.values())

@@ -53,8 +53,6 @@ def run_study(question: str, space: Space, options: StudyOptions, console: Conso
     with _sole_driver(store):
         base = options.base_recipe()
         images = data.load(base.data, options.data_root)
-        if not len(images.validation):
-            raise UserError("a search needs validation images to choose by: set --validation-images above 0")
         features = load_features(options.features)
         objectives = resolve_objectives(options.objectives, features.column)
         manifest = Manifest(options, question, base, space.describe(base), objectives, images)
@@ -128,8 +126,16 @@ def _tuner(
             max_concurrent_trials=slots.count,
             reuse_actors=True,
             time_budget_s=options.time_limit and options.time_limit * 60,
+            trial_name_creator=lambda trial: trial.config["job"].trial,
+            trial_dirname_creator=lambda trial: trial.config["job"].trial,
         ),
-        run_config=tune.RunConfig(name=options.name, storage_path=scratch, verbose=0, callbacks=callbacks),
+        run_config=tune.RunConfig(
+            name=options.name,
+            storage_path=scratch,
+            verbose=0,
+            callbacks=callbacks,
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+        ),
     )
 
 
@@ -142,19 +148,19 @@ class LostTrials(tune.Callback):
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         job: Job = trial.config["job"]
         reason = "the worker process died (killed, or out of memory)"
-        _close_rows(self.store, job.trial, "failed", reason)
+        _close_row(self.store, job.trial, "failed", reason)
 
 
 def _cancel_running(store: Store) -> None:
     for row in store.read("trials").to_pylist():
-        if row["state"] == "running":
-            _close_rows(store, row["trial"], "cancelled", "the study was stopped")
+        _close_row(store, row["trial"], "cancelled", "the study was stopped")
 
 
-def _close_rows(store: Store, trial: str, state: str, reason: str) -> None:
+def _close_row(store: Store, trial: str, state: str, reason: str) -> None:
     for row in store.rows("trials", trial):
-        row |= {"state": state, "reason": reason, "ended_at": datetime.now(UTC)}
-        store.write("trials", trial, [row])
+        if row["state"] == "running":
+            row |= {"state": state, "reason": reason, "ended_at": datetime.now(UTC)}
+            store.write("trials", trial, [row])
 
 
 def _history(store: Store) -> list[dict[str, Any]]:
