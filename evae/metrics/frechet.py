@@ -31,7 +31,7 @@ class Moments:
         self.count += count
         self.sum = total if self.sum is None else self.sum + total
         self.outer = outer if self.outer is None else self.outer + outer
-        self.__dict__.pop("root", None)
+        self.__dict__.pop("factor", None)
 
     @property
     def mean(self) -> Tensor:
@@ -44,12 +44,12 @@ class Moments:
         return (self.outer - torch.outer(self.mean, self.sum)) / (self.count - 1)
 
     @cached_property
-    def root(self) -> Tensor:
-        """The symmetric square root of the covariance. Kept, because a study compares every trial with one
-        real set.
-        """
+    def factor(self) -> Tensor:
+        """F (dim, rank), F F^T = covariance. Kept, because a study compares every trial with one real set."""
         values, vectors = torch.linalg.eigh(self.covariance)
-        return (vectors * values.clamp_(min=0).sqrt_()) @ vectors.T
+        # Below this, eigenvalues are rounding errors (the rule of numpy.linalg.matrix_rank).
+        kept = values > values[-1] * len(values) * torch.finfo(values.dtype).eps
+        return vectors[:, kept] * values[kept].sqrt()
 
     def to_dict(self) -> dict[str, Tensor]:
         return {"count": torch.tensor(self.count), "sum": self.sum, "outer": self.outer}
@@ -65,14 +65,14 @@ def frechet_distance(a: Moments, b: Moments) -> float:
     """The squared Fréchet (2-Wasserstein) distance of the Gaussians with these moments; at least two rows
     each.
 
-    |m_a - m_b|^2 + tr(S_a + S_b - 2 (S_a S_b)^(1/2)), the FID formula of Heusel et al. 2017, eq. 6. S_a S_b
-    has the eigenvalues of the symmetric R_b S_a R_b with R_b R_b = S_b, whose solver is fast, needs no
-    complex numbers and is stable where the covariances are singular (fewer images than features). Pass the
-    set that stays the same as `b`.
+    |m_a - m_b|^2 + tr(S_a + S_b - 2 (S_a S_b)^(1/2)), the FID formula of Heusel et al. 2017, eq. 6. With
+    S_b = F F^T, the product has the eigenvalues of the symmetric F^T S_a F, whose solver is fast, needs no
+    complex numbers, and has only rank(S_b) rows: what is singular (fewer images than features) drops out.
+    Pass the set that stays the same as `b`.
     """
-    between = b.root @ a.covariance @ b.root
-    # Rounding can leave zero eigenvalues slightly negative, and the product slightly asymmetric.
-    values = torch.linalg.eigvalsh((between + between.T) / 2).clamp_(min=0)
+    between = b.factor.T @ a.covariance @ b.factor
+    # n rows have a covariance of rank n - 1: further eigenvalues are rounding, with large roots.
+    values = torch.linalg.eigvalsh((between + between.T) / 2)[-(a.count - 1) :].clamp_(min=0)
     difference = a.mean - b.mean
     traces = a.covariance.trace() + b.covariance.trace()
     return float(difference @ difference + traces - 2 * values.sqrt().sum())

@@ -19,6 +19,15 @@ def prepare(images: Tensor) -> Tensor:
 
 def load_inception(path: Path) -> nn.Module:
     """The network up to its last mixed block, maps (n, 2048, 8, 8), from pytorch-fid's file of weights."""
+    net = build_inception()
+    net.load_state_dict(torch.load(path, weights_only=True))
+    # In order of registration, which is the order of computation; pooling and classifier come after.
+    stages = [stage for name, stage in net.named_children() if name not in ("avgpool", "dropout", "fc")]
+    return nn.Sequential(*stages)
+
+
+def build_inception() -> nn.Module:
+    """torchvision's Inception v3 with pytorch-fid's patched blocks, without weights."""
     from pytorch_fid.inception import FIDInceptionA, FIDInceptionC, FIDInceptionE_1, FIDInceptionE_2
     from torchvision.models import inception_v3
 
@@ -32,8 +41,4 @@ def load_inception(path: Path) -> nn.Module:
     net.Mixed_6e = FIDInceptionC(768, channels_7x7=192)
     net.Mixed_7b = FIDInceptionE_1(1280)
     net.Mixed_7c = FIDInceptionE_2(2048)
-    net.load_state_dict(torch.load(path, weights_only=True))
-    # In order of registration, which is the order of computation; the classifier's pooling and dropout come
-    # after.
-    stages = [stage for name, stage in net.named_children() if name not in ("avgpool", "dropout", "fc")]
-    return nn.Sequential(*stages)
+    return net

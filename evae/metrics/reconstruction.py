@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d
+from torch.nn.functional import conv2d, pad
 
 WINDOW, SIGMA = 11, 1.5
 PSNR_CAP_DB = 100.0
@@ -18,11 +18,10 @@ def psnr(images: Tensor, targets: Tensor) -> Tensor:
 
 
 def ssim(images: Tensor, targets: Tensor) -> Tensor:
-    """(n,): structural similarity of images (n, c, h, w) in [0, 1], at least 11 px, averaged over pixels and
-    channels.
+    """(n,): structural similarity of images (n, c, h, w) in [0, 1], a mean over pixels and channels.
 
     Wang et al. 2004, eq. 13 with K1 = 0.01, K2 = 0.03, dynamic range 1 and a Gaussian window of 11 x 11 px,
-    sigma 1.5; only windows that lie inside the image count.
+    sigma 1.5, around every pixel; beyond its edge an image is mirrored, as in torchmetrics. At least 6 px.
     """
     x, y = images.flatten(0, 1)[:, None], targets.flatten(0, 1)[:, None]
     mean_x, mean_y, xx, yy, xy = _blur(torch.cat([x, y, x * x, y * y, x * y])).chunk(5)
@@ -33,8 +32,9 @@ def ssim(images: Tensor, targets: Tensor) -> Tensor:
 
 
 def _blur(images: Tensor) -> Tensor:
-    """Gaussian weighted means of the windows inside images (n, 1, h, w), one axis after the other."""
+    """Gaussian weighted means around every pixel of images (n, 1, h, w), one axis after the other."""
     offsets = torch.arange(WINDOW, dtype=images.dtype, device=images.device) - WINDOW // 2
     weights = torch.exp(-(offsets**2) / (2 * SIGMA**2))
     weights = (weights / weights.sum())[None, None]
-    return conv2d(conv2d(images, weights[..., None]), weights[:, :, None])
+    padded = pad(images, [WINDOW // 2] * 4, mode="reflect")
+    return conv2d(conv2d(padded, weights[..., None]), weights[:, :, None])

@@ -1,0 +1,135 @@
+import numpy as np
+import pytest
+import scipy.linalg
+import torch
+from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+from torch_fidelity.metric_kid import mmd2
+from torchmetrics.image.fid import _compute_fid
+
+from evae.metrics.frechet import Moments, frechet_distance, kernel_distance
+
+
+def rows(n: int, dim: int, seed: int, shift: float = 0.0) -> torch.Tensor:
+    """Correlated features, scaled from 1 to 1e-3 as those of networks are, far from zero."""
+    draw = torch.Generator().manual_seed(seed)
+    mixing = torch.randn(dim, dim, generator=torch.Generator().manual_seed(99)) * torch.logspace(0, -3, dim)
+    return torch.randn(n, dim, generator=draw) @ mixing.T + 3 + shift
+
+
+def moments(features: torch.Tensor) -> Moments:
+    found = Moments()
+    found.update(features)
+    return found
+
+
+def pytorch_fid(x: np.ndarray, y: np.ndarray) -> float:
+    """pytorch-fid's formula; its own call of sqrtm uses an argument that scipy has removed."""
+    s, t = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
+    difference = x.mean(0) - y.mean(0)
+    return difference @ difference + np.trace(s) + np.trace(t) - 2 * np.trace(scipy.linalg.sqrtm(s @ t)).real
+
+
+def test_moments_are_numpys():
+    x = rows(300, 7, 0)
+    found = moments(x)
+    np.testing.assert_allclose(found.mean, x.double().numpy().mean(0), rtol=1e-12)
+    np.testing.assert_allclose(
+        found.covariance, np.cov(x.double().numpy(), rowvar=False), rtol=1e-9, atol=1e-12
+    )
+
+
+def test_moments_of_parts_are_those_of_the_whole():
+    x = rows(301, 7, 0)
+    parts = Moments()
+    for part in x.split(100):
+        parts.merge(Moments.from_dict(moments(part).to_dict()))
+    parts.merge(Moments())
+    assert parts.count == 301
+    torch.testing.assert_close(parts.covariance, moments(x).covariance, rtol=1e-12, atol=1e-12)
+
+
+def test_the_kept_factor_follows_new_rows():
+    x, y = rows(200, 5, 0), rows(200, 5, 1)
+    real = moments(x)
+    frechet_distance(moments(y), real)
+    real.update(y)
+    assert frechet_distance(moments(y), real) == frechet_distance(moments(y), moments(torch.cat([x, y])))
+
+
+@pytest.mark.parametrize(("n", "dim"), [(500, 40), (2000, 112), (100, 64)])
+def test_frechet_agrees_with_three_references(n: int, dim: int):
+    x, y = rows(n, dim, 1), rows(n, dim, 2, shift=0.1)
+    ours = frechet_distance(moments(x), moments(y))
+    a, b = x.double(), y.double()
+    statistics = [fid_features_to_statistics(s) for s in (a, b)]
+    fidelity = fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
+    assert ours == pytest.approx(pytorch_fid(a.numpy(), b.numpy()), rel=1e-6)
+    assert ours == pytest.approx(fidelity, rel=1e-6)
+    assert ours == pytest.approx(float(_compute_fid(a.mean(0), a.T.cov(), b.mean(0), b.T.cov())), rel=1e-6)
+
+
+def test_frechet_where_the_covariances_commute_is_the_closed_form():
+    """Diagonal covariances: squared differences of means and of standard deviations, summed over axes."""
+    z = torch.tensor([[1.0, 1], [1, -1], [-1, 1], [-1, -1]], dtype=torch.float64)
+    scale, shift = torch.tensor([2.0, 0.5], dtype=torch.float64), torch.tensor([1.0, -2], dtype=torch.float64)
+    std = z.std(0)
+    expected = float(((scale * std - std) ** 2 + shift**2).sum())
+    assert frechet_distance(moments(z * scale + shift), moments(z)) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(("n", "dim"), [(500, 40), (50, 200)])
+def test_frechet_of_a_set_from_itself_is_zero(n: int, dim: int):
+    """Also where there are fewer images than features and the covariance is singular."""
+    x = rows(n, dim, 3) * 10
+    assert abs(frechet_distance(moments(x), moments(x))) < 1e-3
+
+
+def test_frechet_of_ill_conditioned_sets_agrees_with_singular_values():
+    """tr (S T)^(1/2) is the sum of singular values of X Y^T over the count: no roots of small numbers.
+
+    Eigenvalues fall by twelve orders of magnitude, more rows than features and fewer.
+    """
+    for n in (400, 60):
+        x, y = (rows(n, 100, seed) * torch.logspace(0, -3, 100) for seed in (10, 11))
+        a, b = ((s - s.mean(0)) / np.sqrt(n - 1) for s in (x.double(), y.double()))
+        difference = x.double().mean(0) - y.double().mean(0)
+        traces = (a * a).sum() + (b * b).sum()
+        expected = difference @ difference + traces - 2 * torch.linalg.svdvals(a @ b.T).sum()
+        assert frechet_distance(moments(x), moments(y)) == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_frechet_is_symmetric():
+    x, y = moments(rows(50, 200, 4)), moments(rows(60, 200, 5))
+    assert frechet_distance(x, y) == pytest.approx(frechet_distance(y, x), rel=1e-6)
+
+
+def test_kernel_distance_agrees_with_torch_fidelity():
+    x, y = rows(120, 9, 6).double(), rows(120, 9, 7, shift=0.2).double()
+    a, b, c = (((s @ t.T) / 9 + 1) ** 3 for s, t in ((x, x), (x, y), (y, y)))
+    ours = kernel_distance(x, y, torch.Generator())
+    assert ours == pytest.approx(mmd2(a.numpy(), b.numpy(), c.numpy()), rel=1e-6)
+
+
+def test_kernel_distance_of_subsets_estimates_the_whole():
+    x, y = rows(600, 4, 8), rows(600, 4, 9, shift=0.3)
+    whole = kernel_distance(x, y, torch.Generator())
+    drawn = [
+        kernel_distance(x, y, torch.Generator().manual_seed(seed), subsets=10, subset_size=100)
+        for seed in range(10)
+    ]
+    error = np.std(drawn, ddof=1) / np.sqrt(10)
+    assert abs(np.mean(drawn) - whole) < 4 * error < 0.4 * whole
+
+
+def test_kernel_distance_is_unbiased():
+    """Its mean over pairs of sets of one distribution is zero; the biased estimate's is far from it."""
+    values = [
+        kernel_distance(rows(60, 3, 2 * seed), rows(60, 3, 2 * seed + 1), torch.Generator())
+        for seed in range(200)
+    ]
+    assert abs(np.mean(values)) < 4 * np.std(values, ddof=1) / np.sqrt(200)
+
+
+def test_kernel_distance_takes_sets_of_different_size():
+    x, y = rows(80, 3, 1), rows(200, 3, 2, shift=1.0)
+    assert kernel_distance(x, y, torch.Generator().manual_seed(0)) > 0

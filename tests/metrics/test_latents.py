@@ -1,0 +1,70 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.integrate import quad
+from scipy.stats import norm, wasserstein_distance
+
+from evae.metrics.latents import active_units, aggregate_kl, aggregate_w1
+
+
+def normal(n: int, latent: int, seed: int) -> torch.Tensor:
+    return torch.randn(n, latent, generator=torch.Generator().manual_seed(seed))
+
+
+def test_active_units_counts_variances_above_the_threshold():
+    codes = normal(4000, 4, 0) * torch.tensor([1.0, 0.2, 0.05, 0.0]) + 5
+    assert active_units(codes) == 2
+    assert active_units(codes, threshold=1e-3) == 3
+
+
+@pytest.mark.parametrize("m", [300, 171])
+def test_w1_agrees_with_scipy(m: int):
+    """For sets of equal and of different size."""
+    x, prior = normal(300, 5, 0) * 1.5 + 0.3, normal(m, 5, 1)
+    expected = np.mean(
+        [wasserstein_distance(a, b) for a, b in zip(x.T.numpy(), prior.T.numpy(), strict=True)]
+    )
+    assert aggregate_w1(x, prior, 1.0) == pytest.approx(expected, rel=1e-6)
+
+
+def test_w1_of_a_shift_is_the_shift_in_prior_standard_deviations():
+    prior = normal(100, 3, 0) * 0.1
+    assert aggregate_w1(prior + 0.05, prior, 0.1) == pytest.approx(0.5, rel=1e-5)
+    assert aggregate_w1(prior, prior, 0.1) == 0
+
+
+def test_w1_of_two_sets_of_the_prior_is_its_stated_floor():
+    """Its expectation: E|N(0, 1)| times the integral of the standard deviation of F_n - F_m."""
+    n, m = 400, 800
+    spread, _ = quad(lambda z: math.sqrt(norm.cdf(z) * norm.sf(z)), -12, 12)
+    constant = math.sqrt(2 / math.pi) * spread
+    floor = aggregate_w1(normal(n, 200, 0), normal(m, 200, 1), 1.0)
+    assert constant == pytest.approx(1.29, abs=0.005)
+    assert floor == pytest.approx(constant * math.sqrt(1 / n + 1 / m), rel=0.05)
+
+
+def test_kl_agrees_with_torch_distributions():
+    mixing = normal(3, 3, 5).double()
+    z = normal(500, 3, 0).double() @ mixing + 0.4
+    fitted = torch.distributions.MultivariateNormal(z.mean(0), z.T.cov())
+    prior = torch.distributions.MultivariateNormal(torch.zeros(3).double(), 0.25 * torch.eye(3).double())
+    expected = torch.distributions.kl_divergence(fitted, prior).item()
+    assert aggregate_kl(z, prior_std=0.5) == pytest.approx(expected, rel=1e-10)
+
+
+def test_kl_of_the_prior_itself_is_its_stated_floor():
+    n, latent = 1000, 16
+    values = [aggregate_kl(normal(n, latent, seed), 1.0) for seed in range(20)]
+    assert np.mean(values) == pytest.approx(latent * (latent + 3) / (4 * n), rel=0.1)
+
+
+def test_kl_is_infinite_where_samples_do_not_span_the_space():
+    z = normal(100, 2, 0)
+    assert aggregate_kl(torch.cat([z, z[:, :1] * 0], 1), 1.0) == math.inf
+
+
+def test_kl_takes_one_latent():
+    z = normal(100, 1, 0)
+    assert math.isfinite(aggregate_kl(z, 1.0))

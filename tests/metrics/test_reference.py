@@ -1,0 +1,107 @@
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from evae.metrics.features import Features
+from evae.metrics.frechet import Moments, frechet_distance
+from evae.metrics.reference import Reference, distance_identity, reference
+from evae.metrics.sharpness import sharpness
+
+
+@pytest.fixture(scope="module")
+def images(digits: torch.Tensor) -> np.ndarray:
+    return digits.numpy()
+
+
+@pytest.fixture(scope="module")
+def found(images: np.ndarray, features: Features) -> Reference:
+    return reference(images[:100], images[100:], features, cache=None)
+
+
+def same(a: Reference, b: Reference) -> bool:
+    return all(np.array_equal(x, y) for x, y in zip(a.arrays().values(), b.arrays().values(), strict=True))
+
+
+def test_statistics_are_those_of_the_images(found: Reference, images: np.ndarray, features: Features):
+    x = torch.from_numpy(images[:100]).float() / 255
+    moments = Moments()
+    moments.update(features(x))
+    assert found.n == 100
+    assert frechet_distance(moments, found.moments) == pytest.approx(0, abs=1e-3)
+    assert found.sharpness == pytest.approx(sharpness(x).mean().item(), rel=1e-6)
+    torch.testing.assert_close(torch.from_numpy(found.features), features(x))
+
+
+def test_the_floor_is_taken_on_as_many_other_images(found: Reference, images: np.ndarray, features: Features):
+    """It is a typical distance of real images from real images, far below that of degraded ones."""
+    assert int(found.floor_n) == 100
+    noisy = Moments()
+    noise = 0.2 * torch.randn(100, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    noisy.update(features((torch.from_numpy(images[:100]) / 255 + noise).clamp(0, 1)))
+    assert 0 < 10 * found.floor < frechet_distance(noisy, found.moments)
+    few = reference(images[:100], images[100:150], features, cache=None)
+    assert int(few.floor_n) == 50
+    assert few.floor > found.floor
+
+
+def test_the_cache_gives_back_what_was_measured(
+    tmp_path: Path, found: Reference, images: np.ndarray, features: Features
+):
+    measured = reference(images[:100], images[100:], features, cache=tmp_path)
+    (file,) = tmp_path.iterdir()
+    written = file.stat().st_mtime_ns
+    cached = reference(images[:100], images[100:], features, cache=tmp_path)
+    assert same(measured, found)
+    assert same(cached, found)
+    assert file.stat().st_mtime_ns == written
+
+
+def test_other_images_are_other_statistics(tmp_path: Path, images: np.ndarray, features: Features):
+    reference(images[:20], images[100:], features, cache=tmp_path)
+    changed = images[:20].copy()
+    changed[0, 0, 0, 0] ^= 1
+    reference(changed, images[100:], features, cache=tmp_path)
+    reference(images[:20], images[200:], features, cache=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a safetensors file", None])
+def test_a_damaged_cache_file_is_replaced(
+    tmp_path: Path, images: np.ndarray, features: Features, damage: bytes | None
+):
+    measured = reference(images[:20], images[100:], features, cache=tmp_path)
+    (file,) = tmp_path.iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2] if damage is None else damage)
+    assert same(reference(images[:20], images[100:], features, cache=tmp_path), measured)
+    assert file.read_bytes() == whole
+
+
+def test_an_unusable_cache_does_not_stop_a_study(tmp_path: Path, images: np.ndarray, features: Features):
+    blocked = tmp_path / "a-file"
+    blocked.touch()
+    assert reference(images[:20], images[100:], features, cache=blocked / "cache").n == 20
+
+
+def test_a_reference_travels_light(found: Reference):
+    """The moments made on arrival are not sent; arrays that arrive read-only are usable."""
+    assert found.moments.count == found.n
+    sent = pickle.dumps(found)
+    arrived = pickle.loads(sent)
+    assert len(sent) < sum(a.nbytes for a in found.arrays().values()) + 2000
+    for array in arrived.arrays().values():
+        array.setflags(write=False)
+    assert same(arrived, found)
+    torch.testing.assert_close(arrived.moments.covariance, found.moments.covariance)
+
+
+def test_the_identity_names_all_that_values_depend_on(found: Reference, features: Features):
+    identity = distance_identity(features, found, n_generated=90, split="test", seed=3)
+    assert identity["features"] == features.name
+    assert identity["digest"].startswith("57934424")
+    assert (identity["n_real"], identity["n_generated"], identity["floor_n"]) == (100, 90, 100)
+    assert identity["floor"] == found.floor
+    assert set(identity) >= {"resize", "split", "seed", "kernel_floor"}
