@@ -207,15 +207,13 @@ def learning_curves(curves: pd.DataFrame, metric: str, title: str, highlight: di
     """`metric` per epoch, a line a trial; `highlight` maps the configurations in colour to their names."""
     drawn = figure("epoch", title)
     others = curves[~curves["configuration"].isin(highlight)]
-    x: list[float | None] = []
-    y: list[float | None] = []
-    for _, trial in others.groupby("trial", sort=False):
-        x += [*trial["epoch"], None]
-        y += [*trial[metric], None]
-    if x:
+    # One trace for all of them: a row without a value after each trial's last one breaks the line there.
+    breaks = others.drop_duplicates("trial", keep="last").assign(**{metric: math.nan})
+    broken = pd.concat([others, breaks]).sort_index(kind="stable")
+    if len(others):
         drawn.add_scatter(
-            x=x,
-            y=y,
+            x=broken["epoch"],
+            y=broken[metric],
             mode="lines",
             name="other trials",
             line=dict(color=theme.GREY, width=1),

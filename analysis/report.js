@@ -9,9 +9,18 @@
     const layout = { ...figure.layout, template: data.themes[dark.matches ? "dark" : "light"], autosize: true };
     Plotly.react(place, figure.data, structuredClone(layout), config);
   }
+  // A chart is drawn when it comes near the window: parallel coordinates take seconds where there is no GPU.
   const charts = [...document.querySelectorAll(".chart")];
-  charts.forEach(draw);
-  dark.addEventListener("change", () => charts.forEach(draw));
+  const drawn = new Set();
+  function drawOnce(place) {
+    if (!drawn.has(place)) { drawn.add(place); draw(place); }
+  }
+  const near = new IntersectionObserver((entries) => {
+    entries.filter((e) => e.isIntersecting).forEach((e) => { near.unobserve(e.target); drawOnce(e.target); });
+  }, { rootMargin: "500px 0px" });
+  charts.forEach((place) => near.observe(place));
+  addEventListener("beforeprint", () => charts.forEach(drawOnce));
+  dark.addEventListener("change", () => drawn.forEach(draw));
 
   document.querySelectorAll("img[data-picture]").forEach((image) => { image.src = data.pictures[image.dataset.picture]; });
 
