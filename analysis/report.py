@@ -274,10 +274,13 @@ def embed(charts: dict[str, list[Chart]], pictures: Gallery) -> str:
 
 def main(
     results: Annotated[
-        str, tyro.conf.Positional, tyro.conf.arg(help="the study's results, e.g. results/kernel-sweep")
+        str,
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="RESULTS", help="the study's results, e.g. results/kernel-sweep"),
     ],
     output: Annotated[
-        Path | None, tyro.conf.arg(help="where to write the page (default: RESULTS/report.html)")
+        Path | None,
+        tyro.conf.arg(metavar="PATH", help="where to write the page (default: RESULTS/report.html)"),
     ] = None,
 ) -> None:
     """Write the report of a study: one HTML page that opens without the web."""
