@@ -18,7 +18,7 @@ def has_native_bf16(device: torch.device) -> bool:
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:
-    """"fp32" or "bf16" for a recipe's precision on this device."""
+    """ "fp32" or "bf16" for a recipe's precision on this device."""
     if precision == "auto":
         return "bf16" if has_native_bf16(device) else "fp32"
     return precision

@@ -41,9 +41,7 @@ class Training:
         self.model: VAE = build_model(
             recipe.posterior, recipe.network, images.image_size, images.channels, recipe.latent, seed=recipe.seed
         ).to(self.device)
-        self.optimiser = torch.optim.Adam(
-            self.model.parameters(), lr=recipe.optimisation.learning_rate, fused=True
-        )
+        self.optimiser = torch.optim.Adam(self.model.parameters(), lr=recipe.optimisation.learning_rate, fused=True)
         self.epoch = 0
         self._train = tensor(images.train).to(self.device)
         self._validation = tensor(images.validation).to(self.device)

@@ -2,6 +2,7 @@
 
 import inspect
 import sys
+from collections.abc import Callable
 from types import ModuleType
 
 import tyro
@@ -10,22 +11,26 @@ from rich.console import Console
 from analysis.report import write_report
 from evae.errors import UserError
 from evae.tuning.options import StudyOptions
-from evae.tuning.space import Space
+from evae.tuning.store import Store
 from evae.tuning.study import run_study
 
 
-def main(options: type[StudyOptions], space: Space, study: ModuleType) -> None:
+def main(options: type[StudyOptions], study: ModuleType, closing: Callable[[Store], str] | None = None) -> None:
     """Parse the command line, run the study, write its report and say where it is.
 
-    The first line of the study file's docstring is the question that its report answers. Exits with status 2 and one
-    message for whatever the user gave that cannot be done.
+    The first line of the study file's docstring is the question that its report answers. `closing` may add a text
+    made from the results. Exits with status 2 and one message for whatever the user gave that cannot be done.
     """
     description = inspect.getdoc(study) or ""
     console = Console(soft_wrap=True)
     try:
         given = tyro.cli(options, description=description)
-        store = run_study(description.splitlines()[0], space, given, console)
-        console.print(f"report: {write_report(store.location)}", highlight=False)
+        store = run_study(description.splitlines()[0], given, console)
+        if closing is not None:
+            console.print(closing(store), markup=False, highlight=False)
+        # The report of a study in an object store is written here, where a browser can open it.
+        report = write_report(store.location, None if store.is_local else f"{given.name}.html")
+        console.print(f"report: {report}", highlight=False)
     except UserError as error:
-        Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/bold red] {error}", highlight=False)
+        Console(stderr=True, soft_wrap=True).print(f"error: {error}", markup=False, highlight=False)
         sys.exit(2)

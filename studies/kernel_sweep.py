@@ -9,13 +9,17 @@ suggests, and draws the front between the distance of samples from real images a
 import sys
 from dataclasses import dataclass
 
-from search_spaces.kernels import SPACE
 from evae.tuning.options import StudyOptions
+from search_spaces.kernels import SPACE
 from studies.cli import main
 
 
 @dataclass(frozen=True, kw_only=True)
 class KernelSweep(StudyOptions):
+    """The options of a study, with a size for a laptop."""
+
+    space = SPACE
+
     name: str = "kernel-sweep"
     size: str = "tiny"
     latent: int = 32
@@ -23,4 +27,4 @@ class KernelSweep(StudyOptions):
 
 
 if __name__ == "__main__":
-    main(KernelSweep, SPACE, sys.modules[__name__])
+    main(KernelSweep, sys.modules[__name__])

@@ -7,6 +7,7 @@ from evae.errors import UserError, unknown
 from evae.metrics.features import DEFAULT_FEATURES
 from evae.networks.conv import SIZES, Conv
 from evae.recipe import Evaluation, Optimisation, Recipe
+from evae.tuning.space import Space
 
 SAMPLERS = ("tpe", "nsga2", "gp", "qmc", "random")
 
@@ -91,6 +92,16 @@ class StudyOptions:
                 raise UserError(f"--{option.replace('_', '-')} must be above 0, got {value}")
         if self.gpus_per_trial is not None and self.gpus_per_trial < 0:
             raise UserError(f"--gpus-per-trial must not be negative, got {self.gpus_per_trial}")
+
+    @property
+    def space(self) -> Space:
+        """The search space; every study names its own."""
+        raise NotImplementedError
+
+    @property
+    def total(self) -> int:
+        """Configurations in all."""
+        return len(self.space.controls) if self.space.is_grid else self.trials
 
     @property
     def location(self) -> str:

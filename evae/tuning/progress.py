@@ -52,9 +52,7 @@ class StudyProgress(Callback):
     def __exit__(self, *exc: object) -> None:
         self.live.stop()
 
-    def on_trial_result(
-        self, iteration: int, trials: list, trial: Any, result: dict[str, Any], **info: Any
-    ) -> None:
+    def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict[str, Any], **info: Any) -> None:
         self.now[trial.trial_id] = f"{result['trial']} epoch {result['epochs']}/{self.epochs}"
 
     def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:

@@ -63,7 +63,12 @@ class StudySearcher(Searcher):
     ):
         super().__init__()
         self.space, self.base, self.objectives = space, base, list(objectives)
-        self.total, self.seeds, self.sampler_seed, self.make_sampler = total, seeds, sampler_seed, make_sampler
+        self.total, self.seeds, self.sampler_seed, self.make_sampler = (
+            total,
+            seeds,
+            sampler_seed,
+            make_sampler,
+        )
         directions = ["minimize" if direction == "min" else "maximize" for _, direction in objectives]
         self.study = optuna.create_study(directions=directions)
         self.configurations: dict[str, Configuration] = {}
@@ -86,9 +91,7 @@ class StudySearcher(Searcher):
         self.running[trial_id] = job = self.jobs.popleft()
         return {"job": job}
 
-    def on_trial_complete(
-        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
-    ) -> None:
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         job = self.running.pop(trial_id, None)
         if job is not None:
             row = {"state": "failed"} if error or result is None else result
@@ -157,9 +160,7 @@ class StudySearcher(Searcher):
             recipe = replace(Recipe.from_dict(first["recipe"]), seed=self.base.seed)
             self.study.enqueue_trial(params)
             trial = self.study.ask(self.space.distributions(params, self.base))
-            configuration = Configuration(
-                first["number"], recipe, params, first["origin"], first["label"], trial
-            )
+            configuration = Configuration(first["number"], recipe, params, first["origin"], first["label"], trial)
             self.configurations[key] = configuration
             attempts = {row["seed"]: row["attempt"] for row in rows}
             ended = {row["seed"]: row for row in rows if row["state"] in ENDED}

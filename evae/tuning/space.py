@@ -23,10 +23,14 @@ class Control:
 
 @dataclass(frozen=True)
 class Space:
-    """`suggest(trial, base)` turns a trial's suggestions into a recipe; `controls` come first in every study."""
+    """`suggest(trial, base)` turns a trial's suggestions into a recipe; `controls` come first in every study.
+
+    Of a grid the controls are all there is.
+    """
 
     suggest: Suggest
     controls: tuple[Control, ...] = ()
+    is_grid: bool = False
 
     def distributions(self, params: Mapping[str, Any], base: Recipe) -> dict[str, BaseDistribution]:
         """The ranges that these parameters were drawn from: what Optuna needs to take a trial over."""

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-import ray
 from ray import tune
 from rich.console import Console
 
@@ -28,7 +27,6 @@ from evae.tuning.objectives import resolve_objectives
 from evae.tuning.options import StudyOptions
 from evae.tuning.progress import StudyProgress, summary
 from evae.tuning.searcher import StudySearcher
-from evae.tuning.space import Space
 from evae.tuning.store import Store
 from evae.tuning.trainable import EpochTrainable, Job, Setting
 
@@ -41,7 +39,7 @@ SAMPLERS: dict[str, Callable[[int], optuna.samplers.BaseSampler]] = {
 }
 
 
-def run_study(question: str, space: Space, options: StudyOptions, console: Console) -> Store:
+def run_study(question: str, options: StudyOptions, console: Console) -> Store:
     """Train the study's configurations, or those that earlier sessions of it left, and return its store.
 
     Raises UserError, before anything is trained, for whatever of the options cannot be done. On Ctrl-C or at the
@@ -51,7 +49,7 @@ def run_study(question: str, space: Space, options: StudyOptions, console: Conso
     store = Store(options.location)
     store.prepare()
     with _sole_driver(store):
-        base = options.base_recipe()
+        base, space = options.base_recipe(), options.space
         images = data.load(base.data, options.data_root)
         features = load_features(options.features)
         objectives = resolve_objectives(options.objectives, features.column)
@@ -61,7 +59,7 @@ def run_study(question: str, space: Space, options: StudyOptions, console: Conso
             space,
             base,
             [(f"val_{metric}", direction) for metric, direction in objectives],
-            total=options.trials,
+            total=options.total,
             seeds=options.seeds,
             sampler_seed=options.sampler_seed,
             make_sampler=SAMPLERS[options.sampler],
@@ -171,9 +169,7 @@ def _history(store: Store) -> list[dict[str, Any]]:
 
 def _references(images: ImageSet, features: Features) -> Mapping[str, Reference]:
     """Statistics of the real images of both held-out splits, against training images for the floor."""
-    return {
-        split: reference(getattr(images, split), images.train, features) for split in ("validation", "test")
-    }
+    return {split: reference(getattr(images, split), images.train, features) for split in ("validation", "test")}
 
 
 @contextlib.contextmanager
@@ -200,7 +196,7 @@ def _sole_driver(store: Store) -> Iterator[None]:
 def _headline(options: StudyOptions, base: Recipe, images: ImageSet) -> str:
     splits = f"{len(images.train)} / {len(images.validation)} / {len(images.test)}"
     return (
-        f"[bold]{options.name}[/bold]: {options.trials} configurations x {options.seeds} seeds, {options.epochs} epochs "
+        f"[bold]{options.name}[/bold]: {options.total} configurations x {options.seeds} seeds, {options.epochs} epochs "
         f"each, {options.size} networks, {base.latent} latents\n"
         f"data {images.name}: {splits} train / validation / test images of {images.image_size} px, "
         f"{images.channels} channel(s)"

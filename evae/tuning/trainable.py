@@ -177,9 +177,7 @@ class EpochTrainable(tune.Trainable):
         self.row["images_per_s"] = trained["images_per_s"]
         if time.perf_counter() - self.checkpointed > CHECKPOINT_EVERY_S and not self.training.finished:
             self._write_epochs()
-            self.setting.store.write_bytes(
-                "checkpoints", f"{self.job.trial}.safetensors", dump_training(self.training)
-            )
+            self.setting.store.write_bytes("checkpoints", f"{self.job.trial}.safetensors", dump_training(self.training))
             self.checkpointed = time.perf_counter()
 
     def _finish(self) -> None:
@@ -212,5 +210,14 @@ class EpochTrainable(tune.Trainable):
 
     def _numbers(self) -> dict[str, Any]:
         """The row without what Tune has no use for; Tune's own names must not be overwritten."""
-        long = ("recipe", "params", "distances", "rate_per_latent", "study", "trial", "started_at", "ended_at")
+        long = (
+            "recipe",
+            "params",
+            "distances",
+            "rate_per_latent",
+            "study",
+            "trial",
+            "started_at",
+            "ended_at",
+        )
         return {name: value for name, value in self.row.items() if name not in long}

@@ -1,0 +1,45 @@
+"""The models that Qin & Huang (arXiv 2405.12783v2, tables 1-3) compare, and the autoencoder they leave out.
+
+A grid, not a search: every point is a control. `MODELS` are the names in tables of the reproduction.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import optuna
+
+from evae.posteriors.autoencoder import Autoencoder
+from evae.posteriors.base import Posterior
+from evae.posteriors.evae import Evae
+from evae.posteriors.gaussian import Gaussian
+from evae.recipe import Recipe
+from evae.tuning.space import Control, Space
+
+MODELS: dict[str, Posterior] = {
+    "VAE": Gaussian(),
+    "beta-VAE 0.1": Gaussian(beta=0.1),
+    "EVAE B=0.1": Evae(prior_width=0.1),
+    "EVAE B=10": Evae(prior_width=10.0),
+    "autoencoder": Autoencoder(),
+}
+
+
+def suggest(trial: optuna.trial.BaseTrial, base: Recipe) -> Recipe:
+    """`base` with one of the models and a latent size."""
+    posterior = MODELS[trial.suggest_categorical("model", list(MODELS))]
+    if isinstance(posterior, Evae):
+        posterior = replace(posterior, sample_size=base.optimisation.batch_size)
+    return replace(base, posterior=posterior, latent=trial.suggest_int("latent", 1, 4096))
+
+
+def grid(latents: Sequence[int]) -> Space:
+    """Every model at every latent size."""
+    return Space(
+        suggest,
+        tuple(
+            Control(f"{name}, {latent} latents", {"model": name, "latent": latent}, origin="paper")
+            for latent in latents
+            for name in MODELS
+        ),
+        is_grid=True,
+    )
