@@ -120,7 +120,8 @@ class Store:
 
     def _read(self, path: str) -> pa.Table:
         with self.filesystem.open_input_file(path) as source:
-            return pq.read_table(source)
+            # Half the time of pq.read_table, which looks for a partitioned data set first.
+            return pq.ParquetFile(source).read(use_threads=False)
 
     def _write(self, path: str, table: pa.Table) -> None:
         self._put(path, lambda sink: pq.write_table(table, sink, compression="zstd"))
