@@ -113,16 +113,29 @@ def _power_standard(power: int) -> Standard:
     )
 
 
+def _median(values: Tensor) -> Tensor:
+    """The median over the first dimension: odd-even transposition sort with whole tensors as its items.
+
+    For seven items or fewer this is several times faster on a CPU than torch.sort along that dimension, and unlike
+    torch.median it is deterministic on every device.
+    """
+    items = list(values)
+    for start in range(len(items)):
+        for i in range(start % 2, len(items) - 1, 2):
+            low, high = items[i], items[i + 1]
+            items[i], items[i + 1] = torch.minimum(low, high), torch.maximum(low, high)
+    return items[len(items) // 2]
+
+
 class _Power(Kernel):
     """Densities proportional to (1 - u^2)^power on [-1, 1]."""
 
     power: ClassVar[int]
 
     def _sample(self, shape: tuple[int, ...], options: dict) -> Tensor:
-        # The median of 2p + 1 uniforms on [0, 1] is Beta(p + 1, p + 1); with p = 1 this is Algorithm 2 of Qin
-        # & Huang, arXiv 2405.12783v2. Sorting, unlike torch.median, is deterministic on every device.
-        uniforms = torch.rand((2 * self.power + 1, *shape), **options)
-        return uniforms.sort(dim=0).values[self.power] * 2 - 1
+        # The median of 2p + 1 uniforms on [0, 1] is Beta(p + 1, p + 1); with p = 1 this is Algorithm 2 of
+        # Qin & Huang, arXiv 2405.12783v2.
+        return _median(torch.rand((2 * self.power + 1, *shape), **options)) * 2 - 1
 
     def _density(self, u: Tensor) -> Tensor:
         return (1 - u * u) ** self.power / _power_mass(self.power)

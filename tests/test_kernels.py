@@ -36,9 +36,7 @@ def integral(kernel: Kernel, f, low: float | None = None, high: float | None = N
     reach = min(kernel.support, 60 * math.sqrt(kernel.variance))
     low, high = -reach if low is None else low, reach if high is None else high
     cuts = [low, *([0.0] if low < 0 < high else []), high]
-    return sum(
-        integrate.quad(lambda t: f(t, density(kernel, t)), a, b, epsabs=1e-11)[0] for a, b in pairwise(cuts)
-    )
+    return sum(integrate.quad(lambda t: f(t, density(kernel, t)), a, b, epsabs=1e-11)[0] for a, b in pairwise(cuts))
 
 
 @every_kernel
@@ -58,9 +56,7 @@ def test_roughness_is_the_integral_of_the_square(kernel):
 
 @every_kernel
 def test_entropy_is_the_integral_of_minus_k_ln_k(kernel):
-    assert integral(kernel, lambda t, k: -k * math.log(k) if k > 0 else 0) == pytest.approx(
-        kernel.entropy, abs=1e-7
-    )
+    assert integral(kernel, lambda t, k: -k * math.log(k) if k > 0 else 0) == pytest.approx(kernel.entropy, abs=1e-7)
 
 
 @every_kernel
@@ -200,6 +196,13 @@ def test_no_sample_is_infinite(kernel):
     precision (in single once in 2^24), so that few draws find here what would end a training run.
     """
     assert torch.isfinite(draw(kernel, dtype=torch.float16)).all()
+
+
+@pytest.mark.parametrize(("name", "uniforms"), [("uniform", 1), ("epanechnikov", 3), ("biweight", 5), ("triweight", 7)])
+def test_polynomial_kernels_are_medians_of_uniforms(name, uniforms):
+    """Algorithm 2 of Qin & Huang and its siblings, through torch's own median."""
+    expected = torch.rand(uniforms, 500, 3, generator=generator()).median(dim=0).values * 2 - 1
+    assert torch.equal(KERNELS[name].sample((500, 3), generator()), expected)
 
 
 def test_an_unknown_kernel_is_an_error_that_names_the_nearest():
