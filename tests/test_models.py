@@ -60,9 +60,7 @@ def test_an_undecided_decoder_costs_ln_2_for_every_pixel():
             return torch.zeros(len(z), 1, 32, 32)
 
     vae = VAE(Gaussian(), model(Gaussian()).encoder, Undecided(), latent=LATENT)
-    assert float(detached(vae(images(), generator()))["distortion"]) == pytest.approx(
-        32 * 32 * math.log(2), rel=1e-6
-    )
+    assert float(detached(vae(images(), generator()))["distortion"]) == pytest.approx(32 * 32 * math.log(2), rel=1e-6)
 
 
 @every_posterior

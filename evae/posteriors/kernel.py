@@ -89,9 +89,7 @@ class KernelKL(Posterior):
         return HALF_WIDTH * (1 - share) * F.tanh(mu), HALF_WIDTH * share / self.shape.support
 
 
-def kl_to_normal(
-    kernel: Kernel, mu: Float[Tensor, "*shape"], r: Float[Tensor, "*shape"]
-) -> Float[Tensor, "*shape"]:
+def kl_to_normal(kernel: Kernel, mu: Float[Tensor, "*shape"], r: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """KL divergence in nats of the density of mu + r k from N(0, 1)."""
     # Cross-entropy minus entropy; the first needs only two moments of k.
     cross_entropy = 0.5 * math.log(2 * math.pi) + 0.5 * (mu * mu + kernel.variance * r * r)

@@ -68,9 +68,7 @@ def test_samples_follow_the_density_of_the_convolution(name, mu, r, bandwidth, w
     posterior = Evae(kernel=name, bandwidth=bandwidth, prior_width=width)
     spread = bandwidth * r * min(posterior.shape.support, 15.0) + width / 2
     grid = torch.linspace(bandwidth * mu - spread, bandwidth * mu + spread, 4001, dtype=torch.float64)
-    cumulative = integrate.cumulative_trapezoid(
-        density(posterior, grid, mu, r).numpy(), grid.numpy(), initial=0
-    )
+    cumulative = integrate.cumulative_trapezoid(density(posterior, grid, mu, r).numpy(), grid.numpy(), initial=0)
     assert cumulative[-1] == pytest.approx(1, abs=1e-4)
     fit = stats.kstest(draw(posterior, mu, r), lambda z: np.interp(z, grid.numpy(), cumulative))
     assert fit.pvalue > 1e-3

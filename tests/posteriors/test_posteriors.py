@@ -72,9 +72,7 @@ def test_same_generator_same_samples(posterior):
     given = heads(posterior)
     assert torch.equal(posterior.sample(given, generator()), posterior.sample(given, generator()))
     assert torch.equal(posterior.sample_prior(3, 2, generator()), posterior.sample_prior(3, 2, generator()))
-    assert not torch.equal(
-        posterior.sample_prior(3, 2, generator()), posterior.sample_prior(3, 2, generator(1))
-    )
+    assert not torch.equal(posterior.sample_prior(3, 2, generator()), posterior.sample_prior(3, 2, generator(1)))
 
 
 @every_posterior
