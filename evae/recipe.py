@@ -7,6 +7,7 @@ posterior and the network) are chosen by their `family`; a key that no dataclass
 import dataclasses
 import hashlib
 import json
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -43,7 +44,7 @@ class Optimisation:
         if self.precision not in PRECISIONS:
             raise unknown("precision", self.precision, PRECISIONS)
         for name in ("learning_rate", "batch_size", "epochs"):
-            if not getattr(self, name) > 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise UserError(f"{name} must be above 0, got {getattr(self, name)}")
 
 
@@ -63,6 +64,7 @@ class Evaluation:
     def __post_init__(self) -> None:
         if self.reconstruct_from not in ("mean", "sample"):
             raise unknown("reconstruction code", self.reconstruct_from, ("mean", "sample"))
+        _check_seed(self.seed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +82,7 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.latent < 1:
             raise UserError(f"the latent size must be at least 1, got {self.latent}")
+        _check_seed(self.seed)
 
     def to_dict(self) -> dict[str, Any]:
         """Nested plain dicts of numbers, strings and None: JSON-ready, and the input of `from_dict`."""
@@ -94,6 +97,12 @@ class Recipe:
         """12 hex digits that name this configuration: the recipe without its seed."""
         given = self.to_dict() | {"seed": None}
         return hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _check_seed(seed: int) -> None:
+    # The generators of a trial are hashed from non-negative integers.
+    if seed < 0:
+        raise UserError(f"a seed must be 0 or more, got {seed}")
 
 
 def _to_dict(part: Any) -> dict[str, Any]:

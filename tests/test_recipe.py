@@ -1,0 +1,161 @@
+"""Recipes survive the way through JSON, and what is wrong in one is named with where it is."""
+
+import dataclasses
+import json
+import re
+from dataclasses import replace
+
+import pytest
+
+from evae.data.base import DataRecipe
+from evae.errors import UserError
+from evae.networks.conv import Conv
+from evae.posteriors import FAMILIES
+from evae.posteriors.evae import Evae
+from evae.posteriors.gaussian import Gaussian
+from evae.recipe import Evaluation, Optimisation, Recipe
+from tiny import POSTERIORS
+
+
+def through_json(recipe: Recipe) -> Recipe:
+    return Recipe.from_dict(json.loads(json.dumps(recipe.to_dict())))
+
+
+def test_the_examples_cover_every_family():
+    assert {posterior.family for posterior in POSTERIORS} == set(FAMILIES)
+
+
+@pytest.mark.parametrize("posterior", POSTERIORS, ids=lambda p: p.family)
+def test_every_posterior_survives_json(posterior):
+    recipe = Recipe(posterior=posterior, seed=3)
+    back = through_json(recipe)
+    assert back == recipe and type(back.posterior) is type(posterior)
+    assert back.configuration() == recipe.configuration()
+
+
+def test_no_field_at_another_value_is_lost():
+    recipe = Recipe(
+        data=DataRecipe(
+            source="folder:/x",
+            image_size=64,
+            channels=3,
+            fit="pad",
+            train_images=5,
+            validation_images=6,
+            test_images=7,
+            horizontal_flip=True,
+        ),
+        network=Conv(width=0.3),
+        latent=9,
+        optimisation=Optimisation(learning_rate=0.1, batch_size=3, epochs=2, precision="fp32"),
+        evaluation=Evaluation(features="efficientnet-lite0-b2", reconstruct_from="sample", seed=4),
+        seed=8,
+    )
+    default = Recipe()
+    for part in ("data", "network", "optimisation", "evaluation"):
+        given, usual = getattr(recipe, part), getattr(default, part)
+        same = [f.name for f in dataclasses.fields(given) if getattr(given, f.name) == getattr(usual, f.name)]
+        assert not same, f"the example does not change {part}.{same}"
+    assert through_json(recipe) == recipe
+
+
+def test_missing_keys_take_their_defaults():
+    assert Recipe.from_dict({}) == Recipe()
+    assert Recipe.from_dict({"optimisation": {"epochs": 2}}) == Recipe(optimisation=Optimisation(epochs=2))
+
+
+@pytest.mark.parametrize(
+    ("given", "where", "nearest"),
+    [
+        ({"latnet": 3}, "recipe", "latent"),
+        ({"data": {"sorce": "mnist"}}, "recipe.data", "source"),
+        ({"posterior": {"family": "evae", "bandwith": 1.0}}, "recipe.posterior", "bandwidth"),
+        ({"posterior": {"family": "gausian"}}, "recipe.posterior", "gaussian"),
+        ({"posterior": {"family": "evae", "kernel": "epanechnikow"}}, "kernel", "epanechnikov"),
+        ({"network": {"family": "conv", "widht": 1.0}}, "recipe.network", "width"),
+        ({"network": {"family": "convv"}}, "recipe.network", "conv"),
+        ({"optimisation": {"epoch": 3}}, "recipe.optimisation", "epochs"),
+        ({"optimisation": {"precision": "fp23"}}, "precision", "fp32"),
+        ({"evaluation": {"feature": "x"}}, "recipe.evaluation", "features"),
+        ({"evaluation": {"reconstruct_from": "meen"}}, "reconstruction", "mean"),
+    ],
+)
+def test_an_unknown_name_at_any_level_is_answered_with_the_nearest(given, where, nearest):
+    with pytest.raises(UserError, match=rf"{re.escape(where)}.* Did you mean '{nearest}'\?"):
+        Recipe.from_dict(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "where"),
+    [
+        ({"latent": 3.0}, "recipe.latent must be of type int"),
+        ({"latent": True}, "recipe.latent must be of type int"),
+        ({"latent": None}, "recipe.latent must be of type int"),
+        ({"seed": "1"}, "recipe.seed must be of type int"),
+        ({"optimisation": {"learning_rate": "fast"}}, "recipe.optimisation.learning_rate must be of type float"),
+        ({"data": {"image_size": "32"}}, "recipe.data.image_size must be of type int or NoneType"),
+        ({"data": {"horizontal_flip": 1}}, "recipe.data.horizontal_flip must be of type bool"),
+        ({"data": "mnist"}, "recipe.data must be a table"),
+        ({"posterior": "evae"}, "recipe.posterior must be a table"),
+        ({"posterior": {}}, "family of recipe.posterior"),
+    ],
+)
+def test_a_wrong_type_is_an_error_that_says_where(given, where):
+    with pytest.raises(UserError, match=re.escape(where)):
+        Recipe.from_dict(given)
+
+
+def test_an_int_does_where_a_float_is_due_and_names_the_same_configuration():
+    given = {"posterior": {"family": "gaussian", "beta": 2}}
+    assert Recipe.from_dict(given).configuration() == Recipe(posterior=Gaussian(beta=2.0)).configuration()
+
+
+def test_a_configuration_ignores_the_seed_and_nothing_else():
+    recipe = Recipe()
+    changed = [
+        replace(recipe, latent=65),
+        replace(recipe, data=DataRecipe(validation_images=501)),
+        replace(recipe, data=DataRecipe(fit="pad")),
+        replace(recipe, posterior=Gaussian()),
+        replace(recipe, posterior=Evae(bandwidth=0.5)),
+        replace(recipe, posterior=Evae(equal_variance=False)),
+        replace(recipe, network=Conv(width=0.5)),
+        replace(recipe, optimisation=Optimisation(learning_rate=3.0000001e-4)),
+        replace(recipe, optimisation=Optimisation(precision="fp32")),
+        replace(recipe, evaluation=Evaluation(seed=1)),
+    ]
+    names = {each.configuration() for each in (recipe, *changed)}
+    assert len(names) == 1 + len(changed)
+    assert all(re.fullmatch(r"[0-9a-f]{12}", name) for name in names)
+    assert replace(recipe, seed=5).configuration() == recipe.configuration()
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"latent": 0}, "latent size must be at least 1, got 0"),
+        ({"latent": -4}, "latent size"),
+        ({"posterior": {"family": "evae", "bandwidth": -0.1}}, "bandwidth"),
+        ({"posterior": {"family": "evae", "bandwidth": 0}}, "bandwidth"),
+        ({"posterior": {"family": "evae", "bandwidth": float("nan")}}, "bandwidth"),
+        ({"posterior": {"family": "gaussian", "beta": -1.0}}, "beta"),
+        ({"network": {"family": "conv", "width": 0}}, "width"),
+        ({"optimisation": {"learning_rate": 0}}, "learning_rate"),
+        ({"optimisation": {"learning_rate": float("nan")}}, "learning_rate"),
+        ({"optimisation": {"learning_rate": float("inf")}}, "learning_rate"),
+        ({"optimisation": {"batch_size": 0}}, "batch_size"),
+        ({"optimisation": {"epochs": -1}}, "epochs"),
+        ({"seed": -1}, "seed"),
+        ({"evaluation": {"seed": -1}}, "seed"),
+        ({"data": {"validation_images": 0}}, "validation_images"),
+    ],
+    ids=str,
+)
+def test_a_value_outside_its_range_is_a_user_error(given, named):
+    with pytest.raises(UserError, match=named):
+        Recipe.from_dict(given)
+
+
+def test_a_recipe_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Recipe().latent = 3

@@ -1,0 +1,53 @@
+"""A tiny image set and recipe for tests that train: a model of some hundred weights, an epoch of milliseconds."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from evae.data.base import DataRecipe, ImageSet, content_digest
+from evae.networks.conv import Conv
+from evae.posteriors.autoencoder import Autoencoder
+from evae.posteriors.base import Posterior
+from evae.posteriors.evae import Evae
+from evae.posteriors.gaussian import Gaussian
+from evae.posteriors.kernel import KernelKL
+from evae.recipe import Evaluation, Optimisation, Recipe
+
+POSTERIORS: tuple[Posterior, ...] = (
+    Autoencoder(),
+    Gaussian(beta=0.5),
+    Evae(kernel="triweight", bandwidth=0.7, prior="gaussian", prior_width=2.0, sample_size=10, beta=0.2),
+    KernelKL(kernel="uniform", prior="uniform", beta=3.0),
+)
+
+
+def tiny_images(train: int = 24, validation: int = 12, test: int = 16, channels: int = 1) -> ImageSet:
+    """Blurred random blobs of 32 px, read-only as everywhere."""
+    rng = np.random.default_rng(7)
+    splits = []
+    for count in (train, validation, test):
+        coarse = rng.integers(0, 256, (count, channels, 8, 8), dtype=np.uint8)
+        split = np.ascontiguousarray(coarse.repeat(4, axis=2).repeat(4, axis=3))
+        split.flags.writeable = False
+        splits.append(split)
+    return ImageSet(*splits, "tiny", content_digest(splits), "resize", ())
+
+
+def tiny_recipe(posterior: Posterior | None = None, seed: int = 0, **optimisation: Any) -> Recipe:
+    """3 latents, batches of 10 (so the last of 24 images is partial), fp32 unless told otherwise."""
+    given: dict[str, Any] = {"batch_size": 10, "epochs": 3, "learning_rate": 1e-3, "precision": "fp32"}
+    return Recipe(
+        data=DataRecipe(validation_images=12),
+        posterior=Gaussian() if posterior is None else posterior,
+        network=Conv(width=0.1),
+        latent=3,
+        optimisation=Optimisation(**(given | optimisation)),
+        evaluation=Evaluation(features="efficientnet-lite0-b2"),
+        seed=seed,
+    )
+
+
+def flipping(recipe: Recipe) -> Recipe:
+    """The recipe with images mirrored at random."""
+    return replace(recipe, data=replace(recipe.data, horizontal_flip=True))
