@@ -46,7 +46,13 @@ class Moments:
     @cached_property
     def factor(self) -> Tensor:
         """F (dim, rank), F F^T = covariance. Kept, because a study compares every trial with one real set."""
-        values, vectors = torch.linalg.eigh(self.covariance)
+        covariance = self.covariance
+        if self.count > len(covariance):
+            lower, failed = torch.linalg.cholesky_ex(covariance)
+            if not failed:
+                return lower
+        # Singular: the eigenvectors, ten times as long to find, tell what of it is there.
+        values, vectors = torch.linalg.eigh(covariance)
         # Below this, eigenvalues are rounding errors (the rule of numpy.linalg.matrix_rank).
         kept = values > values[-1] * len(values) * torch.finfo(values.dtype).eps
         return vectors[:, kept] * values[kept].sqrt()
