@@ -112,7 +112,7 @@ def check_finite(terms: dict[str, Tensor], epoch: int) -> None:
     if not torch.isfinite(torch.stack([value.detach() for value in terms.values()])).all():
         for name, value in terms.items():
             if not torch.isfinite(value):
-                raise Diverged(epoch, name, float(value))
+                raise Diverged(epoch, name, float(value.detach()))
 
 
 def _add(sums: dict[str, Tensor], terms: dict[str, Tensor], count: int) -> None:
