@@ -12,6 +12,7 @@ from evae.recipe import Recipe
 from evae.training import Training
 
 FORMAT = "evae-1"
+ADAM = ("step", "exp_avg", "exp_avg_sq")
 
 
 def dump_training(training: Training) -> bytes:
@@ -26,16 +27,15 @@ def dump_training(training: Training) -> bytes:
 def restore_training(training: Training, data: bytes) -> None:
     """Put a fresh Training of the same recipe in the dumped state.
 
-    Raises UserError when the bytes are not a checkpoint, or belong to another recipe.
+    Raises UserError when the bytes are not a checkpoint, or belong to another recipe; the training is then as it was.
     """
     header, tensors = _load(data)
+    if "epoch" not in header:
+        raise UserError("these are the weights of a finished model, not an interrupted trial; start the trial anew")
     if header["recipe"] != training.recipe.to_dict():
         raise UserError("this checkpoint belongs to another recipe; start the trial anew")
-    training.model.load_state_dict(_below(tensors, "model."))
-    moments: dict[int, dict[str, torch.Tensor]] = {}
-    for name, value in _below(tensors, "optimiser.").items():
-        index, key = name.split(".", 1)
-        moments.setdefault(int(index), {})[key] = value
+    moments = _moments(tensors, len(list(training.model.parameters())))
+    _load_weights(training.model, tensors)
     training.optimiser.load_state_dict({**training.optimiser.state_dict(), "state": moments})
     training.epoch = header["epoch"]
 
@@ -47,12 +47,22 @@ def dump_model(model: VAE, recipe: Recipe, image_size: int, channels: int) -> by
 
 
 def load_model(path: str) -> VAE:
-    """The trained VAE of a weights file, in evaluation mode on the CPU."""
-    with open(path, "rb") as file:
-        header, tensors = _load(file.read())
+    """The trained VAE of a weights file, in evaluation mode on the CPU.
+
+    Raises UserError when there is no such file, or it is not a finished model of this version.
+    """
+    try:
+        with open(path, "rb") as file:
+            header, tensors = _load(file.read())
+    except OSError as error:
+        raise UserError(f"cannot read the weights: {error}") from None
+    if "image_size" not in header:
+        raise UserError(f"{path} is an interrupted trial, not a finished model; finish its study first")
     recipe = Recipe.from_dict(header["recipe"])
-    model = build_model(recipe.posterior, recipe.network, header["image_size"], header["channels"], recipe.latent)
-    model.load_state_dict(_below(tensors, "model."))
+    # The initial weights are overwritten: any seed will do.
+    shape = header["image_size"], header["channels"], recipe.latent
+    model = build_model(recipe.posterior, recipe.network, *shape, seed=0)
+    _load_weights(model, tensors)
     return model.eval()
 
 
@@ -66,11 +76,29 @@ def _load(data: bytes) -> tuple[dict, dict[str, torch.Tensor]]:
         tensors = load(data)
         length = int.from_bytes(data[:8], "little")
         header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["evae"])
-    except (SafetensorError, KeyError, ValueError) as error:
+        version = header["format"]
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise UserError(f"not a checkpoint of evae, or a damaged one: {error}") from None
-    if header.get("format") != FORMAT:
-        raise UserError(f"checkpoint format {header.get('format')!r} is not {FORMAT!r}: written by another version")
+    if version != FORMAT:
+        raise UserError(f"checkpoint format {version!r} is not {FORMAT!r}: written by another version")
     return header, tensors
+
+
+def _load_weights(model: VAE, tensors: dict[str, torch.Tensor]) -> None:
+    weights, wanted = _below(tensors, "model."), model.state_dict()
+    # Compared first: torch reports what does not fit only after it has copied the rest.
+    if {n: t.shape for n, t in weights.items()} != {n: t.shape for n, t in wanted.items()}:
+        raise UserError("these weights do not fit the networks of this version, or the checkpoint is damaged")
+    model.load_state_dict(weights)
+
+
+def _moments(tensors: dict[str, torch.Tensor], parameters: int) -> dict[int, dict[str, torch.Tensor]]:
+    """Adam's state by the index of its parameter; none before the first step."""
+    given = _below(tensors, "optimiser.")
+    kept = range(parameters if given else 0)
+    if set(given) != {f"{index}.{name}" for index in kept for name in ADAM}:
+        raise UserError("not a checkpoint of evae, or a damaged one: the optimiser's state is incomplete")
+    return {index: {name: given[f"{index}.{name}"] for name in ADAM} for index in kept}
 
 
 def _below(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

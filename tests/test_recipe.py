@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 
 import pytest
+from tiny import POSTERIORS
 
 from evae.data.base import DataRecipe
 from evae.errors import UserError
@@ -14,7 +15,6 @@ from evae.posteriors import FAMILIES
 from evae.posteriors.evae import Evae
 from evae.posteriors.gaussian import Gaussian
 from evae.recipe import Evaluation, Optimisation, Recipe
-from tiny import POSTERIORS
 
 
 def through_json(recipe: Recipe) -> Recipe:

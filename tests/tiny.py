@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from evae.data.base import DataRecipe, ImageSet, content_digest
 from evae.networks.conv import Conv
@@ -13,6 +14,8 @@ from evae.posteriors.evae import Evae
 from evae.posteriors.gaussian import Gaussian
 from evae.posteriors.kernel import KernelKL
 from evae.recipe import Evaluation, Optimisation, Recipe
+
+torch.set_num_threads(1)
 
 POSTERIORS: tuple[Posterior, ...] = (
     Autoencoder(),

@@ -1,0 +1,38 @@
+"""The machine as a trial sees it."""
+
+import json
+import os
+import platform
+
+import pytest
+import torch
+
+from evae.hardware import describe, has_native_bf16, resolve_precision
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_named_precision_is_taken_at_its_word(precision):
+    assert resolve_precision(precision, torch.device("cpu")) == precision
+
+
+def test_auto_takes_bf16_exactly_where_it_is_native():
+    """The kernel lists the CPU's matrix units among its flags; torch is asked independently of them."""
+    if not os.path.exists("/proc/cpuinfo"):
+        pytest.skip("needs /proc/cpuinfo")
+    with open("/proc/cpuinfo") as file:
+        amx = "amx_bf16" in file.read()
+    cpu = torch.device("cpu")
+    assert has_native_bf16(cpu) == amx
+    assert resolve_precision("auto", cpu) == ("bf16" if amx else "fp32")
+
+
+def test_the_description_is_json_and_fits_this_machine():
+    told = json.loads(json.dumps(describe()))
+    assert told.keys() == {"cpu", "cores", "memory_gib", "gpus", "hostname"}
+    assert told["hostname"] == platform.node()
+    assert 1 <= told["cores"] <= os.cpu_count()
+    assert len(told["gpus"]) == torch.cuda.device_count()
+    with open("/proc/meminfo") as file:
+        total_kib = int(file.readline().split()[1])
+    assert told["memory_gib"] == pytest.approx(total_kib / 2**20, abs=0.1)
+    assert told["cpu"].strip() == told["cpu"] != ""
