@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-SMALLEST = 64
+SMALLEST = 32
 """Pixels: smaller images are enlarged, because the network halves the resolution five times."""
 RESIZE = f"bilinear to {SMALLEST} px where the shorter side is smaller, otherwise as it is"
 
@@ -21,9 +21,7 @@ def prepare(images: Tensor, smallest: int = SMALLEST) -> Tensor:
 
 
 def enlarge(images: Tensor, smallest: int) -> Tensor:
-    """Images (n, c, h, w) whose shorter side is at least `smallest` pixels, by bilinear interpolation where
-    needed.
-    """
+    """Images (n, c, h, w), enlarged bilinearly until their shorter side is at least `smallest` pixels."""
     factor = smallest / min(images.shape[2:])
     if factor <= 1:
         return images

@@ -2,7 +2,7 @@
 
 A distance is only comparable on the same features, so every value carries their name, the digest of their
 weights and the resize rule. Only the Inception network of the original FID gives columns named `fid` and
-`kid`; every other network is its own metric (`fd_efficientnet_lite0_b4`).
+`kid`; every other network is its own metric (`fd_efficientnet_lite0_b10`).
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from evae.errors import UserError, unknown
 from evae.metrics.weights import find_weights, sha256
 
-DEFAULT_FEATURES = "efficientnet-lite0-b4"
+DEFAULT_FEATURES = "efficientnet-lite0-b10"
 """The tap that `benchmarks/taps.py` chose (benchmarks/results/taps.md)."""
 EFFICIENTNET_TAPS = {"b2": 2, "b4": 4, "b7": 7, "b10": 10, "head": 16}
 """The last of the blocks 0..15 that each tap needs; 16 is the head, the input of the classifier."""
@@ -69,12 +69,12 @@ def load_features(name: str = DEFAULT_FEATURES, device: torch.device | str = "cp
 
 
 def frechet_column(features: Features, prefix: str) -> str:
-    """A Fréchet distance's column: `gen_fd_efficientnet_lite0_b4`; on Inception's `gen_fid`."""
+    """A Fréchet distance's column: `gen_fd_efficientnet_lite0_b10`; on Inception's `gen_fid`."""
     return f"{prefix}_fid" if features.name == INCEPTION else f"{prefix}_fd_{features.column}"
 
 
 def kernel_column(features: Features, prefix: str) -> str:
-    """A kernel distance's column: `gen_kd_efficientnet_lite0_b4`; on Inception's `gen_kid`."""
+    """A kernel distance's column: `gen_kd_efficientnet_lite0_b10`; on Inception's `gen_kid`."""
     return f"{prefix}_kid" if features.name == INCEPTION else f"{prefix}_kd_{features.column}"
 
 

@@ -68,8 +68,7 @@ class Moments:
 
 
 def frechet_distance(a: Moments, b: Moments) -> float:
-    """The squared Fréchet (2-Wasserstein) distance of the Gaussians with these moments; at least two rows
-    each.
+    """The squared Fréchet (2-Wasserstein) distance of the Gaussians with these moments, of two rows or more.
 
     |m_a - m_b|^2 + tr(S_a + S_b - 2 (S_a S_b)^(1/2)), the FID formula of Heusel et al. 2017, eq. 6. With
     S_b = F F^T, the product has the eigenvalues of the symmetric F^T S_a F, whose solver is fast, needs no

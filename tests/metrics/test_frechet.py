@@ -33,9 +33,7 @@ def test_moments_are_numpys():
     x = rows(300, 7, 0)
     found = moments(x)
     np.testing.assert_allclose(found.mean, x.double().numpy().mean(0), rtol=1e-12)
-    np.testing.assert_allclose(
-        found.covariance, np.cov(x.double().numpy(), rowvar=False), rtol=1e-9, atol=1e-12
-    )
+    np.testing.assert_allclose(found.covariance, np.cov(x.double().numpy(), rowvar=False), rtol=1e-9, atol=1e-12)
 
 
 def test_moments_of_parts_are_those_of_the_whole():
@@ -114,8 +112,7 @@ def test_kernel_distance_of_subsets_estimates_the_whole():
     x, y = rows(600, 4, 8), rows(600, 4, 9, shift=0.3)
     whole = kernel_distance(x, y, torch.Generator())
     drawn = [
-        kernel_distance(x, y, torch.Generator().manual_seed(seed), subsets=10, subset_size=100)
-        for seed in range(10)
+        kernel_distance(x, y, torch.Generator().manual_seed(seed), subsets=10, subset_size=100) for seed in range(10)
     ]
     error = np.std(drawn, ddof=1) / np.sqrt(10)
     assert abs(np.mean(drawn) - whole) < 4 * error < 0.4 * whole
@@ -124,8 +121,7 @@ def test_kernel_distance_of_subsets_estimates_the_whole():
 def test_kernel_distance_is_unbiased():
     """Its mean over pairs of sets of one distribution is zero; the biased estimate's is far from it."""
     values = [
-        kernel_distance(rows(60, 3, 2 * seed), rows(60, 3, 2 * seed + 1), torch.Generator())
-        for seed in range(200)
+        kernel_distance(rows(60, 3, 2 * seed), rows(60, 3, 2 * seed + 1), torch.Generator()) for seed in range(200)
     ]
     assert abs(np.mean(values)) < 4 * np.std(values, ddof=1) / np.sqrt(200)
 

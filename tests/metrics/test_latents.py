@@ -23,9 +23,7 @@ def test_active_units_counts_variances_above_the_threshold():
 def test_w1_agrees_with_scipy(m: int):
     """For sets of equal and of different size."""
     x, prior = normal(300, 5, 0) * 1.5 + 0.3, normal(m, 5, 1)
-    expected = np.mean(
-        [wasserstein_distance(a, b) for a, b in zip(x.T.numpy(), prior.T.numpy(), strict=True)]
-    )
+    expected = np.mean([wasserstein_distance(a, b) for a, b in zip(x.T.numpy(), prior.T.numpy(), strict=True)])
     assert aggregate_w1(x, prior, 1.0) == pytest.approx(expected, rel=1e-6)
 
 

@@ -15,9 +15,7 @@ def pair(n: int, c: int, h: int, w: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_psnr_of_a_known_error():
     x = torch.full((2, 1, 8, 8), 0.5)
-    assert psnr(x + torch.tensor([0.1, 0.01]).reshape(2, 1, 1, 1), x).tolist() == pytest.approx(
-        [20, 40], rel=1e-5
-    )
+    assert psnr(x + torch.tensor([0.1, 0.01]).reshape(2, 1, 1, 1), x).tolist() == pytest.approx([20, 40], rel=1e-5)
 
 
 def test_psnr_agrees_with_torchmetrics_image_by_image():

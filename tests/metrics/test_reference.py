@@ -69,9 +69,7 @@ def test_other_images_are_other_statistics(tmp_path: Path, images: np.ndarray, f
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a safetensors file", None])
-def test_a_damaged_cache_file_is_replaced(
-    tmp_path: Path, images: np.ndarray, features: Features, damage: bytes | None
-):
+def test_a_damaged_cache_file_is_replaced(tmp_path: Path, images: np.ndarray, features: Features, damage: bytes | None):
     measured = reference(images[:20], images[100:], features, cache=tmp_path)
     (file,) = tmp_path.iterdir()
     whole = file.read_bytes()

@@ -34,9 +34,7 @@ def test_grey_is_pillows_luma():
     """Pillow converts by ITU-R 601 as well, to whole levels."""
     from PIL import Image
 
-    images = torch.randint(
-        0, 256, (2, 3, 9, 9), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
-    )
+    images = torch.randint(0, 256, (2, 3, 9, 9), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     for image, ours in zip(images, grey(images.double()), strict=True):
         theirs = torch.tensor(list(Image.fromarray(image.permute(1, 2, 0).numpy()).convert("L").tobytes()))
         assert (ours.flatten() - theirs).abs().max() <= 0.51
