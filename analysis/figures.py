@@ -14,9 +14,7 @@ HEIGHT = 420
 
 def figure(x: str, y: str, height: int = HEIGHT, **layout: object) -> go.Figure:
     """An empty figure whose axes have titles."""
-    return go.Figure(
-        layout=dict(template=theme.LIGHT, height=height, xaxis_title_text=x, yaxis_title_text=y, **layout)
-    )
+    return go.Figure(layout=dict(template=theme.LIGHT, height=height, xaxis_title_text=x, yaxis_title_text=y, **layout))
 
 
 def front(
@@ -171,9 +169,7 @@ def kernels(summary: pd.DataFrame, table: pd.DataFrame, objective: Objective) ->
         y=summary["kernel"],
         mode="markers",
         name="chosen as best, with interval",
-        error_x=dict(
-            type="data", array=summary["half"].fillna(0), color=theme.VERMILLION, thickness=1.2, width=3
-        ),
+        error_x=dict(type="data", array=summary["half"].fillna(0), color=theme.VERMILLION, thickness=1.2, width=3),
         marker=dict(color=theme.VERMILLION, symbol="star", size=11),
         text=summary["best"],
         hovertemplate="%{text}: %{x:.4g}<extra></extra>",
@@ -186,9 +182,7 @@ def kernels(summary: pd.DataFrame, table: pd.DataFrame, objective: Objective) ->
 def importance(shares: dict[Objective, pd.DataFrame]) -> go.Figure:
     """Share of each parameter per objective, as bars side by side."""
     total = pd.concat(shares.values()).groupby("parameter")["share"].sum().sort_values()
-    drawn = figure(
-        "share of importance (PED-ANOVA, %)", "parameter", height=150 + 36 * len(total), barmode="group"
-    )
+    drawn = figure("share of importance (PED-ANOVA, %)", "parameter", height=150 + 36 * len(total), barmode="group")
     for (objective, table), colour in zip(shares.items(), theme.COLOURS, strict=False):
         share = table.set_index("parameter")["share"].reindex(total.index).fillna(0)
         drawn.add_bar(
@@ -243,9 +237,7 @@ def learning_curves(curves: pd.DataFrame, metric: str, title: str, highlight: di
 def timeline(lanes: pd.DataFrame) -> go.Figure:
     """Which worker trained which trial when, coloured by how the trial ended."""
     names = sorted(lanes["lane"].unique(), reverse=True)
-    drawn = figure(
-        "time since the study began (minutes)", "worker", height=190 + 34 * len(names), barmode="overlay"
-    )
+    drawn = figure("time since the study began (minutes)", "worker", height=190 + 34 * len(names), barmode="overlay")
     for state in theme.STATES:
         rows = lanes[lanes["state"] == state]
         if len(rows):

@@ -57,9 +57,7 @@ def gallery(study: StudyData, front: pd.DataFrame) -> Gallery:
         found.data.update(fresh)
         order = list(KINDS)
         pictures.sort(key=lambda p: order.index(p["kind"]) if p["kind"] in order else len(order))
-        scores = [
-            (o.label, naming.interval(row[o.metric], row[f"{o.metric}_half"])) for o in study.objectives
-        ]
+        scores = [(o.label, naming.interval(row[o.metric], row[f"{o.metric}_half"])) for o in study.objectives]
         found.cards.append(
             {
                 "name": row["name"],

@@ -40,9 +40,7 @@ def importance(described: dict[str, Any], table: pd.DataFrame, objective: Object
     with warnings.catch_warnings():
         # A lone control that lacks a parameter is a regime of its own, which carries no weight.
         warnings.filterwarnings("ignore", message="Some regimes")
-        shares = get_param_importances(
-            rebuilt, evaluator=PedAnovaImportanceEvaluator(target_quantile=quantile)
-        )
+        shares = get_param_importances(rebuilt, evaluator=PedAnovaImportanceEvaluator(target_quantile=quantile))
     found = pd.DataFrame({"parameter": list(shares), "share": list(shares.values())}, columns=empty.columns)
     return found.sort_values("share", ascending=False).reset_index(drop=True)
 
@@ -59,9 +57,7 @@ def rebuild(rows: pd.DataFrame, objective: Objective, space: dict[str, BaseDistr
     for params, value in zip(rows["params"], rows[f"select_{objective.metric}"], strict=True):
         inside = {key: given for key, given in params.items() if key in space and contains(space[key], given)}
         study.add_trial(
-            optuna.trial.create_trial(
-                params=inside, distributions={k: space[k] for k in inside}, value=float(value)
-            )
+            optuna.trial.create_trial(params=inside, distributions={k: space[k] for k in inside}, value=float(value))
         )
     return study
 

@@ -43,9 +43,7 @@ def write_report(results: str | Path, output: str | Path | None = None) -> Path:
     """
     study = load(results)
     if output is None and not study.store.is_local:
-        raise UserError(
-            f"{study.location} is not a local folder: say where to write the report with --output."
-        )
+        raise UserError(f"{study.location} is not a local folder: say where to write the report with --output.")
     path = Path(output) if output is not None else Path(study.store.root) / "report.html"
     page = render(study)
     try:
@@ -107,9 +105,7 @@ def tiles(study: StudyData, table: pd.DataFrame) -> list[tuple[str, str, str]]:
         found.append(("time spent training", f"{100 * training:.0f} %", "of slots × wall time"))
     wall = timing.wall_seconds(study)
     if wall > 0:
-        found.append(
-            ("wall time", naming.duration(wall), naming.count(max(1, len(study.sessions)), "session"))
-        )
+        found.append(("wall time", naming.duration(wall), naming.count(max(1, len(study.sessions)), "session")))
     return found
 
 
@@ -126,11 +122,7 @@ def draw(study: StudyData, table: pd.DataFrame, front: pd.DataFrame) -> dict[str
     objectives = study.objectives
     if len(front):
         floors = {o.metric: tables.floor(study, o.metric) for o in objectives}
-        title = (
-            f"{objectives[0].label} against {objectives[1].label}"
-            if len(objectives) > 1
-            else objectives[0].label
-        )
+        title = f"{objectives[0].label} against {objectives[1].label}" if len(objectives) > 1 else objectives[0].label
         charts["front"] = [
             Chart("front", title, figures.front(front, objectives, tables.real_sharpness(study), floors))
         ]
@@ -240,11 +232,7 @@ def manifest(study: StudyData) -> list[tuple[str, str]]:
         ("results", study.location),
         ("schema version", known.get("schema_version")),
     ]
-    return [
-        (name, _plain(value))
-        for name, value in entries
-        if value is not None and value == value and value != []
-    ]
+    return [(name, _plain(value)) for name, value in entries if value is not None and value == value and value != []]
 
 
 def _plain(value: object) -> str:

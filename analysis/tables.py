@@ -17,13 +17,21 @@ LEVEL = 0.95
 UNFINISHED = ("diverged", "failed", "stopped", "cancelled", "interrupted")
 
 
-def half_width(sd: np.ndarray, n: np.ndarray, level: float = LEVEL) -> np.ndarray:
-    """Half the Student-t interval of a mean of `n` values with standard deviation `sd`; NaN for n < 2."""
-    sd, n = np.asarray(sd, float), np.asarray(n, float)
-    several = n > 1
-    freedom = np.where(several, n - 1, 1.0)
-    factor = special.stdtrit(freedom, 0.5 + level / 2)
-    return np.where(several, factor * sd / np.sqrt(np.maximum(n, 1.0)), np.nan)
+def half_width(mean: pd.Series, sd: pd.Series, n: pd.Series, level: float = LEVEL) -> pd.Series:
+    """Half the interval of each configuration's mean over `n` seeds; NaN where no configuration has replicates.
+
+    Two or three seeds say little about their own spread (Student's t with one degree of freedom reaches 9 standard
+    deviations to each side), so the spread relative to the mean is pooled over all configurations, as in a one-way
+    analysis of variance: the degrees of freedom add up. That supposes the same relative spread everywhere, which a
+    distance or a sharpness fulfils far better than the same absolute one.
+    """
+    freedom = (n - 1).clip(lower=0)
+    relative = (sd / mean.abs()).where(freedom > 0)
+    total = float(freedom[relative.notna()].sum())
+    if not total:
+        return pd.Series(np.nan, mean.index)
+    pooled = math.sqrt(float((freedom * relative**2).sum()) / total)
+    return float(special.stdtrit(total, 0.5 + level / 2)) * pooled * mean.abs() / np.sqrt(n.where(n > 0))
 
 
 def configurations(study: StudyData) -> pd.DataFrame:
@@ -31,8 +39,8 @@ def configurations(study: StudyData) -> pd.DataFrame:
 
     Columns: configuration, number, name, origin, label, method, kernel, params (dict), trial (its first
     finished one), n_trials, n (finished seeds), n_lost (seeds that did not finish), the mean over seeds of
-    every metric, and for each objective `<metric>_sd`, `<metric>_n`, `<metric>_half` (half a 95 % Student-t
-    interval), `select_<metric>` and `select_<metric>_half` (the same on the split that ranks).
+    every metric, and for each objective `<metric>_sd`, `<metric>_n`, `<metric>_half` (half a 95 %
+    interval, see `half_width`), `select_<metric>` and `select_<metric>_half` (the same on the split that ranks).
     """
     trials = study.trials
     finished = trials[trials["state"] == "finished"].groupby("configuration")
@@ -42,9 +50,7 @@ def configurations(study: StudyData) -> pd.DataFrame:
     table = pd.DataFrame(
         {
             "number": first["number"],
-            "name": [
-                name(*of) for of in zip(first["label"], first["number"], kernel, first["method"], strict=True)
-            ],
+            "name": [name(*of) for of in zip(first["label"], first["number"], kernel, first["method"], strict=True)],
             "origin": first["origin"].fillna("searched"),
             "label": first["label"],
             "method": first["method"],
@@ -62,10 +68,9 @@ def configurations(study: StudyData) -> pd.DataFrame:
         value, selection = finished[o.metric], finished[study.selection_column(o)]
         table[f"{o.metric}_sd"] = value.std()
         table[f"{o.metric}_n"] = value.count().reindex(first.index, fill_value=0)
-        table[f"{o.metric}_half"] = half_width(table[f"{o.metric}_sd"], table[f"{o.metric}_n"])
+        table[f"{o.metric}_half"] = half_width(value.mean(), value.std(), value.count())
         table[f"select_{o.metric}"] = selection.mean()
-        halves = pd.Series(half_width(selection.std(), selection.count()), selection.count().index)
-        table[f"select_{o.metric}_half"] = halves
+        table[f"select_{o.metric}_half"] = half_width(selection.mean(), selection.std(), selection.count())
     return table.reset_index()
 
 
@@ -108,9 +113,7 @@ def front(table: pd.DataFrame, objectives: list[Objective]) -> pd.DataFrame:
     apart = np.abs(means[:, None] - means[None, :]) > halves[:, None] + halves[None, :]
     overlap = ~apart.any(axis=-1)
     dominated = better.any(axis=0)
-    return table.assign(
-        on_front=~dominated, dominated_within_noise=dominated & ~(better & ~overlap).any(axis=0)
-    )
+    return table.assign(on_front=~dominated, dominated_within_noise=dominated & ~(better & ~overlap).any(axis=0))
 
 
 def dominates(values: np.ndarray) -> np.ndarray:

@@ -54,9 +54,7 @@ def sessions(study: StudyData) -> list[dict[str, float]]:
             until = begins[i + 1] if i + 1 < len(begins) else pd.Timestamp.max.tz_localize("UTC")
             inside = signs[(signs >= row["started_at"]) & (signs < until)]
             length = (inside.max() - row["started_at"]).total_seconds() if len(inside) else 0.0
-        found.append(
-            {"began": row["started_at"], "start": clock, "end": clock + length, "slots": row["slots"]}
-        )
+        found.append({"began": row["started_at"], "start": clock, "end": clock + length, "slots": row["slots"]})
         clock += length
     return found
 

@@ -106,9 +106,7 @@ def trade_off(study: StudyData, table: pd.DataFrame) -> str:
     drawn = tables.front(table, study.objectives)
     on, near = int(drawn["on_front"].sum()), int(drawn["dominated_within_noise"].sum())
     text = f"{on} of {count(len(drawn), 'ranked configuration')} {'is' if on == 1 else 'are'} on the front"
-    return text + (
-        f", and {near} more {'is' if near == 1 else 'are'} dominated only within noise." if near else "."
-    )
+    return text + (f", and {near} more {'is' if near == 1 else 'are'} dominated only within noise." if near else ".")
 
 
 def yardsticks(study: StudyData) -> str:
@@ -116,9 +114,7 @@ def yardsticks(study: StudyData) -> str:
     text = []
     real = tables.real_sharpness(study)
     if math.isfinite(real):
-        text.append(
-            f"Real test images have a sharpness of {number(real)}; more would be noise rather than detail."
-        )
+        text.append(f"Real test images have a sharpness of {number(real)}; more would be noise rather than detail.")
     for objective in study.objectives:
         floor = tables.floor(study, objective.metric)
         if math.isfinite(floor):
@@ -142,10 +138,8 @@ def method(study: StudyData, table: pd.DataFrame) -> str:
     seeds = table.loc[table["n"] > 0, "n"]
     if seeds.max() < 2:
         return text + " Every configuration has one seed, so there are no intervals."
-    text += (
-        f" Intervals are 95 % Student-t intervals of the mean over a configuration's {seeds.min():.0f} to "
+    return text + (
+        f" Intervals are 95 % intervals of the mean over a configuration's {seeds.min():.0f} to {seeds.max():.0f} "
+        "seeds, from the relative spread between seeds pooled over all configurations; two values differ within noise when "
+        "their intervals overlap."
     )
-    text += f"{seeds.max():.0f} seeds; two values differ within noise when their intervals overlap."
-    if (seeds == 2).any():
-        text += " With two seeds they reach 9 standard deviations to each side; three narrow them to 2.5."
-    return text

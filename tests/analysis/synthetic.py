@@ -70,9 +70,7 @@ def write_study(
     store.prepare()
     free = [BEGAN + timedelta(seconds=2 + slot) for slot in range(slots)]
     for number in range(configurations):
-        label, origin, params = (
-            CONTROLS[number] if number < len(CONTROLS) else (None, "searched", _searched(random))
-        )
+        label, origin, params = CONTROLS[number] if number < len(CONTROLS) else (None, "searched", _searched(random))
         for seed in range(seeds):
             slot = int(np.argmin([t.timestamp() for t in free]))
             lost = (
@@ -80,9 +78,7 @@ def write_study(
                 if origin == "searched"
                 else "finished"
             )
-            free[slot] = write_trial(
-                store, random, number, label, origin, params, seed, str(lost), free[slot], slot
-            )
+            free[slot] = write_trial(store, random, number, label, origin, params, seed, str(lost), free[slot], slot)
     write_manifest(store, max(free), slots, state)
     return store
 
@@ -233,9 +229,7 @@ def _metrics(random: np.random.Generator, params: dict[str, object]) -> dict[str
         "seed": 0,
         "floor": 1.23,
     }
-    return metrics | {
-        "distances": json.dumps({m: identity for m in (DISTANCE, "rec_fd_efficientnet_lite0_b4")})
-    }
+    return metrics | {"distances": json.dumps({m: identity for m in (DISTANCE, "rec_fd_efficientnet_lite0_b4")})}
 
 
 def _write_epochs(store, random, trial, configuration, seed, epochs, began, seconds, params) -> None:
@@ -302,9 +296,7 @@ def grid_png(columns: int, rows: int, size: int, thickness: float, offset: int) 
         u, v = x * np.cos(turn) + y * np.sin(turn), (y * np.cos(turn) - x * np.sin(turn)) / squash
         tile = 1 / (1 + np.exp((np.abs(np.hypot(u, v) - radius) - 1.5) * 4 / thickness))
         row, column = divmod(i, columns)
-        grid[row * size : (row + 1) * size, column * size : (column + 1) * size] = (255 * tile).astype(
-            np.uint8
-        )
+        grid[row * size : (row + 1) * size, column * size : (column + 1) * size] = (255 * tile).astype(np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(grid).save(buffer, "PNG")
     return buffer.getvalue()

@@ -155,8 +155,6 @@ def test_a_folder_without_a_study_is_refused(tmp_path: Path, place: str) -> None
 
 def test_command_line_names_the_remedy(tmp_path: Path) -> None:
     script = Path(__file__).parents[2] / "analysis" / "report.py"
-    ran = subprocess.run(
-        [sys.executable, script, tmp_path], capture_output=True, text=True, cwd=script.parents[1]
-    )
+    ran = subprocess.run([sys.executable, script, tmp_path], capture_output=True, text=True, cwd=script.parents[1])
     assert ran.returncode == 1
     assert ran.stderr.startswith("error: no study in") and "Traceback" not in ran.stderr

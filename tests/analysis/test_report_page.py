@@ -82,9 +82,7 @@ def test_every_chart_is_drawn_with_axis_titles(page: Page) -> None:
         "[c.dataset.figure, c._fullLayout.xaxis.title.text, c._fullLayout.yaxis.title.text, "
         "c.querySelectorAll('.trace').length])"
     )
-    assert {"front", "importance", "timeline", "val_distortion_nats", "val_rate_nats"} <= {
-        t[0] for t in titles
-    }
+    assert {"front", "importance", "timeline", "val_distortion_nats", "val_rate_nats"} <= {t[0] for t in titles}
     for name, x, y, drawn in titles:
         assert x and y and "Click" not in x + y, name
         assert drawn > 0, name
@@ -92,9 +90,7 @@ def test_every_chart_is_drawn_with_axis_titles(page: Page) -> None:
 
 
 def test_front_shows_every_ranked_configuration_and_the_controls(page: Page, study: StudyData) -> None:
-    traces = page.evaluate(
-        "document.querySelector('[data-figure=front]')._fullData.map(t => [t.name, t._length])"
-    )
+    traces = page.evaluate("document.querySelector('[data-figure=front]')._fullData.map(t => [t.name, t._length])")
     finished = study.trials[study.trials["state"] == "finished"]
     assert sum(length for _, length in traces) == finished["configuration"].nunique()
     names = " ".join(name for name, _ in traces)
@@ -113,9 +109,7 @@ def test_the_mode_follows_the_system(page: Page) -> None:
 
 def column(page: Page, title: str) -> list[str]:
     index = page.locator("#table th").all_text_contents().index(title)
-    return page.evaluate(
-        f"[...document.querySelectorAll('#table tbody tr')].map(r => r.cells[{index}].textContent)"
-    )
+    return page.evaluate(f"[...document.querySelectorAll('#table tbody tr')].map(r => r.cells[{index}].textContent)")
 
 
 def test_table_lists_all_trials_and_sorts(page: Page, study: StudyData) -> None:
@@ -140,8 +134,7 @@ def test_table_filters(page: Page, study: StudyData) -> None:
 
 def test_pictures_are_shown_crisp_and_stored_once(page: Page, report: Path) -> None:
     images = page.evaluate(
-        "[...document.querySelectorAll('img')]"
-        ".map(i => [i.naturalWidth, getComputedStyle(i).imageRendering, i.src])"
+        "[...document.querySelectorAll('img')].map(i => [i.naturalWidth, getComputedStyle(i).imageRendering, i.src])"
     )
     assert len(images) >= 16
     assert all(width == 256 and rendering == "pixelated" for width, rendering, _ in images)

@@ -26,27 +26,33 @@ def a_table(down: list[float], up: list[float], half: float = math.nan) -> pd.Da
     return pd.DataFrame(columns)
 
 
-def test_intervals_are_scipys(study: StudyData) -> None:
-    table = tables.configurations(study).set_index("configuration")
-    for objective in study.objectives:
-        finished = study.trials[study.trials["state"] == "finished"]
-        for key, group in finished.groupby("configuration"):
-            values, row = group[objective.metric], table.loc[key]
-            assert row[objective.metric] == pytest.approx(values.mean())
-            if len(values) > 1:
-                low, high = stats.t.interval(
-                    0.95, len(values) - 1, loc=values.mean(), scale=stats.sem(values)
-                )
-                assert row[f"{objective.metric}_half"] == pytest.approx((high - low) / 2)
-            else:
-                assert math.isnan(row[f"{objective.metric}_half"])
+def test_the_interval_of_a_single_configuration_is_scipys() -> None:
+    values = [3.1, 2.7, 3.6, 2.9]
+    low, high = stats.t.interval(0.95, 3, loc=np.mean(values), scale=stats.sem(values))
+    one = pd.Series([values]).map(np.array)
+    half = tables.half_width(one.map(np.mean), one.map(lambda v: v.std(ddof=1)), one.map(len))
+    assert half[0] == pytest.approx((high - low) / 2)
 
 
 def test_intervals_cover_the_mean_as_often_as_they_say() -> None:
-    draws = np.random.default_rng(0).normal(3.0, 2.0, (20_000, 3))
-    half = tables.half_width(draws.std(axis=1, ddof=1), np.full(len(draws), 3))
-    covered = np.abs(draws.mean(axis=1) - 3.0) <= half
-    assert covered.mean() == pytest.approx(0.95, abs=0.006)
+    """Configurations of very different size, all with the same relative spread between seeds, two or three seeds."""
+    rng, covered = np.random.default_rng(0), []
+    truth = np.geomspace(0.01, 1000, 12)
+    for _ in range(1500):
+        draws = [pd.Series(rng.normal(m, 0.05 * m, 2 + i % 2)) for i, m in enumerate(truth)]
+        mean, sd, n = (pd.Series([f(d) for d in draws]) for f in (np.mean, pd.Series.std, len))
+        covered.append(np.abs(mean - truth) <= tables.half_width(mean, sd, n))
+    assert np.mean(covered) == pytest.approx(0.95, abs=0.01)
+
+
+def test_without_replicates_there_is_no_interval(study: StudyData) -> None:
+    single = pd.Series([1.0, 2.0])
+    assert tables.half_width(single, single * np.nan, pd.Series([1, 1])).isna().all()
+    table = tables.configurations(study)
+    unfinished = table["n"] == 0
+    for objective in study.objectives:
+        assert table.loc[unfinished, f"{objective.metric}_half"].isna().all()
+        assert table.loc[~unfinished, f"{objective.metric}_half"].notna().all()
 
 
 @settings(max_examples=60, deadline=None)
