@@ -100,8 +100,8 @@ def _reconstruct(training: Training, real: Tensor) -> tuple[Tensor, dict]:
     measured |= {
         "rate_is": posterior.rate_is,
         "rate_per_latent": torch.cat(rates).double().mean(0).tolist(),
-        "active_units": int(active_units(torch.cat(codes))),
-        "aggregate_w1": float(aggregate_w1(torch.cat(sampled), prior, posterior.prior_std)),
+        "active_units": active_units(torch.cat(codes) / posterior.prior_std),
+        "aggregate_w1": aggregate_w1(torch.cat(sampled), prior, posterior.prior_std),
     }
     return torch.cat(rebuilt), measured
 
@@ -125,14 +125,15 @@ def _pictures(training: Training, shown: Tensor, samples: Tensor) -> list[dict]:
     x = shown.to(training.device).float().div_(255)
     codes = posterior.mean(model.encode(x))
     weights = torch.linspace(0, 1, STEPS, device=training.device)[:, None]
-    starts, ends = codes[0 : STEPS * 2 : 2], codes[1 : STEPS * 2 : 2]
-    lines = torch.cat([model.decode(torch.lerp(a, b, weights)) for a, b in zip(starts, ends, strict=True)])
+    pairs = codes[: STEPS * 2].split(2)[: len(codes) // 2]
+    lines = torch.cat([model.decode(torch.lerp(*pair, weights)) for pair in pairs])
     grids = {"real": x, "reconstructed": model.decode(codes), "sampled": samples, "interpolated": lines}
     return [picture(kind, images) for kind, images in grids.items()]
 
 
 def picture(kind: str, images: Tensor, columns: int = STEPS) -> dict:
     """A row of the images table: tiles (n, c, h, w) in [0, 1] as one PNG, `columns` to a row, without gaps."""
+    columns = min(columns, len(images))
     rows = len(images) // columns
     n, c, h, w = images[: rows * columns].shape
     grid = images[:n].float().mul(255).round().clamp(0, 255).byte().cpu()

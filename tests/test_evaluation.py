@@ -1,0 +1,252 @@
+"""The evaluation of a trained model: which numbers there are, and that they mean what their names say."""
+
+import io
+import math
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from tiny import POSTERIORS, tiny_images, tiny_recipe
+
+from evae.evaluation import Evaluated, evaluate, picture
+from evae.metrics.features import Features, load_features
+from evae.metrics.frechet import Moments, frechet_distance
+from evae.metrics.reference import Reference, reference
+from evae.posteriors.autoencoder import Autoencoder
+from evae.posteriors.evae import Evae
+from evae.posteriors.gaussian import Gaussian
+from evae.training import Diverged, Training
+
+TAP = "efficientnet_lite0_b2"
+IMAGES = tiny_images()
+COLUMNS = {
+    *(f"{kind}_{distance}_{TAP}" for kind in ("rec", "gen") for distance in ("fd", "kd")),
+    *(f"{kind}_sharpness" for kind in ("rec", "gen", "real")),
+    *("rec_psnr_db", "rec_ssim", "distortion_nats", "rate_nats", "rate_is", "rate_per_latent"),
+    *("active_units", "aggregate_w1"),
+}
+
+
+@pytest.fixture(scope="module")
+def features() -> Features:
+    return load_features("efficientnet-lite0-b2")
+
+
+@pytest.fixture(scope="module")
+def references(features) -> dict[str, Reference]:
+    return refer(features, IMAGES)
+
+
+def refer(features, images) -> dict[str, Reference]:
+    splits = ("validation", "test")
+    return {split: reference(getattr(images, split), images.train, features, cache=None) for split in splits}
+
+
+def trained(posterior=None, images=IMAGES, **changes) -> Training:
+    training = Training(tiny_recipe(posterior, **changes), images)
+    training.train_epoch()
+    return training
+
+
+@pytest.fixture(scope="module")
+def vae() -> Training:
+    return trained()
+
+
+@pytest.fixture(scope="module")
+def result(vae, features, references) -> Evaluated:
+    return evaluate(vae, features, references)
+
+
+@pytest.mark.parametrize("posterior", POSTERIORS, ids=lambda p: p.family)
+def test_every_family_has_the_same_columns_but_for_the_elbo(posterior, features, references):
+    metrics = evaluate(trained(posterior), features, references).metrics
+    wanted = COLUMNS | ({"elbo_nats"} if posterior.rate_is == "exact" else set())
+    assert set(metrics) == wanted | {f"val_{name}" for name in wanted}
+    numbers = [value for value in metrics.values() if isinstance(value, (int, float))]
+    assert len(numbers) == 2 * (len(wanted) - 2) and all(math.isfinite(value) for value in numbers)
+
+
+def test_the_evae_and_the_autoencoder_have_no_elbo():
+    assert {p.family for p in POSTERIORS if p.rate_is != "exact"} == {"evae", "autoencoder"}
+
+
+def test_the_elbo_is_minus_distortion_minus_rate_and_the_rate_is_the_sum_over_latents(result):
+    for prefix in ("", "val_"):
+        distortion, rate = (result.metrics[f"{prefix}{name}_nats"] for name in ("distortion", "rate"))
+        assert result.metrics[f"{prefix}elbo_nats"] == pytest.approx(-distortion - rate, rel=1e-12)
+        per_latent = result.metrics[f"{prefix}rate_per_latent"]
+        assert len(per_latent) == 3 and sum(per_latent) == pytest.approx(rate, rel=1e-5)
+
+
+def test_each_distance_has_its_identity(result, features, references):
+    distances = {name for name in result.metrics if re.search(r"_[fk]d_", name)}
+    assert set(result.distances) == distances and len(distances) == 8
+    for name, identity in result.distances.items():
+        split = "validation" if name.startswith("val_") else "test"
+        count = len(getattr(IMAGES, split))
+        assert identity["split"] == split
+        assert identity["n_real"] == identity["n_generated"] == count
+        assert identity["features"] == "efficientnet-lite0-b2" and identity["digest"] == features.digest
+        assert identity["resize"] == features.resize and identity["seed"] == 0
+        assert identity["floor"] == references[split].floor
+
+
+def test_the_same_model_twice_gives_the_same_numbers_whatever_was_drawn_in_between(vae, result, features, references):
+    torch.rand(100)
+    again = evaluate(vae, features, references)
+    assert again.metrics == result.metrics
+    assert [p["png"] for p in again.pictures] == [p["png"] for p in result.pictures]
+
+
+def test_evaluating_changes_neither_weights_nor_images(features, references):
+    training, images = trained(), {s: getattr(IMAGES, s).copy() for s in ("train", "validation", "test")}
+    before = {name: value.clone() for name, value in training.model.state_dict().items()}
+    evaluate(training, features, references)
+    assert all(torch.equal(before[n], v) for n, v in training.model.state_dict().items())
+    assert all(np.array_equal(getattr(IMAGES, split), copy) for split, copy in images.items())
+
+
+def test_test_and_validation_are_measured_on_their_own_images(result):
+    strings = {"rate_is", "active_units"}
+    same = [n for n in COLUMNS - strings if result.metrics[n] == result.metrics[f"val_{n}"]]
+    assert same == []
+
+
+def test_swapped_splits_swap_the_numbers_of_the_reconstructions(features):
+    """The images decide, not the name of the split: nothing about test is hard-wired into its numbers."""
+    images = tiny_images(validation=16, test=16)
+    swapped = replace(images, validation=images.test, test=images.validation)
+    straight = evaluate(trained(images=images), features, refer(features, images)).metrics
+    crossed = evaluate(trained(images=swapped), features, refer(features, swapped)).metrics
+    for name in COLUMNS:
+        assert crossed[f"val_{name}"] == straight[name]
+
+
+def test_reconstruction_metrics_by_hand(vae, result):
+    """Mean squared error and cross-entropy over pixels, taken from the model image by image."""
+    model = vae.model.eval()
+    decibel, codes = [], []
+    with torch.no_grad():
+        for image in IMAGES.test:
+            x = torch.from_numpy(image.copy())[None] / 255
+            codes.append(vae.recipe.posterior.mean(model.encode(x)))
+            error = F.mse_loss(model.decode(codes[-1]).double(), x.double())
+            decibel.append(-10 * math.log10(float(error)))
+    assert result.metrics["rec_psnr_db"] == pytest.approx(np.mean(decibel), rel=1e-4)
+    assert result.metrics["active_units"] == int((torch.cat(codes).var(0) > 0.01).sum())
+
+
+def test_generation_distance_by_hand(vae, result, features, references):
+    """The stored value is the distance of as many prior samples as there are real images."""
+    from evae.evaluation import PRIOR
+    from evae.training import generator
+
+    with torch.no_grad():
+        moments = Moments()
+        moments.update(features(vae.model.eval().sample(16, generator("cpu", 0, PRIOR))))
+    expected = frechet_distance(moments, references["test"].moments)
+    assert result.metrics[f"gen_fd_{TAP}"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_units_are_active_in_units_of_the_prior():
+    """Codes and prior scaled alike are the same model: as many units are active (Burda et al. 2016, 5.3)."""
+    wide, narrow = (Evae(bandwidth=0.05, prior="gaussian", prior_width=width) for width in (1e-4, 10.0))
+    features = load_features("efficientnet-lite0-b2")
+    references = refer(features, IMAGES)
+    active = [evaluate(trained(p), features, references).metrics["active_units"] for p in (wide, narrow)]
+    assert active == [3, 0]
+
+
+def test_another_evaluation_seed_gives_other_samples_of_the_same_reconstructions(vae, result, features, references):
+    other = Training(replace(vae.recipe, evaluation=replace(vae.recipe.evaluation, seed=1)), IMAGES)
+    other.train_epoch()
+    metrics = evaluate(other, features, references).metrics
+    assert metrics["rec_psnr_db"] == result.metrics["rec_psnr_db"]
+    assert metrics[f"gen_fd_{TAP}"] != result.metrics[f"gen_fd_{TAP}"]
+
+
+def test_trials_with_other_seeds_are_compared_on_the_same_draws(features, references):
+    """The autoencoder's aggregate code is compared with prior draws that the trial's seed must not change."""
+    drawn = []
+    for seed in (0, 1):
+        training = trained(Autoencoder(), seed=seed)
+        with torch.no_grad():
+            training.model.encoder[-1].weight.zero_()
+            training.model.encoder[-1].bias.zero_()
+        drawn.append(evaluate(training, features, references).metrics["aggregate_w1"])
+    assert drawn[0] == drawn[1] > 0
+
+
+def test_reconstructions_come_from_the_code_that_the_recipe_names(features, references):
+    recipe = tiny_recipe(Gaussian())
+    values = []
+    for source in ("mean", "sample"):
+        training = Training(replace(recipe, evaluation=replace(recipe.evaluation, reconstruct_from=source)), IMAGES)
+        training.train_epoch()
+        values.append(evaluate(training, features, references).metrics["rec_psnr_db"])
+    assert values[0] != values[1]
+
+
+def test_a_model_that_is_no_longer_finite_diverges_instead_of_being_measured(features, references):
+    training = trained()
+    with torch.no_grad():
+        training.model.decoder[-1].bias.fill_(float("inf"))
+    with pytest.raises(Diverged, match="epoch 1"):
+        evaluate(training, features, references)
+
+
+def decoded(row: dict) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(row["png"])))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pictures_are_grids_of_the_stated_size(channels, features):
+    images = tiny_images(test=40, channels=channels)
+    pictures = evaluate(trained(images=images), features, refer(features, images)).pictures
+    assert [p["kind"] for p in pictures] == ["real", "reconstructed", "sampled", "interpolated"]
+    for row in pictures:
+        assert row["png"].startswith(b"\x89PNG") and row["image_size"] == 32 and row["columns"] == 8
+        size = (row["rows"] * 32, row["columns"] * 32)
+        assert decoded(row).shape == (size if channels == 1 else (*size, 3))
+    assert [p["rows"] for p in pictures] == [4, 4, 4, 8]
+
+
+def test_the_tiles_are_the_first_test_images_row_by_row(result):
+    grid = decoded(result.pictures[0])
+    for index in range(16):
+        row, column = divmod(index, 8)
+        tile = grid[row * 32 : (row + 1) * 32, column * 32 : (column + 1) * 32]
+        assert np.array_equal(tile, IMAGES.test[index, 0])
+
+
+def test_an_interpolation_begins_and_ends_with_the_reconstructions_of_neighbours(result):
+    grids = {p["kind"]: decoded(p).astype(int) for p in result.pictures}
+    for pair in range(result.pictures[3]["rows"]):
+        line = grids["interpolated"][pair * 32 : (pair + 1) * 32]
+        for column, index in ((0, 2 * pair), (7, 2 * pair + 1)):
+            row, at = divmod(index, 8)
+            rebuilt = grids["reconstructed"][row * 32 : (row + 1) * 32, at * 32 : (at + 1) * 32]
+            assert abs(line[:, column * 32 : (column + 1) * 32] - rebuilt).max() <= 1
+
+
+@pytest.mark.parametrize("count", [2, 3, 7, 9])
+def test_few_test_images_still_give_pictures(count, features):
+    images = tiny_images(test=count, validation=count)
+    result = evaluate(trained(images=images), features, refer(features, images))
+    rows = {p["kind"]: p for p in result.pictures}
+    assert rows["real"]["columns"] == min(count, 8)
+    assert rows["interpolated"]["rows"] == count // 2
+    for row in result.pictures:
+        assert decoded(row).shape == (row["rows"] * 32, row["columns"] * 32)
+    assert all(math.isfinite(v) for v in result.metrics.values() if isinstance(v, float))
+
+
+def test_values_outside_the_range_are_clipped_and_rounded():
+    tiles = torch.tensor([-0.5, 0.0, 0.4999 / 255, 0.5001 / 255, 1.0, 7.0, 0.5, 0.25])
+    row = picture("real", tiles.view(8, 1, 1, 1).expand(8, 1, 8, 8))
+    assert decoded(row)[0, ::8].tolist() == [0, 0, 0, 1, 255, 255, 128, 64]
