@@ -13,10 +13,11 @@ reader never sees half a file, and a retry of a trial replaces its rows instead 
 Any file system of pyarrow serves: a local folder, `s3://bucket/path`, `gs://bucket/path`. Needs neither torch nor Ray.
 """
 
+import contextlib
 import json
 import os
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -56,24 +57,28 @@ class Store:
 
     def prepare(self) -> None:
         """Make the folders and prove that a file can be written and renamed; raises UserError if not."""
-        try:
+        with self._writing():
             for kind in KINDS:
                 self.filesystem.create_dir(self.path(kind), recursive=True)
             self._write(self.path("study", ".probe"), pa.table({"probe": [1]}))
             self.filesystem.delete_file(self.path("study", ".probe"))
-        except (OSError, pa.ArrowException) as error:
-            raise UserError(
-                f"cannot write results to {self.location!r}: {error}. "
-                "Free some space or mend its permissions, or choose another place with --results."
-            ) from None
 
     def write(self, kind: str, key: str, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Replace the file of `key` by `rows`. Dicts and lists of mixed type must be JSON text already."""
-        self._write(self.path(kind, f"{key}.parquet"), pa.Table.from_pylist([dict(row) for row in rows]))
+        """Replace the file of `key` by `rows`. Dicts and lists of mixed type must be JSON text already.
+
+        Raises UserError when it cannot be written: the earlier file is then still there.
+        """
+        rows = [dict(row) for row in rows]
+        # Left to itself, pyarrow takes the columns of the first row alone.
+        names = dict.fromkeys(name for row in rows for name in row)
+        table = pa.table({name: [row.get(name) for row in rows] for name in names})
+        with self._writing():
+            self._write(self.path(kind, f"{key}.parquet"), table)
 
     def read(self, kind: str) -> pa.Table:
         """All rows of a kind; a column that a file lacks is null there.
 
+        A column whose types do not go together (numbers in one file, text in another) is read as text.
         Files that cannot be read are left out and named in `unreadable`. Empty when there is nothing.
         """
         prefix = f"{kind}/"
@@ -84,8 +89,7 @@ class Store:
                 tables.append(self._read(info.path))
             except (OSError, pa.ArrowException):
                 self.unreadable.append(prefix + info.base_name)
-        # Columns that are null in one file and of a type in another need the permissive union.
-        return pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
+        return _concatenated(tables)
 
     def rows(self, kind: str, key: str) -> list[dict[str, Any]]:
         """The rows of one trial; empty when it has none."""
@@ -95,9 +99,13 @@ class Store:
         return self._read(path).to_pylist()
 
     def write_bytes(self, folder: str, name: str, data: bytes) -> None:
-        """Put a file (weights, a checkpoint) beside the tables, as atomically as the tables."""
-        self.filesystem.create_dir(self.path(folder), recursive=True)
-        self._put(self.path(folder, name), lambda sink: sink.write(data))
+        """Put a file (weights, a checkpoint) beside the tables, as atomically as the tables.
+
+        Raises UserError when it cannot be written: the earlier file is then still there.
+        """
+        with self._writing():
+            self.filesystem.create_dir(self.path(folder), recursive=True)
+            self._put(self.path(folder, name), lambda sink: sink.write(data))
 
     def read_bytes(self, folder: str, name: str) -> bytes | None:
         """The content of such a file; None when there is none."""
@@ -112,6 +120,16 @@ class Store:
         path = self.path(folder, name)
         if self.filesystem.get_file_info(path).type != fs.FileType.NotFound:
             self.filesystem.delete_file(path)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, pa.ArrowException) as error:
+            raise UserError(
+                f"cannot write results to {self.location!r}: {error}. "
+                "Free some space or mend its permissions, or choose another place with --results."
+            ) from None
 
     def _files(self, kind: str) -> list[fs.FileInfo]:
         selector = fs.FileSelector(self.path(kind), allow_not_found=True)
@@ -143,6 +161,41 @@ class Store:
             if os.path.exists(temporary):
                 os.unlink(temporary)
             raise
+
+
+def _concatenated(tables: Sequence[pa.Table]) -> pa.Table:
+    """The rows of all tables; columns that are null in one and of a type in another take that type."""
+    if not tables:
+        return pa.table({})
+    try:
+        return pa.concat_tables(tables, promote_options="permissive")
+    except (pa.ArrowTypeError, pa.ArrowInvalid):
+        clashing = _clashing([table.schema for table in tables])
+        as_text = [_as_text(table, clashing & set(table.column_names)) for table in tables]
+        return pa.concat_tables(as_text, promote_options="permissive")
+
+
+def _clashing(schemas: Sequence[pa.Schema]) -> set[str]:
+    """The columns whose types have nothing in common."""
+    fields: dict[str, list[pa.Field]] = {}
+    for schema in schemas:
+        for item in schema:
+            fields.setdefault(item.name, []).append(item)
+    found = set()
+    for name, variants in fields.items():
+        try:
+            pa.unify_schemas([pa.schema([item]) for item in variants], promote_options="permissive")
+        except (pa.ArrowTypeError, pa.ArrowInvalid):
+            found.add(name)
+    return found
+
+
+def _as_text(table: pa.Table, names: Iterable[str]) -> pa.Table:
+    for name in names:
+        values = table.column(name).to_pylist()
+        text = [v if v is None or isinstance(v, str) else to_json(v) for v in values]
+        table = table.set_column(table.column_names.index(name), name, pa.array(text, pa.string()))
+    return table
 
 
 def to_json(value: Any) -> str:
