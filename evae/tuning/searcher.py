@@ -95,7 +95,9 @@ class StudySearcher(Searcher):
         job = self.running.pop(trial_id, None)
         if job is not None:
             row = {"state": "failed"} if error or result is None else result
-            self._end(self.configurations[job.configuration], job.seed, row)
+            # When the time is up, Tune completes the trials in flight with their last epoch: they have not ended.
+            if row["state"] in ENDED:
+                self._end(self.configurations[job.configuration], job.seed, row)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save: the store is the source of truth."""

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,11 +31,18 @@ from evae.tuning.searcher import StudySearcher
 from evae.tuning.store import Store
 from evae.tuning.trainable import EpochTrainable, Job, Setting
 
+
+def _qmc(seed: int) -> optuna.samplers.BaseSampler:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.samplers.QMCSampler(seed=seed)
+
+
 SAMPLERS: dict[str, Callable[[int], optuna.samplers.BaseSampler]] = {
     "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed, n_startup_trials=10),
     "nsga2": lambda seed: optuna.samplers.NSGAIISampler(seed=seed, population_size=12),
     "gp": lambda seed: optuna.samplers.GPSampler(seed=seed),
-    "qmc": lambda seed: optuna.samplers.QMCSampler(seed=seed),
+    "qmc": _qmc,
     "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
 }
 
