@@ -21,7 +21,7 @@ from evae.tuning.space import Space
 from evae.tuning.trainable import Job
 
 REDRAWS = 20
-"""How often a configuration that the study already has is drawn anew before the search is called exhausted."""
+"""How often, beyond the configurations there are, a known one is drawn anew before the search is called exhausted."""
 
 ENDED = ("finished", "diverged", "failed")
 """States of a trial that will not be trained again."""
@@ -107,7 +107,8 @@ class StudySearcher(Searcher):
 
     def _ask(self) -> None:
         """Draw one configuration and queue its replicates; one that the study has already is only told again."""
-        for _ in range(REDRAWS):
+        # In a continued study a quasi-random sequence first runs through the points that it has drawn before.
+        for _ in range(REDRAWS + len(self.configurations)):
             number = 1 + max((c.number for c in self.configurations.values()), default=-1)
             self.study.sampler = self.make_sampler((self.sampler_seed * 1_000_003 + len(self.study.trials)) % 2**31)
             trial = self.study.ask()

@@ -212,6 +212,12 @@ def test_every_sampler_goes_on_after_a_take_over(sampler):
     assert TrialState.RUNNING not in states(search)
 
 
+def test_a_long_quasi_random_sequence_is_continued():
+    first = drive(searcher(total=40, sampler="qmc"))
+    search = searcher(total=45, sampler="qmc", history=first)
+    assert len(drive(search)) == 5 and not search.exhausted
+
+
 @pytest.mark.parametrize("sampler", sorted(SAMPLERS))
 def test_the_same_seed_draws_the_same_and_another_seed_something_else(sampler):
     def drawn(seed: int) -> list[str]:
