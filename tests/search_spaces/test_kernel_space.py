@@ -1,0 +1,107 @@
+"""The space of posteriors: conditional, in range, complete, and with the yardsticks that it promises."""
+
+import optuna
+import pytest
+
+from evae.kernels import KERNELS
+from evae.posteriors import FAMILIES
+from evae.posteriors.autoencoder import Autoencoder
+from evae.posteriors.evae import Evae
+from evae.posteriors.gaussian import Gaussian
+from evae.recipe import Optimisation, Recipe
+from search_spaces.kernels import CONTROLS, PAPER_BANDWIDTH, SPACE, suggest
+
+BASE = Recipe(latent=7, optimisation=Optimisation(batch_size=64))
+PARAMETERS = {
+    "autoencoder": set(),
+    "gaussian": {"beta"},
+    "kernel": {"beta", "kernel"},
+    "evae": {"beta", "kernel", "bandwidth", "prior", "prior_width"},
+}
+"""What means something for each method."""
+
+
+@pytest.fixture(scope="module")
+def drawn() -> list[tuple[optuna.trial.Trial, Recipe]]:
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+    return [(trial, suggest(trial, BASE)) for trial in (study.ask() for _ in range(400))]
+
+
+def control(label: str) -> Recipe:
+    params = next(c.params for c in CONTROLS if c.label == label)
+    return suggest(optuna.trial.FixedTrial(dict(params)), BASE)
+
+
+def test_every_family_and_every_kernel_is_drawn(drawn):
+    assert {recipe.posterior.family for _, recipe in drawn} == set(FAMILIES) == set(PARAMETERS)
+    for family in ("evae", "kernel"):
+        assert {r.posterior.kernel for _, r in drawn if r.posterior.family == family} == set(KERNELS)
+
+
+def test_a_method_has_only_the_parameters_that_mean_something_for_it(drawn):
+    for trial, recipe in drawn:
+        assert set(trial.params) == {"method"} | PARAMETERS[recipe.posterior.family]
+
+
+def test_every_parameter_reaches_the_recipe(drawn):
+    for trial, recipe in drawn:
+        assert trial.params["method"] == recipe.posterior.family
+        for name in set(trial.params) - {"method"}:
+            assert getattr(recipe.posterior, name) == trial.params[name]
+
+
+def test_nothing_but_the_posterior_is_varied(drawn):
+    for _, recipe in drawn:
+        plain = recipe.to_dict()
+        assert {k: v for k, v in plain.items() if k != "posterior"} == {
+            k: v for k, v in BASE.to_dict().items() if k != "posterior"
+        }
+
+
+def test_a_suggestion_survives_json_and_gives_the_same_recipe_again(drawn):
+    for trial, recipe in drawn[:50]:
+        assert Recipe.from_dict(recipe.to_dict()) == recipe
+        assert suggest(optuna.trial.FixedTrial(trial.params), BASE) == recipe
+
+
+def test_the_controls_are_distinct_points_of_the_space():
+    assert len({c.label for c in CONTROLS}) == len(CONTROLS)
+    recipes = []
+    for each in CONTROLS:
+        trial = optuna.trial.FixedTrial(dict(each.params))
+        recipes.append(suggest(trial, BASE))
+        # A fixed trial takes any value: that it lies in its range has to be asked.
+        for name, distribution in trial.distributions.items():
+            assert distribution._contains(distribution.to_internal_repr(each.params[name]))
+        assert set(each.params) == set(trial.distributions)
+    assert len({recipe.configuration() for recipe in recipes}) == len(CONTROLS)
+
+
+def test_the_yardsticks_are_what_their_labels_say():
+    assert control("autoencoder").posterior == Autoencoder()
+    assert control("VAE").posterior == Gaussian(beta=1.0)
+    assert control("beta-VAE (beta = 0.1)").posterior == Gaussian(beta=0.1)
+    for label, width in (("EVAE, paper (B = 0.1)", 0.1), ("EVAE, paper (B = 10)", 10.0)):
+        posterior = control(label).posterior
+        assert isinstance(posterior, Evae)
+        assert (posterior.kernel, posterior.prior) == ("epanechnikov", "uniform")
+        assert (posterior.prior_width, posterior.beta) == (width, 1.0)
+        assert posterior.bandwidth == PAPER_BANDWIDTH == pytest.approx(0.35938, abs=1e-5)
+        assert next(c.origin for c in CONTROLS if c.label == label) == "paper"
+
+
+def test_the_controls_are_taken_as_given_by_optuna():
+    study = optuna.create_study()
+    for each in CONTROLS:
+        study.enqueue_trial(dict(each.params))
+        trial = study.ask()
+        suggest(trial, BASE)
+        assert trial.params == dict(each.params)
+
+
+def test_the_description_names_every_parameter_with_its_range():
+    told = SPACE.describe(BASE)
+    assert set(told) == {"method"}.union(*PARAMETERS.values())
+    assert set(told["kernel"]["choices"]) == set(KERNELS)
+    assert told["bandwidth"]["low"] == 0.05 and told["bandwidth"]["high"] == 2.0 and told["bandwidth"]["log"]
+    assert told == SPACE.describe(BASE)
