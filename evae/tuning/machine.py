@@ -4,6 +4,8 @@ import contextlib
 import logging
 import math
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,6 +16,10 @@ os.environ.setdefault("RAY_DEDUP_LOGS", "0")
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "100000")
+# Ray starts a worker a core at once. These import what a trial needs (its first optimiser imports torch's compiler)
+# while this process prepares the data, and must not be dropped as idle before Tune turns them into its actors.
+os.environ.setdefault("RAY_preload_python_modules", "torch._dynamo,evae.tuning.trainable")
+os.environ.setdefault("RAY_idle_worker_killing_time_threshold_ms", "600000")
 # Ctrl-C must reach us, so that trials in flight are recorded as cancelled.
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
 
@@ -53,6 +59,9 @@ def ray_session(address: str | None) -> Iterator[None]:
             f"no Ray cluster answers at {address!r}: {error}. Start one with `ray start --head`, "
             "or leave --address out to use this machine alone."
         ) from None
+    if threading.current_thread() is threading.main_thread():
+        # Ray's handler prints a stack and ends the process; a polite kill shall be recorded like Ctrl-C.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:

@@ -5,7 +5,6 @@ import fcntl
 import json
 import os
 import platform
-import signal
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -100,8 +99,6 @@ def _search(
     manifest: Manifest,
     console: Console,
 ) -> None:
-    # Ray's own handler would print a stack and leave the trials in flight unrecorded.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     store, progress = setting.store, StudyProgress(searcher, console, slots.count, options.epochs)
     state = "failed"
     try:
