@@ -92,11 +92,11 @@ class Store:
         return _concatenated(tables)
 
     def rows(self, kind: str, key: str) -> list[dict[str, Any]]:
-        """The rows of one trial; empty when it has none."""
-        path = self.path(kind, f"{key}.parquet")
-        if self.filesystem.get_file_info(path).type == fs.FileType.NotFound:
+        """The rows of one trial; empty when it has none that can be read."""
+        try:
+            return self._read(self.path(kind, f"{key}.parquet")).to_pylist()
+        except (OSError, pa.ArrowException):
             return []
-        return self._read(path).to_pylist()
 
     def write_bytes(self, folder: str, name: str, data: bytes) -> None:
         """Put a file (weights, a checkpoint) beside the tables, as atomically as the tables.

@@ -210,14 +210,5 @@ class EpochTrainable(tune.Trainable):
 
     def _numbers(self) -> dict[str, Any]:
         """The row without what Tune has no use for; Tune's own names must not be overwritten."""
-        long = (
-            "recipe",
-            "params",
-            "distances",
-            "rate_per_latent",
-            "study",
-            "trial",
-            "started_at",
-            "ended_at",
-        )
-        return {name: value for name, value in self.row.items() if name not in long}
+        left_out = ("recipe", "params", "distances", "study", "trial", "started_at", "ended_at")
+        return {n: value for n, value in self.row.items() if n not in left_out and not isinstance(value, list)}
