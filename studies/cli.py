@@ -14,23 +14,36 @@ from evae.tuning.options import StudyOptions
 from evae.tuning.store import Store
 from evae.tuning.study import run_study
 
+INTERRUPTED = 130
+"""The exit status that shells give to a command ended by Ctrl-C."""
+
 
 def main(options: type[StudyOptions], study: ModuleType, closing: Callable[[Store], str] | None = None) -> None:
     """Parse the command line, run the study, write its report and say where it is.
 
     The first line of the study file's docstring is the question that its report answers. `closing` may add a text
-    made from the results. Exits with status 2 and one message for whatever the user gave that cannot be done.
+    made from the results. Exits with status 2 and one message for whatever the user gave that cannot be done, and with
+    130 after Ctrl-C.
     """
     description = inspect.getdoc(study) or ""
     console = Console(soft_wrap=True)
     try:
         given = tyro.cli(options, description=description)
-        store = run_study(description.splitlines()[0], given, console)
+        store, interrupted = Store(given.location), False
+        try:
+            run_study(description.splitlines()[0], given, console)
+        except KeyboardInterrupt:
+            interrupted = True
+        if interrupted and not store.read("trials").num_rows:
+            console.print("Stopped before the first trial.")
+            sys.exit(INTERRUPTED)
         if closing is not None:
             console.print(closing(store), markup=False, highlight=False)
         # The report of a study in an object store is written here, where a browser can open it.
         report = write_report(store.location, None if store.is_local else f"{given.name}.html")
         console.print(f"report: {report}", highlight=False)
+        if interrupted:
+            sys.exit(INTERRUPTED)
     except UserError as error:
         Console(stderr=True, soft_wrap=True).print(f"error: {error}", markup=False, highlight=False)
         sys.exit(2)

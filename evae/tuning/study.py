@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+import ray
 from ray import tune
 from rich.console import Console
 
@@ -51,7 +52,8 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
     """Train the study's configurations, or those that earlier sessions of it left, and return its store.
 
     Raises UserError, before anything is trained, for whatever of the options cannot be done. On Ctrl-C or at the
-    time limit, finished trials are kept, those in flight are recorded as cancelled, and the same call continues.
+    time limit, finished trials are kept, those in flight are recorded as cancelled, and the same call continues; after
+    Ctrl-C it raises KeyboardInterrupt.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     store = Store(options.location)
@@ -59,6 +61,7 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
     with _sole_driver(store):
         base, space = options.base_recipe(), options.space
         images = data.load(base.data, options.data_root)
+        _check_enough(images)
         features = load_features(options.features)
         objectives = resolve_objectives(options.objectives, features.column)
         manifest = Manifest(options, question, base, space.describe(base), objectives, images)
@@ -77,7 +80,6 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
         with ray_session(options.address):
             slots = find_slots(options)
             warm_workers(slots)
-            manifest.write(store, slots=slots.count)
             setting = Setting(
                 study=options.name,
                 store=store,
@@ -87,6 +89,7 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
                 gpus=slots.gpus,
                 keep_weights=options.keep_weights,
             )
+            manifest.write(store, slots=slots.count)
             _search(searcher, setting, slots, options, manifest, console)
     return store
 
@@ -100,19 +103,23 @@ def _search(
     console: Console,
 ) -> None:
     store, progress = setting.store, StudyProgress(searcher, console, slots.count, options.epochs)
-    state = "failed"
+    state, interrupted = "failed", False
     try:
         with progress, tempfile.TemporaryDirectory(prefix="evae-tune-") as scratch:
             _tuner(searcher, setting, slots, options, [progress, LostTrials(store)], scratch).fit()
         state = "finished" if progress.done == progress.total or searcher.exhausted else "stopped"
     except KeyboardInterrupt:
-        state = "stopped"
+        state, interrupted = "stopped", True
     finally:
+        # The trials in flight write rows as long as there is a Ray to run them.
+        ray.shutdown()
         _cancel_running(store)
         manifest.close(store, state)
     console.print(summary(progress, [row["state"] for row in _history(store)]))
     if state == "stopped":
         console.print("Stopped before the end; every finished trial is kept. The same command continues the study.")
+    if interrupted:
+        raise KeyboardInterrupt
 
 
 def _tuner(
@@ -155,6 +162,16 @@ class LostTrials(tune.Callback):
         job: Job = trial.config["job"]
         reason = "the worker process died (killed, or out of memory)"
         _close_row(self.store, job.trial, "failed", reason)
+
+
+def _check_enough(images: ImageSet) -> None:
+    # The covariance of a Fréchet distance needs two images.
+    for split in ("validation", "test"):
+        if (count := len(getattr(images, split))) < 2:
+            raise UserError(
+                f"{images.name} has only {count} {split} image(s) here, and distances need at least 2; raise "
+                f"--{split}-images, or give more images."
+            )
 
 
 def _cancel_running(store: Store) -> None:
