@@ -14,6 +14,7 @@ from typing import Any
 
 import optuna
 import ray
+import torch
 from ray import tune
 from rich.console import Console
 
@@ -61,7 +62,7 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
     with _sole_driver(store):
         base, space = options.base_recipe(), options.space
         images = data.load(base.data, options.data_root)
-        _check_enough(images)
+        _check_suits(base, images)
         features = load_features(options.features)
         objectives = resolve_objectives(options.objectives, features.column)
         manifest = Manifest(options, question, base, space.describe(base), objectives, images)
@@ -164,8 +165,10 @@ class LostTrials(tune.Callback):
         _close_row(self.store, job.trial, "failed", reason)
 
 
-def _check_enough(images: ImageSet) -> None:
-    # The covariance of a Fréchet distance needs two images.
+def _check_suits(base: Recipe, images: ImageSet) -> None:
+    """Raise UserError for what would otherwise fail in every trial, after its training."""
+    with torch.device("meta"):
+        base.network.build(images.image_size, images.channels, base.latent, base.posterior.heads)
     for split in ("validation", "test"):
         if (count := len(getattr(images, split))) < 2:
             raise UserError(

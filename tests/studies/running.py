@@ -1,0 +1,104 @@
+"""Studies from the command line, as a user runs them, and what they leave behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evae.tuning.store import Store
+
+ROOT = Path(__file__).parents[2]
+TINY = {
+    "train-images": 200,
+    "validation-images": 50,
+    "test-images": 50,
+    "epochs": 1,
+    "size": "tiny",
+    "latent": 4,
+    "trials": 4,
+    "seeds": 1,
+    "features": "efficientnet-lite0-b2",
+}
+OBJECTIVES = ("rec_sharpness", "distortion_nats")
+DEADLINE_S = 300.0
+"""Nothing here takes so long; it keeps a hanging study from hanging the tests."""
+
+
+class Study:
+    """`python studies/kernel_sweep.py` with its results below `folder`, in processes of its own."""
+
+    def __init__(self, folder: Path, **options: Any):
+        self.folder, self.options = folder, TINY | {n.replace("_", "-"): v for n, v in options.items()}
+        self.store = Store(folder / "kernel-sweep")
+
+    def command(self, **changes: Any) -> list[str]:
+        options = self.options | {n.replace("_", "-"): v for n, v in changes.items()}
+        objectives = options.pop("objectives", OBJECTIVES)
+        given = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+        results = [] if "results" in options else ["--results", str(self.folder)]
+        return [sys.executable, "studies/kernel_sweep.py", *results, *given, "--objectives", *objectives]
+
+    def start(self, **changes: Any) -> subprocess.Popen:
+        """In a session of its own, so that a signal to its group is the terminal's Ctrl-C."""
+        return subprocess.Popen(
+            self.command(**changes),
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            env=os.environ | {"CUDA_VISIBLE_DEVICES": "", "PYTHONWARNINGS": "default"},
+        )
+
+    def run(self, **changes: Any) -> tuple[int, str]:
+        """(exit status, everything on the console); no process of it is left behind."""
+        return ended(self.start(**changes))
+
+    def rows(self, kind: str = "trials") -> list[dict[str, Any]]:
+        return self.store.read(kind).to_pylist()
+
+    def states(self) -> dict[str, str]:
+        return {row["trial"]: row["state"] for row in self.rows()}
+
+
+def ended(process: subprocess.Popen) -> tuple[int, str]:
+    """Wait for a study to end, and for all its processes with it."""
+    try:
+        output, _ = process.communicate(timeout=DEADLINE_S)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    wait_until(lambda: not processes(process.pid), "a process of the study is left behind", 30)
+    return process.returncode, output
+
+
+def processes(session: int) -> dict[int, str]:
+    """The live processes of a session, by id: their command lines."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[3]) == session and fields[0] != "Z":
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                found[int(entry.name)] = command.strip()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
+def wait_until(true: Callable[[], Any], otherwise: str, seconds: float = DEADLINE_S) -> Any:
+    """What `true` returns once it is true; fails with `otherwise` after the deadline."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := true():
+            return value
+        time.sleep(0.05)
+    pytest.fail(otherwise)
