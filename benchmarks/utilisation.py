@@ -7,7 +7,7 @@ the call of `Tuner.fit` to its return, so start-up of actors, searcher, evaluati
 against it; `ray.init` and the preparation of data and references do not (they are given beside it). A trial trains 10
 epochs of as many mnist-5k digits as make about --seconds on one core, measured at the start of the run.
 
-- study: `run_study` as the studies call it, TPE over beta, with 50 + 50 held-out images to evaluate on, so that the
+- study: `run_study` as the studies call it, TPE over beta, with 32 + 32 held-out images to evaluate on, so that the
   number is about launching. With the default 500 + 500 as well if --default-evaluation asks for it.
 - documented: a Tune function that builds a `TorchTrainer` with one worker and hands its reports on by
   `TuneReportCallback`. The worker runs the same `Training` for the same epochs and validates after each; it leaves
@@ -27,12 +27,12 @@ from statistics import median
 
 import ray
 import torch
+from _documented import run_documented
+from _record import table, write_result
 from optuna.trial import BaseTrial
 from ray import tune
 from rich.console import Console
 
-from _documented import run_documented
-from _record import table, write_result
 from evae.data import DataRecipe, load
 from evae.posteriors.gaussian import Gaussian
 from evae.recipe import Recipe
@@ -42,7 +42,7 @@ from evae.tuning.space import Space
 from evae.tuning.store import Store
 from evae.tuning.study import run_study
 
-EPOCHS, SLOTS = 10, 2
+EPOCHS, SLOTS, HELD_OUT = 10, 2, 32
 
 
 def suggest(trial: BaseTrial, base: Recipe) -> Recipe:
@@ -102,6 +102,11 @@ class Search:
         }
         spent["between epochs"] = self.capacity - sum(spent.values())
         return {name: seconds / self.capacity for name, seconds in spent.items()}
+
+    def once_running(self) -> float:
+        """The share of training without the time that the slots' first epochs had to wait for."""
+        parts = self.parts()
+        return parts["training"] / (1 - parts["before the first epochs"])
 
     def gaps(self) -> list[float]:
         """Seconds in which a slot waited for its next trial's first epoch."""
@@ -180,7 +185,7 @@ def summarise(searches: list[Search]) -> str:
             "trials": str(len(s.trials)),
             "training per trial, s": f"{median(t.train_s for t in s.trials):.2f}",
             "share training": f"**{s.parts()['training']:.3f}**",
-            "share evaluating": f"{s.parts()['evaluation']:.3f}",
+            "once running": f"{s.once_running():.3f}",
             "gap median, s": f"{median(s.gaps()):.3f}",
             "gap max, s": f"{max(s.gaps()):.3f}",
             "launch_s median / max": _launches(s),
@@ -221,18 +226,22 @@ def main() -> None:
     parser.add_argument("--default-evaluation", type=int, default=0, help="trials evaluated on 500 + 500 images")
     parser.add_argument("--results", help="folder of a finished kernel sweep, for its evaluation share")
     given = parser.parse_args()
+    if any(0 < count <= SLOTS for count in (given.trials, given.default_evaluation, given.documented)):
+        parser.error(f"give each way more than {SLOTS} trials: gaps are those of the later ones")
     torch.set_num_threads(1)
     count = calibrate(given.seconds)
-    searches = [with_study("study", given.trials, count, held_out=50)]
+    searches = [with_study("study", given.trials, count, HELD_OUT)]
     if given.default_evaluation:
-        searches.append(with_study("study, default evaluation", given.default_evaluation, count, held_out=500))
+        searches.append(with_study("study, default evaluation", given.default_evaluation, count, 500))
     if given.documented:
-        searches.append(documented(given.documented, count, held_out=50))
+        searches.append(documented(given.documented, count, HELD_OUT))
     text = summarise(searches) + (
-        f"\n{SLOTS} slots of one core; trials of {EPOCHS} epochs of {count} grey 28 px digits padded or resized as the "
-        f"study does, tiny networks, one thread; ray {ray.__version__}. What is counted: see the docstring.\n"
+        f"\n{SLOTS} slots of one core; trials of {EPOCHS} epochs of {count} grey digits at 32 px, tiny networks, one "
+        f"thread; ray {ray.__version__}. What is counted: see the docstring.\n"
     )
-    write_result("utilisation", __doc__.splitlines()[0], text + (evaluation_share(given.results) if given.results else ""))
+    write_result(
+        "utilisation", __doc__.splitlines()[0], text + (evaluation_share(given.results) if given.results else "")
+    )
 
 
 if __name__ == "__main__":
