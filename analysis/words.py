@@ -139,6 +139,6 @@ def method(study: StudyData, table: pd.DataFrame) -> str:
     if seeds.max() < 2:
         return text + " Every configuration has one seed, so there are no intervals."
     return text + (
-        " Intervals are 95 % intervals of the mean over a configuration's seeds, from the relative spread between seeds "
-        "pooled over all configurations; two values differ within noise when their intervals overlap."
+        " Intervals are 95 % intervals of the mean over a configuration's seeds, from the relative spread between "
+        "seeds pooled over all configurations; two values differ within noise when their intervals overlap."
     )
