@@ -5,8 +5,8 @@
 Trains the controls (VAE, beta-VAE, autoencoder, the EVAE of the paper) and then what Optuna's multi-objective search
 suggests, and draws the front between two goals that pull apart: samples from the prior close to real images, and sharp
 reconstructions. With the defaults, on two cores, 8 configurations with 2 seeds each take under 5 minutes. Expect the
-EVAE of the paper to reconstruct about twice as sharply as the VAE, and its samples to lie about 3.5 times as far from
-real images: its prior is far from where its codes are. The autoencoder reconstructs best of all.
+EVAE of the paper to reconstruct about twice as sharply as the VAE, and its samples to lie about 3 times as far from
+real images: its prior is far from where its codes are. The autoencoder reconstructs as sharply.
 """
 
 import sys
