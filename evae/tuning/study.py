@@ -31,7 +31,7 @@ from evae.tuning.options import StudyOptions
 from evae.tuning.progress import StudyProgress, summary
 from evae.tuning.searcher import StudySearcher
 from evae.tuning.store import Store
-from evae.tuning.trainable import EpochTrainable, Job, Setting
+from evae.tuning.trainable import EpochTrainable, Job, Setting, opening_row
 
 
 def _qmc(seed: int) -> optuna.samplers.BaseSampler:
@@ -107,7 +107,7 @@ def _search(
     state, interrupted = "failed", False
     try:
         with progress, tempfile.TemporaryDirectory(prefix="evae-tune-") as scratch:
-            _tuner(searcher, setting, slots, options, [progress, LostTrials(store)], scratch).fit()
+            _tuner(searcher, setting, slots, options, [progress, LostTrials(options.name, store)], scratch).fit()
         state = "finished" if progress.done == progress.total or searcher.exhausted else "stopped"
     except KeyboardInterrupt:
         state, interrupted = "stopped", True
@@ -156,13 +156,17 @@ def _tuner(
 class LostTrials(tune.Callback):
     """Records trials whose worker process died: nobody else is left to do it."""
 
-    def __init__(self, store: Store):
-        self.store = store
+    def __init__(self, study: str, store: Store):
+        self.study, self.store = study, store
 
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         job: Job = trial.config["job"]
-        reason = "the worker process died (killed, or out of memory)"
-        _close_row(self.store, job.trial, "failed", reason)
+        rows = self.store.rows("trials", job.trial)
+        if not rows or rows[0]["attempt"] != job.attempt:
+            # It died before it could say that it began.
+            self.store.write("trials", job.trial, [opening_row(self.study, job)])
+        _close_row(self.store, job.trial, "failed", "the worker process died (killed, or out of memory)")
+        self.store.delete_bytes("checkpoints", f"{job.trial}.safetensors")
 
 
 def _check_suits(base: Recipe, images: ImageSet) -> None:

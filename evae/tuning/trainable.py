@@ -60,6 +60,34 @@ class Setting:
     keep_weights: bool
 
 
+def opening_row(study: str, job: Job) -> dict[str, Any]:
+    """The row of a trial as it begins."""
+    return {
+        "study": study,
+        "trial": job.trial,
+        "configuration": job.configuration,
+        "number": job.number,
+        "origin": job.origin,
+        "label": job.label,
+        "seed": job.seed,
+        "attempt": job.attempt,
+        "state": "running",
+        "reason": None,
+        "method": job.recipe["posterior"]["family"],
+        "params": to_json(job.params),
+        "recipe": to_json(job.recipe),
+        "epochs": 0,
+        "epochs_planned": job.recipe["optimisation"]["epochs"],
+        "started_at": datetime.now(UTC),
+        "ended_at": None,
+        "train_s": 0.0,
+        "evaluate_s": 0.0,
+        "launch_s": 0.0,
+        "wall_s": 0.0,
+        **{f"param_{name}": value for name, value in job.params.items()},
+    }
+
+
 class EpochTrainable(tune.Trainable):
     """Trains the Job in `config["job"]` epoch by epoch in this process."""
 
@@ -98,32 +126,10 @@ class EpochTrainable(tune.Trainable):
         started = time.perf_counter()
         store, job = self.setting.store, self.job
         self.epochs: list[dict[str, Any]] = []
-        self.row = {
-            "study": self.setting.study,
-            "trial": job.trial,
-            "configuration": job.configuration,
-            "number": job.number,
-            "origin": job.origin,
-            "label": job.label,
-            "seed": job.seed,
-            "attempt": job.attempt,
-            "state": "running",
-            "reason": None,
-            "method": job.recipe["posterior"]["family"],
-            "params": to_json(job.params),
-            "recipe": to_json(job.recipe),
-            "epochs": 0,
-            "epochs_planned": job.recipe["optimisation"]["epochs"],
-            "started_at": datetime.now(UTC),
-            "ended_at": None,
+        self.row = opening_row(self.setting.study, job) | {
             "slot": f"{platform.node()}:{os.getpid()}",
-            "train_s": 0.0,
-            "evaluate_s": 0.0,
-            "launch_s": 0.0,
-            "wall_s": 0.0,
             "device": self.device.type,
             "threads": self.threads,
-            **{f"param_{name}": value for name, value in job.params.items()},
         }
         self.begun = time.perf_counter()
         self.checkpointed = self.begun

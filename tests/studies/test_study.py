@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 
 import pytest
 from PIL import Image
@@ -157,7 +158,8 @@ def test_kill_nine_of_the_driver_loses_no_finished_trial_and_runs_none_twice(lon
     process = long.start()
     finished = in_the_middle(long)
     process.kill()
-    ended(process)
+    # The workers die at once; these helpers of Ray's notice within about a minute.
+    ended(process, unless=("ray::DashboardAgent", "ray::RuntimeEnvAgent"))
     assert long.rows("study")[0]["state"] == "running"  # nobody was left to say otherwise
     status, said = long.run()
     assert status == 0 and "5 of 5 trials: 5 finished" in said
@@ -219,3 +221,18 @@ def test_the_time_limit_stops_a_study_that_can_be_continued(long):
     assert status == 0 and "The same command continues the study" in said and "Traceback" not in said
     assert set(long.states().values()) == {"cancelled"}
     assert [s["state"] for s in long.rows("study")] == ["stopped"]
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_up_is_a_message_and_what_was_written_stays(tmp_path):
+    small = tmp_path / "small"
+    small.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(small)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True).returncode != 0:
+        pytest.skip("only root can mount a small file system")
+    try:
+        status, said = Study(small).run()
+        assert status == 2 and "No space left" in said and "Traceback" not in said
+        assert {row["state"] for row in Study(small).rows()} <= {"running", "failed", "cancelled"}
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
