@@ -64,9 +64,7 @@ class _Block(nn.Module):
 
 @torch.no_grad()
 def _fused(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
-    """The convolution followed by its batch normalisation in evaluation mode, as one: about a third less
-    time.
-    """
+    """The convolution followed by its batch normalisation in evaluation mode, as one: about a third less time."""
     weight, bias = fuse_conv_bn_weights(
         convolution.weight.double(),
         None,
@@ -76,5 +74,9 @@ def _fused(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
         norm.weight.double(),
         norm.bias.double(),
     )
+    if max(convolution.stride) == 1:
+        # Here "same" pads both sides alike: a convolution that pads by itself spares a copy of its input.
+        given = {name: getattr(convolution, name) for name in ("in_channels", "out_channels", "kernel_size", "groups")}
+        convolution = nn.Conv2d(**given, padding=convolution.kernel_size[0] // 2)
     convolution.weight, convolution.bias = nn.Parameter(weight.float()), nn.Parameter(bias.float())
     return convolution

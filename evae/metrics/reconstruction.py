@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d, pad
+from torch.nn.functional import pad
 
 WINDOW, SIGMA = 11, 1.5
 PSNR_CAP_DB = 100.0
@@ -32,9 +32,17 @@ def ssim(images: Tensor, targets: Tensor) -> Tensor:
 
 
 def _blur(images: Tensor) -> Tensor:
-    """Gaussian weighted means around every pixel of images (n, 1, h, w), one axis after the other."""
-    offsets = torch.arange(WINDOW, dtype=images.dtype, device=images.device) - WINDOW // 2
+    """Gaussian weighted means around every pixel of images (n, 1, h, w)."""
+    return _gaussian(images.shape[2], images) @ images @ _gaussian(images.shape[3], images).T
+
+
+def _gaussian(side: int, like: Tensor) -> Tensor:
+    """(side, side): the window's weights on each pixel of a line, for every pixel of it, mirrored beyond the ends.
+
+    As a product of matrices, on a CPU several times as fast as a convolution of one channel.
+    """
+    offsets = torch.arange(WINDOW, dtype=like.dtype, device=like.device) - WINDOW // 2
     weights = torch.exp(-(offsets**2) / (2 * SIGMA**2))
-    weights = (weights / weights.sum())[None, None]
-    padded = pad(images, [WINDOW // 2] * 4, mode="reflect")
-    return conv2d(conv2d(padded, weights[..., None]), weights[:, :, None])
+    line = torch.arange(side, dtype=like.dtype, device=like.device)[None]
+    sources = pad(line, [WINDOW // 2] * 2, mode="reflect")[0].long().unfold(0, WINDOW, 1)
+    return like.new_zeros(side, side).scatter_add_(1, sources, (weights / weights.sum()).expand(side, -1))

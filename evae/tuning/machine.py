@@ -16,10 +16,6 @@ os.environ.setdefault("RAY_DEDUP_LOGS", "0")
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "100000")
-# Ray starts a worker a core at once. These import what a trial needs (its first optimiser imports torch's compiler)
-# while this process prepares the data, and must not be dropped as idle before Tune turns them into its actors.
-os.environ.setdefault("RAY_preload_python_modules", "torch._dynamo,evae.tuning.trainable")
-os.environ.setdefault("RAY_idle_worker_killing_time_threshold_ms", "600000")
 # Ctrl-C must reach us, so that trials in flight are recorded as cancelled.
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
 
@@ -82,14 +78,3 @@ def find_slots(options: StudyOptions) -> Slots:
             f"{cards:g} GPUs; lower --cpus-per-trial or --gpus-per-trial."
         )
     return Slots(min(count, options.trials_at_once or count), options.cpus_per_trial, gpus)
-
-
-def warm_workers(slots: Slots) -> None:
-    """Have Ray's workers import what trials need while this process prepares the data; does not wait."""
-
-    def warm() -> None:
-        import evae.tuning.trainable  # noqa: F401
-
-    task = ray.remote(num_cpus=slots.cpus, num_gpus=slots.gpus)(warm)
-    for _ in range(slots.count):
-        task.remote()

@@ -24,7 +24,7 @@ from evae.errors import UserError
 from evae.metrics.features import Features, load_features
 from evae.metrics.reference import Reference, reference
 from evae.recipe import Recipe
-from evae.tuning.machine import Slots, find_slots, ray_session, warm_workers
+from evae.tuning.machine import Slots, find_slots, ray_session
 from evae.tuning.manifest import Manifest
 from evae.tuning.objectives import resolve_objectives
 from evae.tuning.options import StudyOptions
@@ -80,7 +80,6 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
         console.print(_headline(options, base, images))
         with ray_session(options.address):
             slots = find_slots(options)
-            warm_workers(slots)
             setting = Setting(
                 study=options.name,
                 store=store,
