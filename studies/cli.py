@@ -8,7 +8,6 @@ from types import ModuleType
 import tyro
 from rich.console import Console
 
-from analysis.report import write_report
 from evae.errors import UserError
 from evae.tuning.options import StudyOptions
 from evae.tuning.store import Store
@@ -39,6 +38,8 @@ def main(options: type[StudyOptions], study: ModuleType, closing: Callable[[Stor
             sys.exit(INTERRUPTED)
         if closing is not None:
             console.print(closing(store), markup=False, highlight=False)
+        from analysis.report import write_report  # takes seconds, which --help and errors need not wait for
+
         # The report of a study in an object store is written here, where a browser can open it.
         report = write_report(store.location, None if store.is_local else f"{given.name}.html")
         console.print(f"report: {report}", highlight=False)

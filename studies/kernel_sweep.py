@@ -24,11 +24,11 @@ class KernelSweep(StudyOptions):
     space = SPACE
 
     name: str = "kernel-sweep"
-    size: str = "tiny"
+    size: str = "small"
     latent: int = 32
-    epochs: int = 7
+    epochs: int = 6
     batch_size: int = 64
-    learning_rate: float = 5e-3
+    learning_rate: float = 3e-3
     trials: int = 8
     seeds: int = 2
 

@@ -33,17 +33,13 @@ def read(recipe: DataRecipe, root: Path) -> Raw:
         if part.strip() in names:
             names[part.strip()].append(name)
     train, test = (_faces(home, names[part], recipe) for part in (TRAIN, VALIDATION))
-    note = (
-        "test: CelebA's validation partition; validation: from its training partition, by a fixed permutation"
-    )
+    note = "test: CelebA's validation partition; validation: from its training partition, by a fixed permutation"
     return Raw(train=train, test=test, image_size=64, channels=3, notes=(note,))
 
 
 def _faces(home: Path, names: list[str], recipe: DataRecipe) -> "Faces":
     if not names:
-        raise UserError(
-            f"{home / PARTITION} lists no images of partition 0 or of partition 1: fetch it again"
-        )
+        raise UserError(f"{home / PARTITION} lists no images of partition 0 or of partition 1: fetch it again")
     paths = [home / PICTURES / names[i] for i in shuffled(len(names))]
     return Faces(paths, recipe.image_size or 64, recipe.channels or 3, recipe.fit)
 

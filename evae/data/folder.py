@@ -45,9 +45,7 @@ def read(recipe: DataRecipe, root: Path) -> Raw:
             f"{folder} has too few pictures: {len(train)} for training and {len(test)} for the test, which "
             "takes a tenth; give at least a few dozen"
         )
-    return Raw(
-        train=train, test=test, image_size=size, channels=channels, notes=_notes(survey, reader, size, recipe)
-    )
+    return Raw(train=train, test=test, image_size=size, channels=channels, notes=_notes(survey, reader, size, recipe))
 
 
 @dataclass

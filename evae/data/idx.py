@@ -29,9 +29,7 @@ def read_idx(path: Path) -> np.ndarray:
         raise UserError(f"{path} is not an IDX file of images: fetch it again")
     shape = struct.unpack(">III", content[4:16])
     if len(content) != 16 + math.prod(shape):
-        raise UserError(
-            f"{path} has {len(content):,} bytes instead of {16 + math.prod(shape):,}: fetch it again"
-        )
+        raise UserError(f"{path} has {len(content):,} bytes instead of {16 + math.prod(shape):,}: fetch it again")
     if shape[1] != shape[2]:
         raise UserError(f"{path} holds images of {shape[2]} x {shape[1]} px; only square ones can be used")
     return np.frombuffer(content, dtype=np.uint8, offset=16).reshape(shape[0], 1, *shape[1:])

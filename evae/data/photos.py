@@ -26,8 +26,7 @@ def read(recipe: DataRecipe, root: Path) -> Raw:
         raise UserError(f"photos has patches of at most {LARGEST_PX} px, asked for {size}")
     photos = load_sample_images().images
     splits = {
-        name: _patches([photo[:, first:last] for photo in photos], size)
-        for name, (first, last) in REGIONS_PX.items()
+        name: _patches([photo[:, first:last] for photo in photos], size) for name, (first, last) in REGIONS_PX.items()
     }
     notes = (
         "patches of scikit-learn's sample photos china.jpg and flower.jpg; "

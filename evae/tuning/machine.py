@@ -20,9 +20,17 @@ os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "100000")
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
 
 import ray
+import torch
+from ray.tune.execution import class_cache
 
 from evae.errors import UserError
 from evae.tuning.options import StudyOptions
+
+# Tune asks for workers with an environment of their own, for a variable of PyTorch Lightning. Without it, its actors
+# are the processes that Ray starts at once, a core each, and that import what a trial needs while data is prepared.
+class_cache.DEFAULT_ENV_VARS.clear()
+PRELOADED = "torch._dynamo,evae.tuning.trainable"
+"""What those processes import; the first optimiser would import torch's compiler."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +43,14 @@ class Slots:
 
 
 @contextlib.contextmanager
-def ray_session(address: str | None) -> Iterator[None]:
-    """Ray on this machine alone, or joined at `address`; shut down or left at the end.
+def ray_session(options: StudyOptions) -> Iterator[None]:
+    """Ray on this machine alone, or joined at the options' address; shut down or left at the end.
 
     Raises UserError when nothing answers at the address.
     """
+    address = options.address
+    if _most_cores_train(options):
+        os.environ.setdefault("RAY_preload_python_modules", PRELOADED)
     for name in ("ray", "ray.tune", "ray.train"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
@@ -62,6 +73,13 @@ def ray_session(address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _most_cores_train(options: StudyOptions) -> bool:
+    """Whether trials will take about a process for every core, so that all of them may import torch in advance."""
+    cores = os.cpu_count() or 1
+    at_once = min(cores / options.cpus_per_trial, options.trials_at_once or cores)
+    return 2 * at_once >= cores and not torch.cuda.is_available()
 
 
 def find_slots(options: StudyOptions) -> Slots:

@@ -78,7 +78,7 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
             history=_history(store),
         )
         console.print(_headline(options, base, images))
-        with ray_session(options.address):
+        with ray_session(options):
             slots = find_slots(options)
             setting = Setting(
                 study=options.name,

@@ -139,9 +139,7 @@ def served(folder: Path) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(Quiet, directory=folder)
-    ) as server:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
@@ -183,10 +181,7 @@ def test_celeba_is_cut_and_scaled_as_torchvision_does(tmp_path):
         np.asarray(as_usual(Image.open(file))).transpose(2, 0, 1).tobytes()
         for file in sorted((tmp_path / celeba.PICTURES).iterdir())
     ]
-    found = {
-        split: {image.tobytes() for image in getattr(images, split)}
-        for split in ("train", "validation", "test")
-    }
+    found = {split: {image.tobytes() for image in getattr(images, split)} for split in ("train", "validation", "test")}
     assert found["train"] | found["validation"] == set(pixels[:24])
     assert found["test"] == set(pixels[24:34])
 

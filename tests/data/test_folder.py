@@ -28,10 +28,7 @@ def png_header(width: int, height: int) -> bytes:
     """A PNG file that says it is this large, and has next to no pixels."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(100))), (b"IEND", b""))
-    parts = [
-        struct.pack(">I", len(data)) + k + data + struct.pack(">I", zlib.crc32(k + data))
-        for k, data in chunks
-    ]
+    parts = [struct.pack(">I", len(data)) + k + data + struct.pack(">I", zlib.crc32(k + data)) for k, data in chunks]
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 

@@ -20,9 +20,7 @@ def test_grey_is_what_pillow_makes_of_every_colour():
     colours = noise(CHUNK_IMAGES + 3, 3, 8, 8)
     grey = to_channels(colours, 1)
     for i in (0, 1, CHUNK_IMAGES - 1, CHUNK_IMAGES, CHUNK_IMAGES + 2):
-        assert np.array_equal(
-            grey[i, 0], np.asarray(Image.fromarray(colours[i].transpose(1, 2, 0)).convert("L"))
-        )
+        assert np.array_equal(grey[i, 0], np.asarray(Image.fromarray(colours[i].transpose(1, 2, 0)).convert("L")))
 
 
 def test_grey_as_rgb_and_back_is_the_same():

@@ -80,9 +80,7 @@ def test_two_loads_are_equal_and_described_for_the_manifest(name, root, plain):
 def test_another_size_and_other_channels(name, root, plain):
     channels = 4 - NATIVE[name][1]
     images = load(replace(recipe(name, root), image_size=24, channels=channels), root)
-    assert (
-        images.train.shape[1:] == images.validation.shape[1:] == images.test.shape[1:] == (channels, 24, 24)
-    )
+    assert images.train.shape[1:] == images.validation.shape[1:] == images.test.shape[1:] == (channels, 24, 24)
     if name != "photos":  # which has more patches, the smaller they are
         assert [len(getattr(images, split)) for split in SPLITS] == [
             len(getattr(plain[name], split)) for split in SPLITS
