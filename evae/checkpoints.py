@@ -34,7 +34,7 @@ def restore_training(training: Training, data: bytes) -> None:
         raise UserError("these are the weights of a finished model, not an interrupted trial; start the trial anew")
     if header["recipe"] != training.recipe.to_dict():
         raise UserError("this checkpoint belongs to another recipe; start the trial anew")
-    moments = _moments(tensors, len(list(training.model.parameters())))
+    moments = _moments(tensors, list(training.model.parameters()))
     _load_weights(training.model, tensors)
     training.optimiser.load_state_dict({**training.optimiser.state_dict(), "state": moments})
     training.epoch = header["epoch"]
@@ -92,13 +92,25 @@ def _load_weights(model: VAE, tensors: dict[str, torch.Tensor]) -> None:
     model.load_state_dict(weights)
 
 
-def _moments(tensors: dict[str, torch.Tensor], parameters: int) -> dict[int, dict[str, torch.Tensor]]:
+def _moments(tensors: dict[str, torch.Tensor], parameters: list[torch.Tensor]) -> dict[int, dict[str, torch.Tensor]]:
     """Adam's state by the index of its parameter; none before the first step."""
     given = _below(tensors, "optimiser.")
-    kept = range(parameters if given else 0)
-    if set(given) != {f"{index}.{name}" for index in kept for name in ADAM}:
+    kept = dict(enumerate(parameters if given else []))
+    if {n: t.numel() for n, t in given.items()} != {
+        f"{index}.{name}": 1 if name == "step" else parameter.numel()
+        for index, parameter in kept.items()
+        for name in ADAM
+    }:
         raise UserError("not a checkpoint of evae, or a damaged one: the optimiser's state is incomplete")
-    return {index: {name: given[f"{index}.{name}"] for name in ADAM} for index in kept}
+    return {
+        index: {name: _laid_out(given[f"{index}.{name}"], parameter) for name in ADAM}
+        for index, parameter in kept.items()
+    }
+
+
+def _laid_out(moment: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
+    """The moment in its parameter's memory layout, which the fused Adam takes for granted."""
+    return torch.empty_like(parameter).copy_(moment) if moment.ndim else moment
 
 
 def _below(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

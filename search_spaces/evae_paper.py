@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import optuna
 
+from evae.errors import unknown
 from evae.posteriors.autoencoder import Autoencoder
 from evae.posteriors.base import Posterior
 from evae.posteriors.evae import Evae
@@ -32,14 +33,17 @@ def suggest(trial: optuna.trial.BaseTrial, base: Recipe) -> Recipe:
     return replace(base, posterior=posterior, latent=trial.suggest_int("latent", 1, 4096))
 
 
-def grid(latents: Sequence[int]) -> Space:
-    """Every model at every latent size."""
+def grid(latents: Sequence[int], models: Sequence[str] = tuple(MODELS)) -> Space:
+    """Each of these models at each of these latent sizes. Raises UserError for a model that is none of MODELS."""
+    for name in models:
+        if name not in MODELS:
+            raise unknown("model", name, MODELS)
     return Space(
         suggest,
         tuple(
             Control(f"{name}, {latent} latents", {"model": name, "latent": latent}, origin="paper")
             for latent in latents
-            for name in MODELS
+            for name in models
         ),
         is_grid=True,
     )

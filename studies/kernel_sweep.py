@@ -29,7 +29,7 @@ class KernelSweep(StudyOptions):
     epochs: int = 6
     batch_size: int = 64
     learning_rate: float = 3e-3
-    trials: int = 8
+    trials: int = 7
     seeds: int = 2
 
 

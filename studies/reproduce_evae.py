@@ -21,7 +21,7 @@ from analysis.load import load
 from analysis.reproduction import as_markdown
 from evae.tuning.options import StudyOptions
 from evae.tuning.space import Space
-from search_spaces.evae_paper import grid
+from search_spaces.evae_paper import MODELS, grid
 from studies.cli import main
 
 
@@ -33,6 +33,8 @@ class ReproduceEvae(StudyOptions):
     data: str = "fashion-mnist"
     latents: tuple[int, ...] = (8, 16, 32, 64)
     """Latent sizes to train every model at."""
+    models: tuple[str, ...] = tuple(MODELS)
+    """Models to train."""
     objectives: tuple[str, ...] = ("rec_fd", "rec_sharpness")
     trials: Annotated[int, Suppress] = 1
     latent: Annotated[int, Suppress] = 64
@@ -41,7 +43,7 @@ class ReproduceEvae(StudyOptions):
 
     @property
     def space(self) -> Space:
-        return grid(self.latents)
+        return grid(self.latents, self.models)
 
 
 if __name__ == "__main__":
