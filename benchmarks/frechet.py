@@ -10,19 +10,16 @@ value to 1e-6, and at most a fifth of the time.
 
 import argparse
 import statistics
-import subprocess
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import scipy
 import scipy.linalg
 import torch
+from _record import table, write_result
 
 from evae.metrics.frechet import Moments, frechet_distance
-
-RESULT = Path(__file__).parent / "results" / "frechet.md"
 
 
 def synthetic(count: int, dim: int, seed: int) -> Moments:
@@ -66,37 +63,25 @@ def main() -> None:
             values[name], seconds = timed(function, a, b)
             taken[name].append(seconds)
             print(f"{name}: {values[name]:.9g} in {seconds:.2f} s", flush=True)
-    RESULT.parent.mkdir(exist_ok=True)
-    command = f"python benchmarks/frechet.py --dim {given.dim} --count {given.count} --runs {given.runs}"
-    RESULT.write_text(report(values, taken, command))
+    write_result("frechet", "Fréchet algebra at the size of Inception's features", report(values, taken))
 
 
-def report(values: dict[str, float], taken: dict[str, list[float]], command: str) -> str:
-    """The result page; the last way is the one compared against."""
+def report(values: dict[str, float], taken: dict[str, list[float]]) -> str:
+    """The table; the last way is the one compared against."""
     theirs = "scipy.linalg.sqrtm"
     medians = {name: statistics.median(seconds) for name, seconds in taken.items()}
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True).stdout
-    lines = [
-        "# Fréchet algebra at the size of Inception's features",
-        "",
-        f"`{command}` at {commit.strip()}; {torch.get_num_threads()} threads of {processor()}; "
-        f"torch {torch.__version__}, scipy {scipy.__version__}. Medians of runs taken alternately.",
-        "",
-        "| way | seconds (all runs) | of sqrtm's time | value | relative difference |",
-        "| --- | --- | --- | --- | --- |",
+    rows = [
+        {
+            "way": name,
+            "seconds (all runs)": f"{medians[name]:.2f} ({', '.join(f'{s:.2f}' for s in taken[name])})",
+            "of sqrtm's time": f"{medians[name] / medians[theirs]:.3f}",
+            "value": f"{value:.9g}",
+            "relative difference": f"{abs(value / values[theirs] - 1):.1e}",
+        }
+        for name, value in values.items()
     ]
-    for name, value in values.items():
-        runs = ", ".join(f"{seconds:.2f}" for seconds in taken[name])
-        lines.append(
-            f"| {name} | {medians[name]:.2f} ({runs}) | {medians[name] / medians[theirs]:.3f} | {value:.9g} "
-            f"| {abs(value / values[theirs] - 1):.1e} |"
-        )
-    return "\n".join(lines) + "\n"
-
-
-def processor() -> str:
-    with Path("/proc/cpuinfo").open() as file:
-        return next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
+    threads = torch.get_num_threads()
+    return f"{table(rows)}\nMedians of runs taken alternately; {threads} threads, scipy {scipy.__version__}.\n"
 
 
 if __name__ == "__main__":

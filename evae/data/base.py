@@ -11,6 +11,8 @@ from evae.errors import UserError, unknown
 
 SMALLEST_IMAGE_PX = 8
 FITS = ("resize", "pad")
+VALIDATION_IMAGES = 500
+"""How many validation images are enough to rank configurations by."""
 
 # Name -> the module whose `read(recipe, root)` returns the source's `Raw` images; imported when asked for.
 SOURCES: dict[str, str] = {
@@ -33,8 +35,8 @@ class DataRecipe:
     pictures of another size come to `image_size`: "resize" cuts the largest centred square out and scales it
     (bilinear, antialiased, as Qin & Huang, arXiv 2405.12783v2, do); "pad" puts zeros around and cuts or
     enlarges nothing, but shrinks what is too large. `train_images` and `test_images` are caps;
-    `validation_images` are taken out of the training images before the cap. `horizontal_flip` asks the
-    training loop to mirror images at random.
+    `validation_images` are taken out of the training images before the cap: by default `VALIDATION_IMAGES`, or an
+    eighth of what is there where that is fewer. `horizontal_flip` asks the training loop to mirror images at random.
 
     Raises UserError for values outside their range, and for unknown names.
     """
@@ -44,7 +46,7 @@ class DataRecipe:
     channels: int | None = None
     fit: str = "resize"
     train_images: int | None = None
-    validation_images: int = 500
+    validation_images: int | None = None
     test_images: int | None = None
     horizontal_flip: bool = False
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evae.data.base import DataRecipe, Raw
+from evae.data.base import VALIDATION_IMAGES, DataRecipe, Raw
 from evae.data.pictures import BrokenPicture, decode, is_grey, many, open_picture
 from evae.errors import UserError
 
@@ -37,7 +37,8 @@ def read(recipe: DataRecipe, root: Path) -> Raw:
     reader = _Reader(folder, size, channels, recipe.fit, survey.skipped)
     ranks = {path: int.from_bytes(hashlib.sha256(path.as_posix().encode()).digest()) for path in survey.paths}
     files = sorted(survey.paths, key=ranks.__getitem__)
-    wanted = None if recipe.train_images is None else recipe.train_images + recipe.validation_images
+    cap = recipe.train_images
+    wanted = None if cap is None else cap + (recipe.validation_images or VALIDATION_IMAGES)
     test = reader.take([path for path in files if ranks[path] % TEST_EVERY == 0], recipe.test_images)
     train = reader.take([path for path in files if ranks[path] % TEST_EVERY], wanted)
     if not len(test) or len(train) < 2:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evae.data.base import SOURCES, DataRecipe, Images, ImageSet, Raw, content_digest
+from evae.data.base import SOURCES, VALIDATION_IMAGES, DataRecipe, Images, ImageSet, Raw, content_digest
 from evae.data.pixels import to_channels, to_size
 from evae.errors import UserError
 
@@ -33,9 +33,9 @@ def load(recipe: DataRecipe, root: str | Path | None = None) -> ImageSet:
 
 def _training_splits(raw: Raw, recipe: DataRecipe) -> tuple[np.ndarray, np.ndarray]:
     """The training and validation images: disjoint, and the validation images the same whatever the cap."""
-    wanted = recipe.validation_images
     pool: Images = raw.train if raw.validation is None else raw.validation
     there = len(pool)
+    wanted = recipe.validation_images or min(VALIDATION_IMAGES, max(1, there // 8))
     # Where both come out of one pool, at least one image must remain to train on.
     if wanted > (there if raw.validation is not None else there - 1):
         raise UserError(

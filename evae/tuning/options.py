@@ -33,8 +33,9 @@ class StudyOptions:
     """How smaller images come to the image size: "resize" (bilinear, as the EVAE paper) or "pad" (zeros around)."""
     train_images: int | None = None
     """At most this many training images (default: all)."""
-    validation_images: int = 500
-    """Images taken from the training images for validation: what the search optimises."""
+    validation_images: int | None = None
+    """Images taken from the training images for validation, what the search optimises (default: 500, or an eighth of
+    the training images where that is fewer)."""
     test_images: int | None = None
     """At most this many test images: what is reported (default: all)."""
     horizontal_flip: bool = False

@@ -114,6 +114,12 @@ def test_the_digest_tells_resized_from_padded(name, root, plain):
     assert padded.fit == "pad"
 
 
+def test_few_images_give_an_eighth_for_validation(root):
+    there = len(load(recipe("folder", root), root).train) + 8
+    images = load(replace(recipe("folder", root), validation_images=None), root)
+    assert (len(images.validation), len(images.train)) == (there // 8, there - there // 8)
+
+
 @every_source
 def test_too_many_validation_images_are_refused_with_a_number_that_works(name, root):
     given = replace(recipe(name, root), validation_images=100_000)
