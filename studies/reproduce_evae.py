@@ -4,8 +4,8 @@
 
 Trains VAE, beta-VAE 0.1, EVAE (B = 0.1 and B = 10) and, as the control that the paper leaves out, a plain autoencoder
 at every latent size, and ends with a table of our numbers beside those of Qin & Huang (arXiv 2405.12783v2, tables 1-3).
-Expect at 64 latents on Fashion-MNIST reconstructions 1.7 times as sharp as the VAE's at 0.4 of its distance (paper: 1.66
-and 0.31, another distance); the autoencoder comes close to the EVAE, which at B = 0.1 is nearly deterministic itself.
+Expect at 64 latents on Fashion-MNIST reconstructions 1.7 times as sharp as the VAE's at 0.4 of its distance (paper:
+1.66, and 0.31 of another distance); the autoencoder comes close to the EVAE, which at B = 0.1 is nearly deterministic.
 
 The paper's setting is the default: networks of its appendix C, images resized to 32 px, 50 epochs, batches of 100. On
 two cores that takes days; on a GPU about an hour. `--epochs 10 --latents 64 --models VAE "EVAE B=0.1"` shows the same
