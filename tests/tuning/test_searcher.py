@@ -194,7 +194,7 @@ def test_every_sampler_fills_the_kernel_space_and_leaves_nothing_running(sampler
     search = searcher(SPACE, total=24, seeds=2, sampler=sampler)
     rows = drive(search, score, slots)
     assert len(rows) == 48 and len({(r["configuration"], r["seed"]) for r in rows}) == 48
-    assert {r["label"] for r in rows[:10]} == {c.label for c in CONTROLS}
+    assert {r["label"] for r in rows[: 2 * len(CONTROLS)]} == {c.label for c in CONTROLS}
     counts = Counter(states(search))
     assert counts[TrialState.RUNNING] == counts[TrialState.WAITING] == 0
     assert counts[TrialState.COMPLETE] >= 18 and counts[TrialState.FAIL] >= 6
