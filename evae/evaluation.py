@@ -5,7 +5,8 @@ on the real images of the split, generation (`gen_`) on samples from the prior: 
 """
 
 import io
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,6 +21,7 @@ from evae.metrics.latents import active_units, aggregate_w1
 from evae.metrics.reconstruction import psnr, ssim
 from evae.metrics.reference import Reference, distance_identity
 from evae.metrics.sharpness import sharpness
+from evae.ranks import Share
 from evae.training import Training, check_finite, generator
 
 PRIOR, CODES, SUBSETS = range(100, 103)
@@ -42,68 +44,94 @@ def evaluate(training: Training, features: Features, references: Mapping[str, Re
     """Measure a trained model against the real images of each split in `references`.
 
     `references` maps "test" and "validation" (where there is one) to the statistics of that split's real images on
-    `features`. Raises Diverged when a loss term is not finite.
+    `features`. The ranks of a training share the images, and all return the same. Raises Diverged when a loss term is
+    not finite.
     """
-    result, samples = Evaluated(), None
+    result = Evaluated()
     training.model.eval()
+    counts = {split: len(getattr(training.images, split)) for split in references}
+    sampled = _sample(training, max(counts.values()), features)
     for split, reference in references.items():
-        real = tensor(getattr(training.images, split))
-        if samples is None or len(samples) < len(real):
-            samples = _samples(training, len(real))
-            sampled = features(samples)
-        rebuilt, measured = _reconstruct(training, real)
-        drawn = {"rec": (rebuilt, features(rebuilt)), "gen": (samples[: len(real)], sampled[: len(real)])}
-        for kind, (images, activations) in drawn.items():
-            measured[f"{kind}_sharpness"] = float(sharpness(images).mean())
-            distances = _distances(training, kind, activations, features, reference)
+        rebuilt, measured = _reconstruct(training, tensor(getattr(training.images, split)), features)
+        for kind, images in {"rec": rebuilt, "gen": sampled}.items():
+            images = {name: rows[: counts[split]] for name, rows in images.items()}
+            measured[f"{kind}_sharpness"] = float(images["sharpness"].mean())
+            distances = _distances(training, kind, images["features"], features, reference)
             measured |= distances
             for column in distances:
                 result.distances[PREFIXES[split] + column] = distance_identity(
-                    features, reference, n_generated=len(images), split=split, seed=training.recipe.evaluation.seed
+                    features, reference, n_generated=counts[split], split=split, seed=training.recipe.evaluation.seed
                 )
         measured["real_sharpness"] = reference.sharpness
         result.metrics |= {PREFIXES[split] + name: value for name, value in measured.items()}
-    shown = tensor(training.images.test)[:TILES]
-    result.pictures = _pictures(training, shown, samples[:TILES])
+    result.pictures = _pictures(training, tensor(training.images.test)[:TILES], max(counts.values()))
     return result
 
 
-def _samples(training: Training, count: int) -> Tensor:
-    """Images (count, c, h, w) decoded from draws of the prior; the same draws for every trial of a study."""
+def _seen(images: Tensor, features: Features) -> dict[str, Tensor]:
+    """What is measured on images alone, a row each."""
+    return {"sharpness": sharpness(images), "features": features(images)}
+
+
+def _over(training: Training, count: int, measure: Callable[[Share, slice], dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Rows for `count` images: `measure` gives those of this rank's share of a chunk, all ranks' are put together."""
+    found = defaultdict(list)
+    for first in range(0, count, CHUNK):
+        share = training.ranks.share(min(CHUNK, count - first))
+        for name, rows in measure(share, slice(first + share.start, first + share.stop)).items():
+            found[name].append(training.ranks.gather(rows, share))
+    return {name: torch.cat(rows) for name, rows in found.items()}
+
+
+def _sample(training: Training, count: int, features: Features) -> dict[str, Tensor]:
+    """What is seen on `count` images decoded from draws of the prior; the same draws for every trial of a study."""
     noise = generator(training.device, training.recipe.evaluation.seed, PRIOR)
-    return torch.cat([training.model.sample(len(c), noise) for c in torch.arange(count).split(CHUNK)])
+    posterior, latent = training.recipe.posterior, training.recipe.latent
+
+    def measure(share: Share, _: slice) -> dict[str, Tensor]:
+        codes = posterior.sample_prior(share.whole, latent, noise, training.device)
+        return _seen(training.model.decode(codes[share.rows]), features)
+
+    return _over(training, count, measure)
 
 
-def _reconstruct(training: Training, real: Tensor) -> tuple[Tensor, dict]:
-    """Reconstructions of uint8 images, and what the model's terms, codes and pixels say about them."""
+def _reconstruct(training: Training, real: Tensor, features: Features) -> tuple[dict[str, Tensor], dict]:
+    """What is seen on reconstructions of uint8 images, and what the model's terms, codes and pixels say of them."""
     model, posterior, recipe = training.model, training.recipe.posterior, training.recipe
     noise = generator(training.device, recipe.evaluation.seed, CODES)
-    rebuilt, codes, sampled, rates = [], [], [], []
-    sums = dict.fromkeys(("distortion_nats", "rate_nats", "rec_psnr_db", "rec_ssim"), 0.0)
-    for chunk in real.split(CHUNK):
-        x = chunk.to(training.device).float().div_(255)
-        terms = model(x, noise)
-        check_finite(terms, training.epoch)
+
+    def measure(share: Share, which: slice) -> dict[str, Tensor]:
+        x = real[which].to(training.device).float().div_(255)
+        terms = model(x, noise, share)
         heads = model.encode(x)
-        codes.append(posterior.mean(heads))
-        sampled.append(posterior.sample(heads, noise))
-        rates.append(posterior.rate(heads))
-        rebuilt.append(model.decode(codes[-1] if recipe.evaluation.reconstruct_from == "mean" else sampled[-1]))
-        sums["distortion_nats"] += float(terms["distortion"]) * len(x)
-        sums["rate_nats"] += float(terms["rate"]) * len(x)
-        sums["rec_psnr_db"] += float(psnr(rebuilt[-1], x).sum())
-        sums["rec_ssim"] += float(ssim(rebuilt[-1], x).sum())
-    measured: dict = {name: total / len(real) for name, total in sums.items()}
+        codes, sampled = posterior.mean(heads), share.sample(posterior, heads, noise)
+        rebuilt = model.decode(codes if recipe.evaluation.reconstruct_from == "mean" else sampled)
+        return {
+            "distortion_nats": terms["distortion"].expand(len(x)),
+            "rec_psnr_db": psnr(rebuilt, x),
+            "rec_ssim": ssim(rebuilt, x),
+            "codes": codes,
+            "sampled": sampled,
+            "rates": posterior.rate(heads),
+            **_seen(rebuilt, features),
+        }
+
+    rows = _over(training, len(real), measure)
+    measured: dict = {
+        name: float(rows[name].double().mean()) for name in ("distortion_nats", "rec_psnr_db", "rec_ssim")
+    }
+    measured["rate_nats"] = float(rows["rates"].double().sum(1).mean())
+    check_finite({name: torch.tensor(measured[f"{name}_nats"]) for name in ("distortion", "rate")}, training.epoch)
     if posterior.rate_is == "exact":
         measured["elbo_nats"] = -measured["distortion_nats"] - measured["rate_nats"]
     prior = posterior.sample_prior(len(real), recipe.latent, noise, training.device)
     measured |= {
         "rate_is": posterior.rate_is,
-        "rate_per_latent": torch.cat(rates).double().mean(0).tolist(),
-        "active_units": active_units(torch.cat(codes) / posterior.prior_std),
-        "aggregate_w1": aggregate_w1(torch.cat(sampled), prior, posterior.prior_std),
+        "rate_per_latent": rows["rates"].double().mean(0).tolist(),
+        "active_units": active_units(rows["codes"] / posterior.prior_std),
+        "aggregate_w1": aggregate_w1(rows["sampled"], prior, posterior.prior_std),
     }
-    return torch.cat(rebuilt), measured
+    return rows, measured
 
 
 def _distances(
@@ -119,9 +147,13 @@ def _distances(
     }
 
 
-def _pictures(training: Training, shown: Tensor, samples: Tensor) -> list[dict]:
+def _pictures(training: Training, shown: Tensor, count: int) -> list[dict]:
     """Grids of real, reconstructed and sampled images, and straight lines between the codes of neighbours."""
     model, posterior = training.model, training.recipe.posterior
+    # The first of the samples that were measured.
+    noise = generator(training.device, training.recipe.evaluation.seed, PRIOR)
+    drawn = posterior.sample_prior(min(CHUNK, count), training.recipe.latent, noise, training.device)
+    samples = model.decode(drawn[: len(shown)])
     x = shown.to(training.device).float().div_(255)
     codes = posterior.mean(model.encode(x))
     weights = torch.linspace(0, 1, STEPS, device=training.device)[:, None]

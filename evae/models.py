@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from evae.networks.base import Network
 from evae.posteriors.base import Posterior
+from evae.ranks import Share
 
 Images = Float[Tensor, "n channels height width"]
 Heads = Float[Tensor, "n heads_latent"]
@@ -26,15 +27,23 @@ class VAE(nn.Module):
         self.decoder = decoder
         self.latent = latent
 
-    def forward(self, x: Images, generator: torch.Generator) -> dict[str, Float[Tensor, ""]]:
+    def forward(
+        self, x: Images, generator: torch.Generator, share: Share | None = None
+    ) -> dict[str, Float[Tensor, ""]]:
         """The loss and its terms, in nats per image, averaged over the batch.
+
+        Where `x` is a `share` of a batch, it is given the noise that it would have in the whole.
 
         `distortion` is the binary cross-entropy summed over pixels and channels, `rate` the posterior's rate
         summed over latents, `loss` = distortion + beta * rate. `elbo` = -(distortion + rate) is there only
         where the rate is the exact KL divergence; elsewhere that sum bounds nothing.
         """
         heads = self.encode(x)
-        logits = self.decoder(self.posterior.sample(heads, generator)).float()
+        if share is None:
+            codes = self.posterior.sample(heads, generator)
+        else:
+            codes = share.sample(self.posterior, heads, generator)
+        logits = self.decoder(codes).float()
         # One division, here: a mean over pixels or latents would silently change what beta means.
         distortion = F.binary_cross_entropy_with_logits(logits, x, reduction="sum") / len(x)
         rate = self.posterior.rate(heads).sum() / len(x)

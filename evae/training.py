@@ -14,6 +14,7 @@ from evae.data import tensor
 from evae.data.base import ImageSet
 from evae.hardware import resolve_precision
 from evae.models import VAE, build_model
+from evae.ranks import Ranks, Share
 from evae.recipe import Recipe
 
 ORDER, NOISE, AUGMENTATION, VALIDATION = range(4)
@@ -24,8 +25,11 @@ class Diverged(Exception):
     """A loss term stopped being a finite number; `epoch` and `term` say when and which."""
 
     def __init__(self, epoch: int, term: str, value: float):
-        super().__init__(f"{term} became {value} in epoch {epoch}")
-        self.epoch, self.term = epoch, term
+        super().__init__(epoch, term, value)
+        self.epoch, self.term, self.value = epoch, term, value
+
+    def __str__(self) -> str:
+        return f"{self.term} became {self.value} in epoch {self.epoch}"
 
 
 class Training:
@@ -33,15 +37,23 @@ class Training:
 
     `images` stays where it is (shared memory) for a CPU trial; on a GPU the uint8 training split is copied to the
     device once, and batches are cut, scaled and augmented there.
+
+    With several `ranks` each trains on its share of every batch, and all return the same means. Losses are those of
+    one process, but for what a network takes from its batch: BatchNorm sees a rank's share only, unless `ranks.wrap`
+    synchronises it.
     """
 
-    def __init__(self, recipe: Recipe, images: ImageSet, device: torch.device | str = "cpu"):
+    def __init__(
+        self, recipe: Recipe, images: ImageSet, device: torch.device | str = "cpu", ranks: Ranks | None = None
+    ):
         self.recipe, self.images, self.device = recipe, images, torch.device(device)
+        self.ranks = ranks or Ranks()
         self.precision = resolve_precision(recipe.optimisation.precision, self.device)
         self.model: VAE = build_model(
             recipe.posterior, recipe.network, images.image_size, images.channels, recipe.latent, seed=recipe.seed
         ).to(self.device)
         self.optimiser = torch.optim.Adam(self.model.parameters(), lr=recipe.optimisation.learning_rate, fused=True)
+        self.parallel = self.ranks.wrap(self.model)
         self.epoch = 0
         self._train = tensor(images.train).to(self.device)
         self._validation = tensor(images.validation).to(self.device)
@@ -61,14 +73,19 @@ class Training:
         sums: dict[str, Tensor] = {}
         self.model.train()
         for index in order.split(self.recipe.optimisation.batch_size):
-            batch = self._batch(self._train, index, flips)
+            share = self.ranks.share(len(index))
+            batch = self._batch(self._train, index, share, flips)
             with self._autocast():
-                terms = self.model(batch, noise)
-            check_finite(terms, epoch)
+                terms = self.parallel(batch, noise, share)
+            # Before the optimiser steps: where one rank's loss is not finite, all of them see it and stop.
+            means = self._means(terms, share)
+            check_finite(means, epoch)
             self.optimiser.zero_grad(set_to_none=True)
-            terms["loss"].backward()
+            # Gradients are averaged over ranks as if their shares were equal.
+            (terms["loss"] * (share.weight * self.ranks.size)).backward()
             self.optimiser.step()
-            _add(sums, terms, len(index))
+            _add(sums, means, len(index))
+        self.ranks.unify(self.model)
         self.epoch = epoch
         seconds = time.perf_counter() - started
         means = {f"train_{name}_nats": float(total) / len(order) for name, total in sums.items()}
@@ -80,19 +97,27 @@ class Training:
         noise, sums = self._generator(VALIDATION, 0), {}
         self.model.eval()
         for index in torch.arange(len(self._validation), device=self.device).split(500):
+            share = self.ranks.share(len(index))
             with self._autocast():
-                terms = self.model(self._batch(self._validation, index), noise)
-            check_finite(terms, self.epoch)
-            _add(sums, terms, len(index))
+                terms = self.model(self._batch(self._validation, index, share), noise, share)
+            means = self._means(terms, share)
+            check_finite(means, self.epoch)
+            _add(sums, means, len(index))
         return {f"val_{name}_nats": float(total) / len(self._validation) for name, total in sums.items()}
 
-    def _batch(self, images: Tensor, index: Tensor, flips: torch.Generator | None = None) -> Tensor:
-        """Images (n, c, h, w) as float32 in [0, 1]; mirrored with probability 1/2 where the recipe says so."""
-        batch = images[index].float().div_(255)
+    def _batch(self, images: Tensor, index: Tensor, share: Share, flips: torch.Generator | None = None) -> Tensor:
+        """The share of images[index] as float32 (n, c, h, w) in [0, 1]; mirrored with probability 1/2 where the
+        recipe says so."""
+        batch = images[index[share.rows]].float().div_(255)
         if flips is not None and self.recipe.data.horizontal_flip:
-            mirrored = torch.rand(len(batch), 1, 1, 1, generator=flips, device=self.device) < 0.5
-            batch = torch.where(mirrored, batch.flip(-1), batch)
+            mirrored = torch.rand(len(index), 1, 1, 1, generator=flips, device=self.device) < 0.5
+            batch = torch.where(mirrored[share.rows], batch.flip(-1), batch)
         return batch
+
+    def _means(self, terms: dict[str, Tensor], share: Share) -> dict[str, Tensor]:
+        """The terms' means over the whole batch."""
+        local = torch.stack([value.detach() for value in terms.values()])
+        return dict(zip(terms, self.ranks.sum(local * share.weight), strict=True))
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")

@@ -1,0 +1,139 @@
+"""Two processes over gloo train and measure what one does."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+import torch.distributed
+import torch.multiprocessing
+from tiny import POSTERIORS, flipping, tiny_images, tiny_recipe
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from evae.evaluation import evaluate
+from evae.metrics.features import load_features
+from evae.metrics.reference import reference
+from evae.networks.base import Network
+from evae.posteriors.base import Posterior
+from evae.posteriors.evae import Evae
+from evae.ranks import Ranks
+from evae.recipe import Recipe
+from evae.training import Diverged, Training
+
+IMAGES = tiny_images()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dense(Network):
+    """A layer each way: nothing in it depends on the other images of a batch."""
+
+    family: ClassVar[str] = "dense"
+
+    def build(self, image_size: int, channels: int, latent: int, heads: int) -> tuple[nn.Module, nn.Module]:
+        shape = (channels, image_size, image_size)
+        pixels = channels * image_size**2
+        return (
+            nn.Sequential(nn.Flatten(), nn.Linear(pixels, heads * latent)),
+            nn.Sequential(nn.Linear(latent, pixels), nn.Unflatten(1, shape)),
+        )
+
+
+def dense(posterior: Posterior | None = None, **optimisation: Any) -> Recipe:
+    return flipping(replace(tiny_recipe(posterior, **optimisation), network=Dense()))
+
+
+RECIPES = {
+    **{posterior.family: dense(posterior) for posterior in POSTERIORS},
+    "last batch of one image": dense(batch_size=23),
+    "batch norm": tiny_recipe(Evae()),
+}
+
+
+def measure(recipe: Recipe, ranks: Ranks) -> dict[str, Any]:
+    """An evaluation of the model as it begins, the same for any number of ranks, and two epochs."""
+    training = Training(recipe, IMAGES, ranks=ranks)
+    features = load_features("efficientnet-lite0-b2")
+    references = {split: reference(getattr(IMAGES, split), IMAGES.train, features) for split in ("validation", "test")}
+    result = evaluate(training, features, references)
+    epochs = [training.train_epoch() | training.validate() for _ in range(2)]
+    return {
+        "epochs": [{k: v for k, v in epoch.items() if k.endswith("_nats")} for epoch in epochs],
+        "metrics": result.metrics,
+        "pictures": [row["png"] for row in result.pictures],
+        "weights": training.model.state_dict(),
+    }
+
+
+def poisoned(ranks: Ranks) -> str:
+    """The second rank's loss alone is not finite."""
+    training = Training(dense(), IMAGES, ranks=ranks)
+    if ranks.rank == 1:
+        with torch.no_grad():
+            training.model.decoder[0].bias.fill_(float("inf"))
+    before = training.model.encoder[1].weight.clone()
+    with pytest.raises(Diverged) as caught:
+        training.train_epoch()
+    assert torch.equal(before, training.model.encoder[1].weight)
+    return str(caught.value)
+
+
+def rank_main(rank: int, size: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=size)
+    ranks = Ranks(rank, size, wrap=lambda model: DistributedDataParallel(model, broadcast_buffers=False))
+    found: dict[str, Any] = {name: measure(recipe, ranks) for name, recipe in RECIPES.items()}
+    found["poisoned"] = poisoned(ranks)
+    torch.save(found, f"{folder}/{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory) -> list[dict[str, Any]]:
+    """What each of two ranks found."""
+    folder: Path = tmp_path_factory.mktemp("ranks")
+    torch.multiprocessing.spawn(rank_main, (2, str(folder)), nprocs=2)
+    return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(2)]
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_all_ranks_find_the_same(name, two):
+    first, second = (found[name] for found in two)
+    assert first["epochs"] == second["epochs"]
+    assert first["metrics"] == second["metrics"] and first["pictures"] == second["pictures"]
+    for weight in first["weights"]:
+        assert torch.equal(first["weights"][weight], second["weights"][weight])
+
+
+@pytest.mark.parametrize("name", [name for name in RECIPES if name != "batch norm"])
+def test_two_ranks_train_and_measure_what_one_process_does(name, two):
+    alone = measure(RECIPES[name], Ranks())
+    for one, both in zip(alone["epochs"], two[0][name]["epochs"], strict=True):
+        assert both == pytest.approx(one, rel=1e-5, abs=1e-5)
+    for metric, value in alone["metrics"].items():
+        if not isinstance(value, str):
+            assert two[0][name]["metrics"][metric] == pytest.approx(value, rel=1e-6), metric
+
+
+def test_batch_norm_on_two_ranks_sees_half_a_batch_and_comes_close(two):
+    """Not equal, and not far: the loss after two epochs is within a few per cent."""
+    alone, both = measure(RECIPES["batch norm"], Ranks()), two[0]["batch norm"]
+    one, other = (found["epochs"][-1]["val_loss_nats"] for found in (alone, both))
+    assert one != other
+    assert other == pytest.approx(one, rel=0.05)
+
+
+def test_a_loss_that_is_not_finite_on_one_rank_stops_all_before_their_step(two):
+    assert "epoch 1" in two[0]["poisoned"]
+    assert two[0]["poisoned"] == two[1]["poisoned"]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+@pytest.mark.parametrize("count", [1, 2, 5, 7, 100])
+def test_shares_cover_a_batch_once_and_their_weights_add_up(count, size):
+    shares = [Ranks(rank, size).share(count) for rank in range(size)]
+    rows = [row for share in shares for row in range(count)[share.rows]]
+    assert rows == list(range(count)) * (1 if count >= size else size)
+    assert sum(share.weight for share in shares) == pytest.approx(1)
+    assert max(s.stop - s.start for s in shares) - min(s.stop - s.start for s in shares) <= 1
