@@ -1,0 +1,85 @@
+"""The checks of a cluster: on this machine, on two simulated nodes, and from the shell."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+
+from evae.tuning import doctor
+from evae.tuning.doctor import Finding, Questions, examine, probe
+from evae.tuning.machine import ray_session
+from evae.tuning.options import StudyOptions
+
+ROOT = Path(__file__).parents[2]
+
+
+def bad(findings: list[Finding]) -> list[str]:
+    return [f.what for f in findings if not f.ok]
+
+
+@pytest.fixture(scope="module")
+def alone():
+    with ray_session(StudyOptions(workers_per_trial=2)):
+        yield
+
+
+def test_this_machine_is_fit_and_nothing_is_left_in_the_store(alone, tmp_path):
+    findings = list(examine(Questions(store=str(tmp_path))))
+    assert bad(findings) == [] and len(findings) > 8
+    assert not [p for p in tmp_path.rglob("*") if p.is_file()]
+
+
+def test_a_store_that_cannot_be_written_is_named_with_what_to_do(alone, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    (found,) = [f for f in examine(Questions(store=str(tmp_path / "file"))) if not f.ok]
+    assert "cannot write" in found.what and "--results" in found.remedy
+
+
+def test_features_without_weights_are_named_with_what_to_do(alone, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    answer = probe(str(tmp_path), "inception", "here")
+    assert answer["features"] == "" or "sha256" in answer["features"].lower() or "weights" in answer["features"]
+
+
+def test_other_versions_on_a_node_are_named():
+    here = {"versions": {"python": "3.12.1", "evae": "a"}}
+    there = {
+        "one": {"versions": {"python": "3.12.1", "evae": "b"}},
+        "two": {"versions": {"python": "3.11.7", "evae": "a"}},
+    }
+    python, code = doctor._same(here, there)
+    assert not python.ok and "two has 3.11.7" in python.what and "lock file" in python.remedy
+    assert not code.ok and "one has b" in code.what and "synchronise" in code.remedy
+
+
+def test_from_the_shell_the_exit_status_tells(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    command = [sys.executable, "-m", "evae.doctor", "--store", str(tmp_path / "file" / "x")]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
+    assert run.returncode == 1, run.stderr
+    assert "bad" in run.stdout and "->" in run.stdout and "Traceback" not in run.stdout + run.stderr
+
+
+def test_an_address_where_nobody_listens_is_an_error_within_seconds():
+    command = [sys.executable, "-m", "evae.doctor", "--address", "127.0.0.1:1"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert run.returncode == 2
+    assert "no Ray cluster answers" in run.stderr and "Traceback" not in run.stderr
+
+
+@pytest.mark.slow
+def test_two_nodes_without_a_token_are_told_to_use_one(tmp_path):
+    ray.shutdown()
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        cluster.add_node(num_cpus=1)
+        with ray_session(StudyOptions(address=cluster.address)):
+            findings = list(examine(Questions(address=cluster.address, store=str(tmp_path))))
+    finally:
+        cluster.shutdown()
+    assert bad(findings) == ["the cluster asks for a token"]
+    assert any(f.what.startswith("2 node(s) with 2 CPUs") for f in findings)
