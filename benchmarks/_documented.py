@@ -15,14 +15,18 @@ from ray.tune.integration.ray_train import TuneReportCallback
 
 from evae.data import load
 from evae.posteriors.gaussian import Gaussian
+from evae.ranks import Ranks
 from evae.recipe import Recipe
 from evae.training import Training
+from evae.tuning.gang import prepared
 
 
 def train_trial(config: dict[str, Any]) -> None:
     """In the Train worker: the same training as in a study, with a report after every epoch."""
     torch.set_num_threads(1)
-    training = Training(Recipe.from_dict(config["recipe"]), ray.get(config["images"]))
+    context = train.get_context()
+    ranks = Ranks(context.get_world_rank(), context.get_world_size(), wrap=prepared)
+    training = Training(Recipe.from_dict(config["recipe"]), ray.get(config["images"]), ranks=ranks)
     started, train_s, evaluate_s = time.time(), 0.0, 0.0
     while not training.finished:
         train_s += training.train_epoch()["train_s"]
@@ -34,19 +38,20 @@ def train_trial(config: dict[str, Any]) -> None:
 
 
 def drive_trial(config: dict[str, Any]) -> None:
-    """In the Tune trial: one worker on one core, its reports passed on to Tune."""
+    """In the Tune trial: workers on a core each, the first one's reports passed on to Tune."""
     TorchTrainer(
         train_trial,
         train_loop_config=config,
-        scaling_config=train.ScalingConfig(num_workers=1, resources_per_worker={"CPU": 1}),
+        scaling_config=train.ScalingConfig(num_workers=config["workers"], resources_per_worker={"CPU": 1}),
         run_config=train.RunConfig(
             name=tune.get_context().get_trial_id(), storage_path=config["folder"], callbacks=[TuneReportCallback()]
         ),
     ).fit()
 
 
-def run_documented(recipe: Recipe, trials: int, slots: int) -> list[dict[str, Any]]:
-    """The last report of each of `trials` trainings of the recipe with as many betas, `slots` at a time."""
+def run_documented(recipe: Recipe, trials: int, slots: int, workers: int) -> list[dict[str, Any]]:
+    """The last report of each of `trials` trainings of the recipe with as many betas, `slots` at a time, on `workers`
+    processes each."""
     images = load(recipe.data)
     recipes = [replace(recipe, posterior=Gaussian(beta=0.5 + 1.5 * i / trials)).to_dict() for i in range(trials)]
     # Plain Ray: nothing that a study sets up to start faster.
@@ -59,7 +64,12 @@ def run_documented(recipe: Recipe, trials: int, slots: int) -> list[dict[str, An
         driver = tune.with_resources(drive_trial, {"CPU": 0, "node:__internal_head__": 0.001})
         results = tune.Tuner(
             driver,
-            param_space={"recipe": tune.grid_search(recipes), "images": ray.put(images), "folder": folder},
+            param_space={
+                "recipe": tune.grid_search(recipes),
+                "images": ray.put(images),
+                "folder": folder,
+                "workers": workers,
+            },
             tune_config=tune.TuneConfig(max_concurrent_trials=slots),
             run_config=tune.RunConfig(name="documented", storage_path=folder, verbose=0),
         ).fit()

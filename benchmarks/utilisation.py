@@ -1,6 +1,7 @@
 """How much of the machine's time goes into training? Short trials in a study, and in Ray's documented way.
 
     python benchmarks/utilisation.py [--documented 6] [--default-evaluation 8] [--results FOLDER]
+    python benchmarks/utilisation.py --workers 2 --trials 10        # each trial on both cores: a gang
 
 Share = seconds inside `Training.train_epoch`, summed over trials, / (slots x wall of the search). The wall runs from
 the call of `Tuner.fit` to its return, so start-up of actors, searcher, evaluation, store and the idle end count
@@ -9,7 +10,7 @@ epochs of as many mnist-5k digits as make about --seconds on one core, measured 
 
 - study: `run_study` as the studies call it, TPE over beta, with 32 + 32 held-out images to evaluate on, so that the
   number is about launching. With the default 500 + 500 as well if --default-evaluation asks for it.
-- documented: a Tune function that builds a `TorchTrainer` with one worker and hands its reports on by
+- documented: a Tune function that builds a `TorchTrainer` with the same workers and hands its reports on by
   `TuneReportCallback`. The worker runs the same `Training` for the same epochs and validates after each; it leaves
   out the final evaluation, the store and the searcher. It is given fewer trials, for it takes long.
 
@@ -42,7 +43,7 @@ from evae.tuning.space import Space
 from evae.tuning.store import Store
 from evae.tuning.study import run_study
 
-EPOCHS, SLOTS, HELD_OUT = 10, 2, 32
+EPOCHS, CORES, HELD_OUT = 10, 2, 32
 
 
 def suggest(trial: BaseTrial, base: Recipe) -> Recipe:
@@ -60,7 +61,6 @@ class ShortTrials(StudyOptions):
     size: str = "tiny"
     latent: int = 32
     epochs: int = EPOCHS
-    trials_at_once: int | None = SLOTS
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,7 @@ class Search:
     """What a way did between `started` and `ended`, in seconds since the epoch; `total_s` with all preparation."""
 
     way: str
+    slots: int
     started: float
     ended: float
     total_s: float
@@ -88,7 +89,7 @@ class Search:
     @property
     def capacity(self) -> float:
         """Slot-seconds that there were."""
-        return SLOTS * (self.ended - self.started)
+        return self.slots * (self.ended - self.started)
 
     def parts(self) -> dict[str, float]:
         """Where the slot-seconds went, as shares that add up to one."""
@@ -96,9 +97,9 @@ class Search:
         spent = {
             "training": sum(t.train_s for t in self.trials),
             "evaluation": sum(t.evaluate_s for t in self.trials),
-            "before the first epochs": sum(s - self.started for s in starts[:SLOTS]),
+            "before the first epochs": sum(s - self.started for s in starts[: self.slots]),
             "between trials": sum(self.gaps()),
-            "after the last trials": sum(self.ended - e for e in ends[-SLOTS:]),
+            "after the last trials": sum(self.ended - e for e in ends[-self.slots :]),
         }
         spent["between epochs"] = self.capacity - sum(spent.values())
         return {name: seconds / self.capacity for name, seconds in spent.items()}
@@ -111,7 +112,7 @@ class Search:
     def gaps(self) -> list[float]:
         """Seconds in which a slot waited for its next trial's first epoch."""
         starts, ends = sorted(t.started for t in self.trials), sorted(t.ended for t in self.trials)
-        return [start - end for start, end in zip(starts[SLOTS:], ends, strict=False)]
+        return [start - end for start, end in zip(starts[self.slots :], ends, strict=False)]
 
 
 @contextlib.contextmanager
@@ -134,12 +135,20 @@ def fit_times() -> Iterator[list[float]]:
         tune.Tuner.fit = fit
 
 
-def with_study(way: str, trials: int, train_images: int, held_out: int) -> Search:
+def with_study(way: str, trials: int, workers: int, train_images: int, held_out: int) -> Search:
     """A real study, and what its store says of the trials' times."""
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder, fit_times() as times:
-        held = {"validation_images": held_out, "test_images": held_out}
-        options = ShortTrials(results=folder, train_images=train_images, trials=trials, cpus_per_trial=1, **held)
+        slots = CORES // workers
+        options = ShortTrials(
+            results=folder,
+            train_images=train_images,
+            validation_images=held_out,
+            test_images=held_out,
+            trials=trials,
+            workers_per_trial=workers,
+            trials_at_once=slots,
+        )
         store = run_study(__doc__.splitlines()[0], options, Console())
         total_s = time.perf_counter() - begun
         first = {}
@@ -156,17 +165,17 @@ def with_study(way: str, trials: int, train_images: int, held_out: int) -> Searc
             )
             for row in store.read("trials").to_pylist()
         ]
-    return Search(way, *times, total_s, found)
+    return Search(way, slots, *times, total_s, found)
 
 
-def documented(trials: int, train_images: int, held_out: int) -> Search:
+def documented(trials: int, workers: int, train_images: int, held_out: int) -> Search:
     """The same trainings through a TorchTrainer per trial."""
     begun = time.perf_counter()
     recipe = ShortTrials(train_images=train_images, validation_images=held_out, test_images=held_out).base_recipe()
     with fit_times() as times:
-        results = run_documented(recipe, trials, SLOTS)
+        results = run_documented(recipe, trials, CORES // workers, workers)
     found = [Trial("", r["started"], r["ended"], r["train_s"], r["evaluate_s"]) for r in results]
-    return Search("documented (TorchTrainer per trial)", *times, time.perf_counter() - begun, found)
+    return Search("documented (TorchTrainer per trial)", CORES // workers, *times, time.perf_counter() - begun, found)
 
 
 def calibrate(seconds: float) -> int:
@@ -191,7 +200,7 @@ def summarise(searches: list[Search]) -> str:
             "launch_s median / max": _launches(s),
             "search, s": f"{s.ended - s.started:.1f}",
             "with preparation, s": f"{s.total_s:.1f}",
-            "training over all": f"{sum(t.train_s for t in s.trials) / (SLOTS * s.total_s):.3f}",
+            "training over all": f"{sum(t.train_s for t in s.trials) / (s.slots * s.total_s):.3f}",
         }
         for s in searches
     ]
@@ -201,7 +210,7 @@ def summarise(searches: list[Search]) -> str:
 
 def _launches(search: Search) -> str:
     """Model and optimiser built, of the trials that were not the first in their slot."""
-    later = sorted(search.trials, key=lambda t: t.started)[SLOTS:]
+    later = sorted(search.trials, key=lambda t: t.started)[search.slots :]
     if any(t.launch_s != t.launch_s for t in later):
         return "in the gap"
     return f"{median(t.launch_s for t in later):.3f} / {max(t.launch_s for t in later):.3f}"
@@ -225,23 +234,25 @@ def main() -> None:
     parser.add_argument("--documented", type=int, default=6, help="trials of the documented way; 0 leaves it out")
     parser.add_argument("--default-evaluation", type=int, default=0, help="trials evaluated on 500 + 500 images")
     parser.add_argument("--results", help="folder of a finished kernel sweep, for its evaluation share")
+    parser.add_argument("--workers", type=int, default=1, choices=(1, CORES), help="of a trial; more make a gang")
     given = parser.parse_args()
-    if any(0 < count <= SLOTS for count in (given.trials, given.default_evaluation, given.documented)):
-        parser.error(f"give each way more than {SLOTS} trials: gaps are those of the later ones")
+    if any(0 < count <= CORES for count in (given.trials, given.default_evaluation, given.documented)):
+        parser.error(f"give each way more than {CORES} trials: gaps are those of the later ones")
     torch.set_num_threads(1)
     count = calibrate(given.seconds)
-    searches = [with_study("study", given.trials, count, HELD_OUT)]
+    searches = [with_study("study", given.trials, given.workers, count, HELD_OUT)]
     if given.default_evaluation:
-        searches.append(with_study("study, default evaluation", given.default_evaluation, count, 500))
+        searches.append(with_study("study, default evaluation", given.default_evaluation, given.workers, count, 500))
     if given.documented:
-        searches.append(documented(given.documented, count, HELD_OUT))
+        searches.append(documented(given.documented, given.workers, count, HELD_OUT))
     text = summarise(searches) + (
-        f"\n{SLOTS} slots of one core; trials of {EPOCHS} epochs of {count} grey digits at 32 px, tiny networks, one "
-        f"thread; ray {ray.__version__}. What is counted: see the docstring.\n"
+        f"\n{CORES // given.workers} slot(s) of {given.workers} core(s); trials of {EPOCHS} epochs of {count} grey "
+        f"digits at 32 px, tiny networks, one thread a process; ray {ray.__version__}. What is counted: see the "
+        "docstring.\n"
     )
-    write_result(
-        "utilisation", __doc__.splitlines()[0], text + (evaluation_share(given.results) if given.results else "")
-    )
+    if given.results:
+        text += evaluation_share(given.results)
+    write_result("utilisation" if given.workers == 1 else "gangs", __doc__.splitlines()[0], text)
 
 
 if __name__ == "__main__":

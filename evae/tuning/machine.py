@@ -35,11 +35,19 @@ PRELOADED = "torch._dynamo,evae.tuning.trainable"
 
 @dataclass(frozen=True)
 class Slots:
-    """`count` trials at a time, each with these many CPU cores and GPUs."""
+    """`count` trials at a time, each of `workers` processes with these many CPU cores and GPUs."""
 
     count: int
+    workers: int
     cpus: float
     gpus: float
+
+    @property
+    def resources(self) -> dict[str, float]:
+        """What Tune's actor of a trial takes. One that only leads a gang leaves the cores to the gang."""
+        if self.workers > 1:
+            return {"CPU": 0, "node:__internal_head__": 0.001}
+        return {"CPU": self.cpus, "GPU": self.gpus}
 
 
 @contextlib.contextmanager
@@ -76,23 +84,27 @@ def ray_session(options: StudyOptions) -> Iterator[None]:
 
 
 def _most_cores_train(options: StudyOptions) -> bool:
-    """Whether trials will take about a process for every core, so that all of them may import torch in advance."""
+    """Whether Ray's first processes will be Tune's actors that train, on about every core: then they may all import
+    torch in advance. The workers of a gang are started later, by Ray Train."""
     cores = os.cpu_count() or 1
-    at_once = min(cores / options.cpus_per_trial, options.trials_at_once or cores)
-    return 2 * at_once >= cores and not torch.cuda.is_available()
+    at_once = min(cores / options.cpus_per_worker, options.trials_at_once or cores)
+    return options.workers_per_trial == 1 and 2 * at_once >= cores and not torch.cuda.is_available()
 
 
 def find_slots(options: StudyOptions) -> Slots:
     """How many trials fit on the machines that Ray has. Raises UserError when not even one does."""
-    there = ray.cluster_resources()
-    cores, cards = there.get("CPU", 0), there.get("GPU", 0)
-    gpus = options.gpus_per_trial if options.gpus_per_trial is not None else float(cards > 0)
-    count = math.floor(cores / options.cpus_per_trial)
-    if gpus > 0:
-        count = min(count, math.floor(cards / gpus))
-    if count < 1:
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    cores, cards = (sum(node.get(kind, 0) for node in nodes) for kind in ("CPU", "GPU"))
+    workers, cpus = options.workers_per_trial, options.cpus_per_worker
+    gpus = options.gpus_per_worker if options.gpus_per_worker is not None else float(cards > 0)
+    # A worker is on one node; those of a gang may be on several.
+    places = sum(
+        math.floor(min(node.get("CPU", 0) / cpus, node.get("GPU", 0) / gpus if gpus else math.inf)) for node in nodes
+    )
+    if (count := places // workers) < 1:
         raise UserError(
-            f"a trial asks for {options.cpus_per_trial:g} CPUs and {gpus:g} GPUs, but there are {cores:g} CPUs and "
-            f"{cards:g} GPUs; lower --cpus-per-trial or --gpus-per-trial."
+            f"a trial asks for {workers} worker(s) with {cpus:g} CPUs and {gpus:g} GPUs each, but there are {cores:g} "
+            f"CPUs and {cards:g} GPUs on {len(nodes)} node(s); lower --workers-per-trial, --cpus-per-worker or "
+            "--gpus-per-worker."
         )
-    return Slots(min(count, options.trials_at_once or count), options.cpus_per_trial, gpus)
+    return Slots(min(count, options.trials_at_once or count), workers, cpus, gpus)

@@ -69,12 +69,16 @@ class StudyOptions:
 
     address: str | None = None
     """A running Ray cluster ("auto", "HOST:6379"); default: this machine alone."""
-    cpus_per_trial: float = 1
-    """CPU cores, and so threads, of one trial."""
-    gpus_per_trial: float | None = None
-    """GPUs of one trial, fractions allowed (default: 1 where there are GPUs, else 0)."""
+    workers_per_trial: int = 1
+    """Processes that train one trial together, each on its share of every batch (DDP)."""
+    cpus_per_worker: float = 1
+    """CPU cores, and so threads, of one such process."""
+    gpus_per_worker: float | None = None
+    """GPUs of one such process, fractions allowed (default: 1 where there are GPUs, else 0)."""
     trials_at_once: int | None = None
     """At most this many trials at a time (default: as many as the machine has room for)."""
+    max_failures: int = 2
+    """How often the processes of one trial may die before it is given up."""
     time_limit: float | None = None
     """Stop after this many minutes; the same command continues."""
     keep_weights: bool = True
@@ -87,12 +91,18 @@ class StudyOptions:
             raise unknown("sampler", self.sampler, SAMPLERS)
         if self.size not in SIZES:
             raise unknown("size", self.size, SIZES)
-        for option in ("trials", "seeds", "cpus_per_trial", "trials_at_once", "time_limit"):
+        for option in ("trials", "seeds", "workers_per_trial", "cpus_per_worker", "trials_at_once", "time_limit"):
             value = getattr(self, option)
             if value is not None and not value > 0:
                 raise UserError(f"--{option.replace('_', '-')} must be above 0, got {value}")
-        if self.gpus_per_trial is not None and self.gpus_per_trial < 0:
-            raise UserError(f"--gpus-per-trial must not be negative, got {self.gpus_per_trial}")
+        for option in ("gpus_per_worker", "max_failures"):
+            value = getattr(self, option)
+            if value is not None and value < 0:
+                raise UserError(f"--{option.replace('_', '-')} must not be negative, got {value}")
+        if self.workers_per_trial > 1 and (self.gpus_per_worker or 1) % 1:
+            raise UserError(
+                "the workers of one trial need whole GPUs each: NCCL does not share one; raise --gpus-per-worker"
+            )
 
     @property
     def space(self) -> Space:

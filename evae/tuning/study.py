@@ -88,6 +88,8 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
                 cpus=slots.cpus,
                 gpus=slots.gpus,
                 keep_weights=options.keep_weights,
+                workers=slots.workers,
+                max_failures=options.max_failures,
             )
             manifest.write(store, slots=slots.count)
             _search(searcher, setting, slots, options, manifest, console)
@@ -132,7 +134,7 @@ def _tuner(
 ) -> tune.Tuner:
     trainable = tune.with_parameters(EpochTrainable, setting=setting)
     return tune.Tuner(
-        tune.with_resources(trainable, {"CPU": slots.cpus, "GPU": slots.gpus}),
+        tune.with_resources(trainable, slots.resources),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             num_samples=-1,

@@ -15,15 +15,12 @@ from typing import Any
 import torch
 from ray import tune
 
-from evae.checkpoints import dump_model, dump_training, restore_training
 from evae.data.base import ImageSet
-from evae.errors import UserError
-from evae.evaluation import evaluate
-from evae.metrics.features import load_features
 from evae.metrics.reference import Reference
-from evae.recipe import Recipe
-from evae.training import Diverged, Training
+from evae.training import Diverged
+from evae.tuning.gang import Gang
 from evae.tuning.store import Store, to_json
+from evae.tuning.worker import Worker
 
 CHECKPOINT_EVERY_S = 10.0
 """A killed trial repeats at most this much training, give or take an epoch."""
@@ -49,7 +46,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Setting:
-    """What all trials of a study share: placed in the object store once per node and read without copies."""
+    """What all trials of a study share: placed in the object store once per node and read without copies.
+
+    A trial has `workers` processes with `cpus` cores and `gpus` GPUs each, which may die `max_failures` times.
+    """
 
     study: str
     store: Store
@@ -58,6 +58,8 @@ class Setting:
     cpus: float
     gpus: float
     keep_weights: bool
+    workers: int = 1
+    max_failures: int = 2
 
 
 def opening_row(study: str, job: Job) -> dict[str, Any]:
@@ -89,28 +91,29 @@ def opening_row(study: str, job: Job) -> dict[str, Any]:
 
 
 class EpochTrainable(tune.Trainable):
-    """Trains the Job in `config["job"]` epoch by epoch in this process."""
+    """Trains the Job in `config["job"]` epoch by epoch: in this process, or in a gang of several."""
 
     def setup(self, config: dict[str, Any], setting: Setting) -> None:
-        # More threads than cores make concurrent trainings ten times slower, so each takes only its share.
-        self.threads = max(1, int(setting.cpus))
-        torch.set_num_threads(self.threads)
-        self.device = torch.device("cuda" if setting.gpus > 0 else "cpu")
         self.setting = setting
-        self.features = None
+        self.threads = max(1, int(setting.cpus))
+        self.device = "cuda" if setting.gpus > 0 else "cpu"
+        if setting.workers > 1:
+            self.worker = Gang(setting)
+        else:
+            self.worker = Worker(setting.images, setting.references, torch.device(self.device), self.threads)
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.job: Job = new_config["job"]
-        self.training: Training | None = None
+        self.begun = False
         return True
 
     def step(self) -> dict[str, Any]:
         try:
-            if self.training is None:
+            if not self.begun:
                 self._launch()
             self._epoch()
-            if self.training.finished:
+            if self.row["epochs"] >= self.row["epochs_planned"]:
                 self._finish()
         except Diverged as error:
             self._end("diverged", str(error))
@@ -119,37 +122,28 @@ class EpochTrainable(tune.Trainable):
         return {"trial": self.job.trial, "done": self.row["state"] != "running", **self._numbers()}
 
     def cleanup(self) -> None:
-        self.training = None
+        self.worker.close()
 
     def _launch(self) -> None:
         """Build the model, or take up an interrupted trial where its last checkpoint left it."""
-        started = time.perf_counter()
         store, job = self.setting.store, self.job
+        self.begun = True
         self.epochs: list[dict[str, Any]] = []
         self.row = opening_row(self.setting.study, job) | {
             "slot": f"{platform.node()}:{os.getpid()}",
-            "device": self.device.type,
+            "device": self.device,
             "threads": self.threads,
+            "workers": self.setting.workers,
         }
-        self.begun = time.perf_counter()
-        self.checkpointed = self.begun
-        recipe = Recipe.from_dict(job.recipe)
-        self.training = Training(recipe, self.setting.images, self.device)
-        self.row |= {
-            "precision": self.training.precision,
-            "parameters": sum(p.numel() for p in self.training.model.parameters()),
-        }
-        if (saved := store.read_bytes("checkpoints", f"{job.trial}.safetensors")) is not None:
-            self._resume(saved)
-        self.row["launch_s"] += time.perf_counter() - started
+        self.started = self.checkpointed = time.perf_counter()
+        begun = self.worker.begin(job.recipe, store.read_bytes("checkpoints", f"{job.trial}.safetensors"))
+        self.row |= {"precision": begun.precision, "parameters": begun.parameters}
+        if begun.epochs:
+            self._resume(begun.epochs)
+        self.row["launch_s"] += time.perf_counter() - self.started
         store.write("trials", job.trial, [self.row])
 
-    def _resume(self, saved: bytes) -> None:
-        try:
-            restore_training(self.training, saved)
-        except UserError:
-            return
-        done = self.training.epoch
+    def _resume(self, done: int) -> None:
         self.epochs = [e for e in self.setting.store.rows("epochs", self.job.trial) if e["epoch"] <= done]
         self.row |= {
             "epochs": done,
@@ -158,57 +152,38 @@ class EpochTrainable(tune.Trainable):
         }
 
     def _epoch(self) -> None:
-        started = datetime.now(UTC)
-        trained = self.training.train_epoch()
-        clock = time.perf_counter()
-        validated = self.training.validate()
-        evaluate_s = time.perf_counter() - clock
-        ended = datetime.now(UTC)
-        self.epochs.append(
-            {
-                "trial": self.job.trial,
-                "configuration": self.job.configuration,
-                "seed": self.job.seed,
-                "epoch": self.training.epoch,
-                "started_at": started,
-                "ended_at": ended,
-                "evaluate_s": evaluate_s,
-                **trained,
-                **validated,
-            }
-        )
-        self.row["epochs"] = self.training.epoch
-        self.row["train_s"] += trained["train_s"]
-        self.row["evaluate_s"] += evaluate_s
-        self.row["images_per_s"] = trained["images_per_s"]
-        if time.perf_counter() - self.checkpointed > CHECKPOINT_EVERY_S and not self.training.finished:
+        key = {"trial": self.job.trial, "configuration": self.job.configuration, "seed": self.job.seed}
+        epoch = key | self.worker.train_epoch()
+        self.epochs.append(epoch)
+        self.row["epochs"] = epoch["epoch"]
+        self.row["train_s"] += epoch["train_s"]
+        self.row["evaluate_s"] += epoch["evaluate_s"]
+        self.row["images_per_s"] = epoch["images_per_s"]
+        finished = epoch["epoch"] >= self.row["epochs_planned"]
+        if time.perf_counter() - self.checkpointed > CHECKPOINT_EVERY_S and not finished:
             self._write_epochs()
-            self.setting.store.write_bytes("checkpoints", f"{self.job.trial}.safetensors", dump_training(self.training))
+            self.setting.store.write_bytes("checkpoints", f"{self.job.trial}.safetensors", self.worker.dump())
             self.checkpointed = time.perf_counter()
 
     def _finish(self) -> None:
         """Evaluate, write pictures and weights, and last of all the row that says the trial is finished."""
         clock, store, trial = time.perf_counter(), self.setting.store, self.job.trial
-        recipe, images = self.training.recipe, self.training.images
-        if self.features is None:
-            self.features = load_features(recipe.evaluation.features, self.device)
-        result = evaluate(self.training, self.features, self.setting.references)
+        result = self.worker.evaluate()
         key = {"trial": trial, "configuration": self.job.configuration, "seed": self.job.seed}
         store.write("images", trial, [key | picture for picture in result.pictures])
         if self.setting.keep_weights:
-            weights = dump_model(self.training.model, recipe, images.image_size, images.channels)
-            store.write_bytes("weights", f"{trial}.safetensors", weights)
+            store.write_bytes("weights", f"{trial}.safetensors", self.worker.weights())
         self.row |= result.metrics | {"distances": to_json(result.distances)}
         self.row["evaluate_s"] += time.perf_counter() - clock
         self._end("finished")
 
     def _end(self, state: str, reason: str | None = None) -> None:
         self._write_epochs()
-        wall_s = time.perf_counter() - self.begun
+        wall_s = time.perf_counter() - self.started
         self.row |= {"state": state, "reason": reason, "ended_at": datetime.now(UTC), "wall_s": wall_s}
         self.setting.store.write("trials", self.job.trial, [self.row])
         self.setting.store.delete_bytes("checkpoints", f"{self.job.trial}.safetensors")
-        self.training = None
+        self.worker.end()
 
     def _write_epochs(self) -> None:
         if self.epochs:

@@ -78,7 +78,7 @@ def test_an_empty_folder_can_be_continued_by_any_study(store):
         {"sampler": "random"},
         {"sampler_seed": 3},
         {"trials_at_once": 1},
-        {"cpus_per_trial": 2},
+        {"cpus_per_worker": 2},
         {"time_limit": 1.0},
         {"keep_weights": False},
     ],

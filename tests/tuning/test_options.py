@@ -78,10 +78,10 @@ def test_a_name_that_is_no_folder_name_is_refused(name):
         ({"size": "smal"}, "Did you mean 'small'"),
         ({"trials": 0}, "--trials must be above 0"),
         ({"seeds": -1}, "--seeds must be above 0"),
-        ({"cpus_per_trial": 0}, "--cpus-per-trial must be above 0"),
+        ({"cpus_per_worker": 0}, "--cpus-per-worker must be above 0"),
         ({"trials_at_once": 0}, "--trials-at-once must be above 0"),
         ({"time_limit": 0.0}, "--time-limit must be above 0"),
-        ({"gpus_per_trial": -0.5}, "--gpus-per-trial must not be negative"),
+        ({"gpus_per_worker": -0.5}, "--gpus-per-worker must not be negative"),
     ],
 )
 def test_a_study_that_cannot_be_is_refused_when_its_options_are_made(given, text):

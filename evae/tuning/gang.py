@@ -1,0 +1,265 @@
+"""A warm gang: workers of one long-lived TorchTrainer that train trial after trial together.
+
+Ray's documented way, a TorchTrainer for every trial, spends 12 to 22 s of a trial on starting processes. Here the
+processes and their process group stay; a trial is a command to them. They fetch commands from a board, an actor that
+also notices when Ray has replaced them: a trial that lost a worker continues from its last finished epoch.
+"""
+
+import logging
+import tempfile
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import ray
+import torch
+from ray import train
+from ray.train.torch import TorchConfig, TorchTrainer, prepare_model
+from torch import nn
+
+from evae.errors import UserError
+from evae.evaluation import Evaluated
+from evae.ranks import Ranks
+from evae.training import Diverged
+from evae.tuning.worker import Begun, Worker
+
+if TYPE_CHECKING:
+    from evae.tuning.trainable import Setting
+
+FETCH_S = 5.0
+"""How long a worker waits on the board before it asks again, so that it notices when its gang has gone."""
+
+
+class GangLost(Exception):
+    """The gang's workers cannot be brought back; the text says why."""
+
+
+class WorkerFailed(Exception):
+    """A worker failed by itself, and starts anew with its whole gang; the text is its error."""
+
+
+class Board:
+    """Where a gang's commands hang until its workers fetch them, and its first rank's answers until they are read.
+
+    Every start of the gang's processes is an `era`. A command is meant for an era: what the processes of an earlier
+    one still do is ignored, and who waits for them is told that they were lost.
+    """
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.era = 0
+        self.number, self.command = 0, None
+        self.answers: dict[int, Any] = {}
+        self.closed: str | None = None
+
+    def enlist(self) -> tuple[int, int]:
+        """The first rank reports that a new set of processes is ready: its era, and the last command before it."""
+        with self.changed:
+            self.era, self.command = self.era + 1, None
+            self.changed.notify_all()
+            return self.era, self.number
+
+    def post(self, era: int, name: str, arguments: tuple) -> int | None:
+        """Hang up a command for the processes of `era`; its number, or None where they have been replaced."""
+        with self.changed:
+            if era != self.era:
+                return None
+            self.number += 1
+            self.command = (name, arguments)
+            self.changed.notify_all()
+            return self.number
+
+    def fetch(self, era: int, after: int) -> tuple[str, Any]:
+        """What the workers of `era` shall do after command `after`: a command, "wait" or "leave"."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.number > after or self.era != era or self.closed, FETCH_S)
+            if self.era != era or self.closed:
+                return "leave", None
+            return ("do", self.command) if self.number > after else ("wait", None)
+
+    def answer(self, number: int, value: Any) -> None:
+        with self.changed:
+            self.answers[number] = value
+            self.changed.notify_all()
+
+    def read(self, era: int, number: int) -> tuple[str, Any]:
+        """The answer to a command: "answer", "lost" where its processes have been replaced, "closed" or "wait"."""
+        with self.changed:
+            self.changed.wait_for(lambda: number in self.answers or self.era != era or self.closed, FETCH_S)
+            if number in self.answers:
+                return "answer", self.answers.pop(number)
+            if self.closed:
+                return "closed", self.closed
+            return ("lost", None) if self.era != era else ("wait", None)
+
+    def current(self, before: int) -> tuple[int, str | None]:
+        """The era after `before`, or `before` if there is none yet; and why the gang is closed, if it is."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.era != before or self.closed, FETCH_S)
+            return self.era, self.closed
+
+    def close(self, reason: str) -> None:
+        with self.changed:
+            self.closed = self.closed or reason
+            self.changed.notify_all()
+
+
+def serve(config: dict[str, Any]) -> None:
+    """In each worker: do what the board says until it says to leave."""
+    context = train.get_context()
+    setting, board = ray.get(config["setting"]), config["board"]
+    ranks = Ranks(context.get_world_rank(), context.get_world_size(), wrap=prepared)
+    device = train.torch.get_device()
+    worker = Worker(setting.images, setting.references, device, max(1, int(setting.cpus)), ranks)
+    era, number = _enlist(board, ranks)
+    while True:
+        what, command = ray.get(board.fetch.remote(era, number))
+        if what == "leave":
+            return
+        if what == "do":
+            number += 1
+            name, arguments = command
+            try:
+                result = getattr(worker, name)(*arguments)
+            except (Diverged, UserError) as error:
+                result = error  # on all ranks alike
+            except Exception as error:
+                # The other ranks may be waiting for this one, so that the gang has to start anew. The trial ends if the
+                # error was its own; where another rank is gone, Ray knows, and the trial goes on afterwards.
+                if not _is_of_the_network(error):
+                    ray.get(board.answer.remote(number, WorkerFailed(f"{type(error).__name__}: {error}")))
+                raise
+            if ranks.rank == 0:
+                ray.get(board.answer.remote(number, result))
+
+
+def _is_of_the_network(error: Exception) -> bool:
+    """Whether a collective failed, which it does where another rank has died. Gloo has no error class of its own."""
+    return isinstance(error, torch.distributed.DistError) or any(name in str(error) for name in ("gloo", "NCCL"))
+
+
+def _enlist(board: Any, ranks: Ranks) -> tuple[int, int]:
+    """The first rank enlists all, once all have come so far."""
+    place = [None]
+    torch.distributed.barrier()
+    if ranks.rank == 0:
+        place = [ray.get(board.enlist.remote())]
+    torch.distributed.broadcast_object_list(place, src=0)
+    return place[0]
+
+
+def prepared(model: nn.Module) -> nn.Module:
+    """The model with gradients averaged over the gang, and on GPUs with the whole batch's statistics."""
+    if next(model.parameters()).is_cuda:
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    # Running statistics are averaged once an epoch (`Ranks.unify`).
+    return prepare_model(model, parallel_strategy_kwargs={"broadcast_buffers": False})
+
+
+class Gang:
+    """A gang with the methods of a `Worker`, to be used from the Tune actor that owns it.
+
+    Raises GangLost where a trial has lost its workers more than `max_failures` times, and where Ray cannot bring them
+    back.
+    """
+
+    def __init__(self, setting: "Setting"):
+        self.setting = setting
+        self.board = ray.remote(num_cpus=0, max_concurrency=64)(Board).remote()
+        self.era = self.losses = 0
+        self.stale = True
+        """The processes of `era` are known to be gone, or not there yet: the next ones are to be waited for."""
+        self.trial: tuple[Mapping[str, Any], bytes | None] | None = None
+        self.thread = threading.Thread(target=self._run, name="gang", daemon=True)
+        self.thread.start()
+
+    def begin(self, recipe: Mapping[str, Any], saved: bytes | None) -> Begun:
+        self.trial, self.losses = (recipe, saved), 0
+        return self._call("begin", recipe, saved)
+
+    def train_epoch(self) -> dict[str, Any]:
+        row = self._call("train_epoch")
+        self.trial = self.trial[0], self._call("dump")
+        return row
+
+    def dump(self) -> bytes:
+        return self.trial[1]
+
+    def evaluate(self) -> Evaluated:
+        return self._call("evaluate")
+
+    def weights(self) -> bytes:
+        return self._call("weights")
+
+    def end(self) -> None:
+        self.trial = None
+
+    def close(self) -> None:
+        """Send the workers home."""
+        ray.get(self.board.close.remote("the study has ended"))
+        self.thread.join(30)
+
+    def _call(self, name: str, *arguments: Any) -> Any:
+        """A command's answer. Where workers were lost meanwhile, those that replace them take up the trial first."""
+        while True:
+            if self.stale:
+                self._await_workers()
+                answer = self._try(name, *arguments) if name == "begin" or self._try("begin", *self.trial) else None
+            else:
+                answer = self._try(name, *arguments)
+            if answer is not None:
+                break
+            self.losses += 1
+            if self.losses > self.setting.max_failures:
+                raise GangLost(f"its workers died {self.losses} times (killed, or out of memory)")
+        (value,) = answer
+        if isinstance(value, Exception):
+            self.stale = isinstance(value, WorkerFailed)
+            raise value
+        return value
+
+    def _try(self, name: str, *arguments: Any) -> tuple[Any] | None:
+        """The answer as a tuple of one, or None where the workers were lost."""
+        what, number = "lost", ray.get(self.board.post.remote(self.era, name, arguments))
+        if number is not None:
+            what = "wait"
+        while what == "wait":
+            what, value = ray.get(self.board.read.remote(self.era, number))
+        if what == "closed":
+            raise GangLost(value)
+        self.stale = what == "lost"
+        return None if self.stale else (value,)
+
+    def _await_workers(self) -> None:
+        before = self.era
+        while self.era == before:
+            self.era, closed = ray.get(self.board.current.remote(before))
+            if closed:
+                raise GangLost(closed)
+        self.stale = False
+
+    def _run(self) -> None:
+        """In a thread: the TorchTrainer, as long as the gang lives."""
+        logging.getLogger("ray.train").setLevel(logging.CRITICAL)
+        setting, reason = self.setting, "its workers left"
+        try:
+            with tempfile.TemporaryDirectory(prefix="evae-gang-") as scratch:
+                TorchTrainer(
+                    serve,
+                    train_loop_config={"board": self.board, "setting": ray.put(setting)},
+                    torch_config=TorchConfig(),
+                    scaling_config=train.ScalingConfig(
+                        num_workers=setting.workers,
+                        use_gpu=setting.gpus > 0,
+                        resources_per_worker={"CPU": setting.cpus}
+                        | ({"GPU": setting.gpus} if setting.gpus > 0 else {}),
+                    ),
+                    run_config=train.RunConfig(
+                        name="gang",
+                        storage_path=scratch,
+                        failure_config=train.FailureConfig(max_failures=-1),
+                    ),
+                ).fit()
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+        ray.get(self.board.close.remote(reason))

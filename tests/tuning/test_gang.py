@@ -1,0 +1,149 @@
+"""A gang of two real Ray Train workers: trial after trial, and what happens when some of them end badly."""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny import tiny_images, tiny_recipe
+
+from evae.checkpoints import load_model
+from evae.metrics.features import load_features
+from evae.metrics.reference import reference
+from evae.recipe import Recipe
+from evae.training import Diverged
+from evae.tuning.gang import Gang, GangLost
+from evae.tuning.machine import ray_session
+from evae.tuning.options import StudyOptions
+from evae.tuning.store import Store
+from evae.tuning.trainable import Setting
+
+IMAGES = tiny_images()
+RECIPE = tiny_recipe(epochs=4)
+
+
+@pytest.fixture(scope="module")
+def setting(tmp_path_factory) -> Iterator[Setting]:
+    features = load_features("efficientnet-lite0-b2")
+    references = {s: reference(getattr(IMAGES, s), IMAGES.train, features) for s in ("validation", "test")}
+    with ray_session(StudyOptions(trials_at_once=1, workers_per_trial=2)):
+        yield Setting(
+            study="study",
+            store=Store(tmp_path_factory.mktemp("gang") / "study"),
+            images=IMAGES,
+            references=references,
+            cpus=1,
+            gpus=0,
+            keep_weights=False,
+            workers=2,
+            max_failures=1,
+        )
+
+
+@pytest.fixture(scope="module")
+def gang(setting) -> Iterator[Gang]:
+    made = Gang(setting)
+    yield made
+    made.close()
+
+
+def members() -> set[int]:
+    """The process ids of all gangs' workers."""
+    found = set()
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if b"RayTrainWorker" in file.read_bytes():
+                found.add(int(file.parent.name))
+    return found
+
+
+def kill_one() -> None:
+    os.kill(max(members()), signal.SIGKILL)
+
+
+def finish(gang: Gang, recipe: Recipe = RECIPE, kill_after: int | None = None) -> dict[str, Any]:
+    """What a trial finds, with a worker killed after an epoch."""
+    gang.begin(recipe.to_dict(), None)
+    epochs = []
+    for epoch in range(recipe.optimisation.epochs):
+        if epoch == kill_after:
+            kill_one()
+        epochs.append(gang.train_epoch())
+    found = {"metrics": gang.evaluate().metrics, "weights": gang.weights()}
+    gang.end()
+    return found | {"epochs": [{k: v for k, v in e.items() if k.endswith("_nats") or k == "epoch"} for e in epochs]}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(gang) -> dict[str, Any]:
+    return finish(gang)
+
+
+def test_a_gang_trains_a_trial_in_two_processes(gang, undisturbed, tmp_path):
+    assert [e["epoch"] for e in undisturbed["epochs"]] == [1, 2, 3, 4]
+    assert undisturbed["metrics"]["val_rec_psnr_db"] > 0
+    assert len(members()) == 2 and os.getpid() not in members()
+    file = tmp_path / "weights.safetensors"
+    file.write_bytes(undisturbed["weights"])
+    assert load_model(str(file)).latent == 3
+
+
+def test_the_same_processes_serve_the_next_trial_and_find_the_same(gang, undisturbed):
+    before = members()
+    assert finish(gang) == undisturbed
+    assert members() == before
+
+
+def test_a_diverged_trial_leaves_the_gang_to_the_next_one(gang, undisturbed):
+    gang.begin(tiny_recipe(learning_rate=1e30).to_dict(), None)
+    before = members()
+    with pytest.raises(Diverged, match="became"):
+        for _ in range(3):
+            gang.train_epoch()
+    gang.end()
+    assert finish(gang) == undisturbed
+    assert members() == before
+
+
+def test_an_interrupted_trial_is_taken_up_from_its_checkpoint(gang, undisturbed):
+    gang.begin(RECIPE.to_dict(), None)
+    gang.train_epoch(), gang.train_epoch()
+    saved = gang.dump()
+    gang.end()
+    assert gang.begin(RECIPE.to_dict(), saved).epochs == 2
+    gang.train_epoch(), gang.train_epoch()
+    assert gang.evaluate().metrics == undisturbed["metrics"]
+    gang.end()
+
+
+def test_a_killed_worker_is_replaced_and_the_trial_goes_on_with_the_same_numbers(gang, undisturbed):
+    before = members()
+    assert finish(gang, kill_after=2) == undisturbed
+    assert not members() & before
+
+
+@pytest.mark.slow
+def test_a_trial_that_loses_its_workers_too_often_is_given_up_and_the_next_one_served(gang, undisturbed):
+    gang.begin(RECIPE.to_dict(), None)
+    with pytest.raises(GangLost, match="died 2 times"):
+        while True:
+            kill_one()
+            gang.train_epoch()
+    gang.end()
+    assert finish(gang) == undisturbed
+
+
+def test_a_closed_gang_leaves_no_process(gang):
+    """The last test: the gang is not started again."""
+    assert len(members()) == 2
+    gang.close()
+    waited = time.monotonic()
+    while members() and time.monotonic() - waited < 60:
+        time.sleep(0.2)
+    assert not members()
+    with pytest.raises(GangLost, match="ended"):
+        gang.begin(RECIPE.to_dict(), None)

@@ -1,0 +1,54 @@
+"""How many trials fit on the machines, without starting any: the rule on made-up nodes."""
+
+import pytest
+import ray
+
+from evae.errors import UserError
+from evae.tuning.machine import Slots, find_slots
+from evae.tuning.options import StudyOptions
+
+
+def node(cpus: float, gpus: float = 0, alive: bool = True) -> dict:
+    return {"Alive": alive, "Resources": {"CPU": cpus, "GPU": gpus} if gpus else {"CPU": cpus}}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "options", "count"),
+    [
+        ([node(2)], {}, 2),
+        ([node(8)], {"cpus_per_worker": 3}, 2),
+        ([node(8)], {"trials_at_once": 5}, 5),
+        ([node(8, gpus=2)], {}, 2),
+        ([node(8, gpus=2)], {"gpus_per_worker": 0.25}, 8),
+        ([node(8, gpus=2)], {"gpus_per_worker": 0}, 8),
+        ([node(2)], {"workers_per_trial": 2}, 1),
+        ([node(4), node(4), node(8, alive=False)], {"workers_per_trial": 3}, 2),
+        # A worker needs all of its cores on one node: 3 + 3 cores hold two workers of two cores, not three.
+        ([node(3), node(3)], {"workers_per_trial": 2, "cpus_per_worker": 2}, 1),
+        ([node(0), node(16, gpus=4)], {"workers_per_trial": 2}, 2),
+    ],
+)
+def test_as_many_trials_as_have_room(monkeypatch, nodes, options, count):
+    monkeypatch.setattr(ray, "nodes", lambda: nodes)
+    assert find_slots(StudyOptions(**options)).count == count
+
+
+@pytest.mark.parametrize(
+    ("nodes", "options"),
+    [
+        ([node(2)], {"workers_per_trial": 3}),
+        ([node(2)], {"cpus_per_worker": 4}),
+        ([node(8)], {"gpus_per_worker": 1}),
+        ([node(3), node(3)], {"workers_per_trial": 3, "cpus_per_worker": 2}),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_what_is_asked_and_what_is_there(monkeypatch, nodes, options):
+    monkeypatch.setattr(ray, "nodes", lambda: nodes)
+    cores = sum(n["Resources"]["CPU"] for n in nodes)
+    with pytest.raises(UserError, match=rf"asks for .* but there are {cores:g} CPUs and 0 GPUs on {len(nodes)} node"):
+        find_slots(StudyOptions(**options))
+
+
+def test_a_leader_of_a_gang_leaves_the_cores_to_its_workers():
+    assert Slots(1, 1, 2.0, 0.5).resources == {"CPU": 2.0, "GPU": 0.5}
+    assert Slots(1, 2, 2.0, 1.0).resources["CPU"] == 0
