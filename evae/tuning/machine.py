@@ -5,6 +5,7 @@ import logging
 import math
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ from evae.tuning.options import StudyOptions
 class_cache.DEFAULT_ENV_VARS.clear()
 PRELOADED = "torch._dynamo,evae.tuning.trainable"
 """What those processes import; the first optimiser would import torch's compiler."""
+ANSWER_S = 5.0
+"""A cluster's head that does not answer by then is not there."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,10 @@ def ray_session(options: StudyOptions) -> Iterator[None]:
     for name in ("ray", "ray.tune", "ray.train"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
+        if address and ":" in address:
+            # Ray itself keeps trying for minutes.
+            host, _, port = address.rpartition("://")[2].rpartition(":")
+            socket.create_connection((host, int(port)), timeout=ANSWER_S).close()
         # Without an explicit address Ray joins any cluster it finds a trace of, even a dead one.
         ray.init(
             address=address or "local",
@@ -69,7 +76,7 @@ def ray_session(options: StudyOptions) -> Iterator[None]:
             log_to_driver=False,
             logging_level=logging.CRITICAL,
         )
-    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise UserError(
             f"no Ray cluster answers at {address!r}: {error}. Start one with `ray start --head`, "
             "or leave --address out to use this machine alone."
