@@ -15,7 +15,8 @@ epochs of as many mnist-5k digits as make about --seconds on one core, measured 
   out the final evaluation, the store and the searcher. It is given fewer trials, for it takes long.
 
 The gap is the time from the end of a trial to the first epoch of the next one in its slot (for the documented way, of
-the n-th trial to start after the first ones and the n-th to end). Expected: a share of at least 0.90.
+the n-th trial to start after the first ones and the n-th to end). Goal: a share of 0.90,
+which the start of the first processes still prevents.
 """
 
 import argparse

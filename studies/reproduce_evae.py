@@ -8,8 +8,8 @@ Expect at 64 latents on Fashion-MNIST reconstructions 1.7 times as sharp as the 
 1.66, and 0.31 of another distance); the autoencoder comes close to the EVAE, which at B = 0.1 is nearly deterministic.
 
 The paper's setting is the default: networks of its appendix C, images resized to 32 px, 50 epochs, batches of 100. On
-two cores that takes days; on a GPU about an hour. `--epochs 10 --latents 64 --models VAE "EVAE B=0.1"` shows the same
-picture in half an hour on two cores.
+two cores that takes days. `--epochs 10 --latents 64 --models VAE "EVAE B=0.1"` shows the same
+picture in 40 minutes on two cores.
 """
 
 import sys

@@ -39,10 +39,11 @@ def test_every_start_of_ray_asks_for_the_token_and_hides_the_dashboard(name):
     assert config["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
 
 
-def test_gpu_machines_come_only_when_asked_for_and_the_head_trains_nothing():
+def test_all_gpu_machines_start_at_once_and_the_head_trains_nothing():
     types = read("cluster.yaml")["available_node_types"]
     assert types["head"]["resources"]["CPU"] == 0
-    assert types["gpu"]["min_workers"] == 0
+    # Slots are counted when a study begins.
+    assert types["gpu"]["min_workers"] == types["gpu"]["max_workers"]
     assert types["gpu"]["node_config"]["InstanceMarketOptions"] == {"MarketType": "spot"}
     assert types["gpu"]["max_workers"] == read("cluster.yaml")["max_workers"]
 
@@ -58,5 +59,5 @@ def test_preparing_does_not_change_the_files_own_values():
     config = read("cluster.yaml")
     kept = copy.deepcopy(config)
     prepared = prepare_config(config)
-    for key in ("cluster_name", "max_workers", "idle_timeout_minutes", "head_node_type", "rsync_exclude"):
+    for key in ("cluster_name", "max_workers", "head_node_type", "rsync_exclude"):
         assert prepared[key] == kept[key]

@@ -15,9 +15,8 @@ SIZES: dict[str, float] = {"tiny": 0.25, "small": 0.5, "paper": 1.0, "large": 2.
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """One of the paper's networks: the convolutions' kernel side, the encoder's channels, and the side in
-    pixels
-    of the image that the decoder starts from."""
+    """One of the paper's networks: the convolutions' kernel side, the encoder's channels, and the side in pixels of
+    the image that the decoder starts from."""
 
     kernel: int
     channels: tuple[int, int, int, int]

@@ -13,7 +13,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -157,7 +157,7 @@ def _locked(nodes: int) -> Iterator[Finding]:
     )
 
 
-def report(findings: Sequence[Finding] | Iterator[Finding], console: Console) -> bool:
+def report(findings: Iterable[Finding], console: Console) -> bool:
     """Print a line for each finding as it comes; whether all are ok."""
     fine = True
     for finding in findings:

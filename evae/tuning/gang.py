@@ -1,8 +1,8 @@
 """A warm gang: workers of one long-lived TorchTrainer that train trial after trial together.
 
-Ray's documented way, a TorchTrainer for every trial, spends 12 to 22 s of a trial on starting processes. Here the
-processes and their process group stay; a trial is a command to them. They fetch commands from a board, an actor that
-also notices when Ray has replaced them: a trial that lost a worker continues from its last finished epoch.
+Ray's documented way, a TorchTrainer for every trial, starts processes each time (benchmarks/results/gangs.md). Here
+the processes and their process group stay; a trial is a command to them. They fetch commands from a board, an actor
+that also notices when Ray has replaced them: a trial that lost a worker continues from its last finished epoch.
 
 Not survived yet: the death of the Tune actor that leads a gang. Its workers' cores are not given back, so that the next
 gang waits for ever; stop the study and give the same command again.

@@ -78,7 +78,7 @@ class StudyOptions:
     trials_at_once: int | None = None
     """At most this many trials at a time (default: as many as the machine has room for)."""
     max_failures: int = 2
-    """How often the processes of one trial may die before it is given up."""
+    """With several workers per trial: how often they may die before the trial is given up."""
     time_limit: float | None = None
     """Stop after this many minutes; the same command continues."""
     keep_weights: bool = True

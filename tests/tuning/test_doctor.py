@@ -38,11 +38,9 @@ def test_a_store_that_cannot_be_written_is_named_with_what_to_do(alone, tmp_path
     assert "cannot write" in found.what and "--results" in found.remedy
 
 
-def test_features_without_weights_are_named_with_what_to_do(alone, tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    answer = probe(str(tmp_path), "inception", "here")
-    assert answer["features"] == "" or "sha256" in answer["features"].lower() or "weights" in answer["features"]
+def test_features_that_cannot_be_loaded_are_told_by_the_node(tmp_path):
+    assert probe(str(tmp_path), "efficientnet-lite0-b10", "here")["features"] == ""
+    assert "unknown features 'no-such'" in probe(str(tmp_path), "no-such", "here")["features"]
 
 
 def test_other_versions_on_a_node_are_named():
