@@ -78,7 +78,7 @@ class StudyOptions:
     trials_at_once: int | None = None
     """At most this many trials at a time (default: as many as the machine has room for)."""
     max_failures: int = 2
-    """With several workers per trial: how often they may die before the trial is given up."""
+    """How often a trial may lose a process (killed, out of memory, its machine gone) before it is given up."""
     time_limit: float | None = None
     """Stop after this many minutes; the same command continues."""
     keep_weights: bool = True

@@ -2,10 +2,17 @@
 
 import pytest
 import ray
+from ray.core.generated import autoscaler_pb2
 
 from evae.errors import UserError
+from evae.tuning import machine
 from evae.tuning.machine import Slots, find_slots
 from evae.tuning.options import StudyOptions
+
+
+@pytest.fixture(autouse=True)
+def no_autoscaler(monkeypatch):
+    monkeypatch.setattr(machine.ray_state, "get_cluster_config", lambda: None)
 
 
 def node(cpus: float, gpus: float = 0, alive: bool = True) -> dict:
@@ -30,7 +37,8 @@ def node(cpus: float, gpus: float = 0, alive: bool = True) -> dict:
 )
 def test_as_many_trials_as_have_room(monkeypatch, nodes, options, count):
     monkeypatch.setattr(ray, "nodes", lambda: nodes)
-    assert find_slots(StudyOptions(**options)).count == count
+    slots = find_slots(StudyOptions(**options))
+    assert slots.now() == slots.room() == count and slots.mean() == count
 
 
 @pytest.mark.parametrize(
@@ -49,6 +57,34 @@ def test_what_does_not_fit_is_refused_with_what_is_asked_and_what_is_there(monke
         find_slots(StudyOptions(**options))
 
 
-def test_a_leader_of_a_gang_leaves_the_cores_to_its_workers():
-    assert Slots(1, 1, 2.0, 0.5).resources == {"CPU": 2.0, "GPU": 0.5}
-    assert Slots(1, 2, 2.0, 1.0).resources["CPU"] == 0
+def promise(monkeypatch, **kinds: tuple[int, dict[str, float]]) -> None:
+    config = autoscaler_pb2.ClusterConfig()
+    for name, (count, resources) in kinds.items():
+        config.node_group_configs.add(name=name, max_count=count, resources=resources)
+    monkeypatch.setattr(machine.ray_state, "get_cluster_config", lambda: config)
+
+
+def test_machines_that_the_cluster_may_start_count_as_room_but_not_as_there(monkeypatch):
+    monkeypatch.setattr(ray, "nodes", lambda: [node(0)])
+    promise(monkeypatch, head=(1, {"CPU": 0}), gpu=(4, {"CPU": 8, "GPU": 1}))
+    slots = find_slots(StudyOptions())
+    assert (slots.now(), slots.room(), slots.gpus) == (0, 4, 1.0)
+    assert find_slots(StudyOptions(gpus_per_worker=0)).room() == 32
+    with pytest.raises(UserError, match="asks for"):
+        find_slots(StudyOptions(gpus_per_worker=2))
+
+
+def test_a_machine_that_joins_brings_room(monkeypatch):
+    nodes = [node(2)]
+    monkeypatch.setattr(ray, "nodes", lambda: nodes)
+    monkeypatch.setattr(machine, "COUNT_EVERY_S", -1.0)
+    slots = find_slots(StudyOptions())
+    assert slots.room() == 2
+    nodes.append(node(4))
+    assert slots.room() == 6 and 2 <= slots.mean() <= 6
+
+
+def test_a_leader_of_a_gang_leaves_the_cores_to_its_workers(monkeypatch):
+    monkeypatch.setattr(ray, "nodes", lambda: [node(4, gpus=2)])
+    assert Slots(1, 2.0, 0.5).resources == {"CPU": 2.0, "GPU": 0.5}
+    assert Slots(2, 2.0, 1.0).resources["CPU"] == 0
