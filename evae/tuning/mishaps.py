@@ -3,6 +3,7 @@
 import contextlib
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from ray import tune
@@ -50,12 +51,12 @@ class Mishaps(tune.Callback):
     def on_trial_recover(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         """A trial has lost its process, and Tune starts it anew."""
         self.waiting.pop(trial.trial_id, None)
-        self._say(f"{trial.config['job'].trial} starts again: {reason(trial.get_error() or '')}")
+        self._say(f"{trial.config['job'].trial} starts again: {reason(trial.error_file)}")
 
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         """A trial has lost its process once too often, and there is nobody else to say so."""
         self.waiting.pop(trial.trial_id, None)
-        self.lost.append((trial.config["job"], reason(trial.get_error() or "")))
+        self.lost.append((trial.config["job"], reason(trial.error_file)))
         self._look()
 
     def on_step_begin(self, iteration: int, trials: list, **info: Any) -> None:
@@ -94,12 +95,13 @@ def close_row(store: Store, trial: str, state: str, why: str) -> None:
             store.write("trials", trial, [row])
 
 
-def reason(error: str) -> str:
-    """Why a trial's process is gone, from the text of the error that Ray raised."""
-    if "OutOfMemoryError" in error or "low on memory" in error:
+def reason(error_file: str) -> str:
+    """Why a trial's process is gone, from the text in which Tune keeps what Ray raised, the latest at the end."""
+    error = Path(error_file).read_text(encoding="utf-8").rpartition("Failure # ")[2]
+    if "low on memory" in error:
         return "out of memory: Ray killed its process before the machine had none left"
-    if "node has died" in error or "node died" in error or "NodeDiedError" in error:
+    if "node has died" in error or "node died" in error:
         return "lost with its machine, which died or could not be reached any more"
-    if "ActorDiedError" in error or "ActorUnavailableError" in error or "WorkerCrashedError" in error:
+    if "actor died" in error or "actor is dead" in error or "actor is temporarily unavailable" in error:
         return "its process died (killed, or out of memory)"
-    return error.strip().rpartition("\n")[2][:1000] or "it was lost for no reason that Ray would give"
+    return error.strip().rpartition("\n")[2][:1000]
