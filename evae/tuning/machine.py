@@ -25,6 +25,7 @@ os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
 
 import ray
 import torch
+from ray._private import worker as ray_worker
 from ray._private.state import state as ray_state
 from ray.tune.execution import class_cache
 
@@ -34,6 +35,10 @@ from evae.tuning.options import StudyOptions
 # Tune asks for workers with an environment of their own, for a variable of PyTorch Lightning. Without it, its actors
 # are the processes that Ray starts at once, a core each, and that import what a trial needs while data is prepared.
 class_cache.DEFAULT_ENV_VARS.clear()
+# What raylets have to say of processes that died, some of it pages long, Ray prints whatever one asks for. It is in
+# their log files; the console says which trial was lost and why (evae/tuning/mishaps.py).
+ray_worker.print_to_stdstream = lambda data, ignore_prefix: None
+
 PRELOADED = "torch._dynamo,evae.tuning.trainable"
 """What those processes import; the first optimiser would import torch's compiler."""
 COUNT_EVERY_S = 2.0
