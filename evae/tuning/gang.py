@@ -17,6 +17,7 @@ import torch
 from ray import train
 from ray.train.torch import TorchConfig, TorchTrainer, prepare_model
 from ray.util.placement_group import get_current_placement_group
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from torch import nn
 
 from evae.errors import UserError
@@ -102,8 +103,9 @@ class Gang:
     def __init__(self, setting: "Setting"):
         self.setting = setting
         self.board = ray.remote(num_cpus=0, max_concurrency=64)(Board).remote()
-        # Outside this trial's own placement group too, with which it would be killed.
-        outliving = {"lifetime": "detached", "scheduling_strategy": "DEFAULT"}
+        # On this node, whose end is the leader's too, but not in this trial's placement group, which ends with it.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        outliving = {"lifetime": "detached", "scheduling_strategy": here}
         self.caretaker = ray.remote(num_cpus=0, max_concurrency=2, **outliving)(Caretaker).remote(self.board)
         self.caretaker.watch.remote()
         self.era = 0

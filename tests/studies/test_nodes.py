@@ -22,7 +22,7 @@ def cluster() -> Iterator[Cluster]:
 
 
 def study_on(cluster: Cluster, folder, **options) -> Study:
-    return Study(folder, address=cluster.address, train_images=1000, epochs=8, trials=3, **options)
+    return Study(folder, **{"address": cluster.address, "train_images": 1000, "epochs": 8, "trials": 3} | options)
 
 
 def running(study: Study) -> list[str]:
@@ -45,7 +45,7 @@ def assert_nothing_is_left(cluster: Cluster) -> None:
 
 def test_a_node_that_joins_is_used_and_one_that_dies_costs_no_trial(cluster, tmp_path):
     cluster.add_node(num_cpus=1)
-    study = study_on(cluster, tmp_path)
+    study = study_on(cluster, tmp_path, epochs=30)
     process = study.start()
     wait_until(lambda: running(study), "nothing is trained")
     joined = cluster.add_node(num_cpus=1)
