@@ -6,8 +6,8 @@ The networks of `ResNetV2` at an eighth of their width, as a VAE with the exact 
 likelihood and 32 latents, in fp32 and batches of 20, once with each normalisation: 1,000 digits (`mnist-5k`, 32 px),
 and with `--kodak` (a folder of PNGs) every third of the disjoint 64 px patches of photos, those of the last quarter of
 the photos for validation. Compared by the loss on validation images after the last epoch, in nats per image; less is
-better. Rows with "torch's weights" have
-torch's initial weights in place of Glorot's; "without LayerNorm" takes the images as they are.
+better. Rows with "torch's weights" have torch's initial weights in place of Glorot's; "without LayerNorm" takes the
+images as they are.
 
 A loss that is not finite is shown as "diverged".
 """

@@ -10,6 +10,7 @@ from evae.models import build_model
 from evae.networks import FAMILIES, Conv, Network, ResNetV2
 from evae.networks.layers import NORMALISATIONS
 from evae.posteriors import Gaussian
+from evae.recipe import Recipe
 
 SUPPORTED = {Conv: (32, 64), ResNetV2: (32, 64, 128, 256)}
 CASES = [Conv(width=0.25), *(ResNetV2(width=0.125, normalisation=kind) for kind in NORMALISATIONS)]
@@ -73,6 +74,12 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(network):
     same, again, other = (build_model(Gaussian(), network, 32, 1, 8, seed=seed).state_dict() for seed in (3, 3, 4))
     assert all(torch.equal(value, again[name]) for name, value in same.items())
     assert any(not torch.equal(value, other[name]) for name, value in same.items())
+
+
+@every_case
+def test_a_recipe_brings_it_back(network):
+    recipe = Recipe(network=network)
+    assert Recipe.from_dict(recipe.to_dict()) == recipe
 
 
 @every_case

@@ -61,6 +61,15 @@ def test_without_the_batchs_statistics_training_and_evaluation_are_the_same_func
     assert torch.equal(*results)
 
 
+def test_the_encoder_does_not_see_brightness_and_contrast_of_a_channel():
+    """What the LayerNorm over the pixels takes away, as in the official code."""
+    encoder, _ = ResNetV2(width=0.1, normalisation="affine").build(32, 3, latent=4, heads=2)
+    images = torch.rand(2, 3, 32, 32)
+    changed = torch.tensor([0.9, 0.7, 0.8])[:, None, None] * images + torch.tensor([0.0, 0.2, 0.1])[:, None, None]
+    torch.testing.assert_close(encoder(changed), encoder(images), rtol=0.02, atol=0.02)
+    assert (encoder(images.flip(-1)) - encoder(images)).abs().max() > 0.2
+
+
 def test_affine_is_scale_and_shift_alone():
     layer = Affine(2)
     with torch.no_grad():
