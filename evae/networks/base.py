@@ -1,10 +1,14 @@
 """What every network family offers: a recipe that builds an encoder and a decoder."""
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import nn
+
+from evae.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,3 +24,26 @@ class Network(ABC):
         The encoder maps images (n, channels, image_size, image_size) in [0, 1] to (n, heads * latent), the
         decoder codes (n, latent) to logits of the images' shape. Raises `UserError` where the family cannot.
         """
+
+
+def check_width(width: float) -> None:
+    """Raise UserError for a factor of the channels that is not a positive number."""
+    if not (math.isfinite(width) and width > 0):
+        raise UserError(f"the networks' width must be more than 0, not {width!r}.")
+
+
+def check_latent(latent: int) -> None:
+    """Raise UserError for a latent size below 1."""
+    if latent < 1:
+        raise UserError(f"the latent size must be at least 1, not {latent}.")
+
+
+def check_image_size(name: str, image_size: int, supported: Iterable[int]) -> None:
+    """Raise UserError for a side in pixels that the networks of this name lack; it names the nearest they have."""
+    supported = list(supported)
+    if image_size not in supported:
+        nearest = min(supported, key=lambda size: abs(size - image_size))
+        raise UserError(
+            f"the {name} networks do not support images of {image_size} pixels a side. "
+            f"Supported: {', '.join(map(str, supported))}. Use image_size {nearest}."
+        )

@@ -1,14 +1,12 @@
 """The convolutional networks of Qin & Huang, arXiv 2405.12783v2, appendix C."""
 
-import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
 
 from torch import nn
 
-from evae.errors import UserError
-from evae.networks.base import Network
+from evae.networks.base import Network, check_image_size, check_latent, check_width
 
 SIZES: dict[str, float] = {"tiny": 0.25, "small": 0.5, "paper": 1.0, "large": 2.0}
 
@@ -43,18 +41,11 @@ class Conv(Network):
     width: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.width) and self.width > 0):
-            raise UserError(f"the networks' width must be more than 0, not {self.width!r}.")
+        check_width(self.width)
 
     def build(self, image_size: int, channels: int, latent: int, heads: int) -> tuple[nn.Module, nn.Module]:
-        if latent < 1:
-            raise UserError(f"the latent size must be at least 1, not {latent}.")
-        if image_size not in PLANS:
-            nearest = min(PLANS, key=lambda size: abs(size - image_size))
-            raise UserError(
-                f"the conv networks do not support images of {image_size} pixels a side. "
-                f"Supported: {', '.join(map(str, PLANS))}. Use image_size {nearest}."
-            )
+        check_latent(latent)
+        check_image_size(self.family, image_size, PLANS)
         plan = PLANS[image_size]
         widths = [max(1, round(self.width * c)) for c in plan.channels]
         return _encoder(plan, channels, widths, heads * latent), _decoder(plan, channels, widths, latent)

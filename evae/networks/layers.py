@@ -1,0 +1,71 @@
+"""What the residual networks and the discriminator share: input range, normalisation, initial weights."""
+
+import math
+
+from jaxtyping import Float
+from torch import Tensor, addcmul, nn, ones, zeros
+
+from evae.errors import unknown
+
+NORMALISATIONS = ("affine", "batch", "group")
+GROUPS = 8
+EPS = 1e-3
+"""Keras's default, for every normalisation here."""
+
+Maps = Float[Tensor, "n channels height width"]
+
+
+def check_normalisation(kind: str) -> None:
+    """Raise UserError for a name that is not among `NORMALISATIONS`."""
+    if kind not in NORMALISATIONS:
+        raise unknown("normalisation", kind, NORMALISATIONS)
+
+
+def normalisation_layer(kind: str, channels: int) -> nn.Module:
+    """A layer for maps (n, channels, h, w), each with a scale and a shift a channel.
+
+    "batch": BatchNorm. Its running statistics follow the last ten steps or so (torch's momentum of 0.1): over a
+    hundred, as Keras has it, they would lag behind the weights in trials of a few hundred steps.
+    "group": GroupNorm with 8 groups, or the greatest common divisor with the channels: each image for itself, so
+    that neither the batch nor the number of ranks changes a result.
+    "affine": scale and shift alone, in training as in evaluation: what BatchNorm is in inference mode before it
+    has seen any data, but for a factor of 1 / sqrt(1 + 1e-3).
+    """
+    if kind == "batch":
+        return nn.BatchNorm2d(channels, eps=EPS)
+    if kind == "group":
+        return nn.GroupNorm(math.gcd(GROUPS, channels), channels, eps=EPS)
+    return Affine(channels)
+
+
+class Affine(nn.Module):
+    """weight * x + bias, a number of each for every channel."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(ones(channels, 1, 1))
+        self.bias = nn.Parameter(zeros(channels, 1, 1))
+
+    def forward(self, x: Maps) -> Maps:
+        # Under autocast the maps stay in bf16.
+        return addcmul(self.bias.to(x.dtype), x, self.weight.to(x.dtype))
+
+
+class Centre(nn.Module):
+    """Images in [0, 1] to [-1, 1]."""
+
+    def forward(self, x: Maps) -> Maps:
+        return 2 * x - 1
+
+
+def glorot(network: nn.Module) -> nn.Module:
+    """The network with Keras's initial weights: uniform after Glorot & Bengio (2010), biases zero.
+
+    They matter where nothing normalises (`benchmarks/results/normalisation.md`): torch's own weights have a third of
+    the variance, so that a branch of three convolutions adds almost nothing to its shortcut.
+    """
+    for layer in network.modules():
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+    return network
