@@ -16,8 +16,9 @@ ADAM = ("step", "exp_avg", "exp_avg_sq")
 
 
 def dump_training(training: Training) -> bytes:
-    """Everything needed to continue a trial exactly: weights, optimiser moments, epoch and recipe."""
+    """Everything needed to continue a trial exactly: weights, optimiser moments, recent codes, epoch and recipe."""
     tensors = {f"model.{name}": value for name, value in training.model.state_dict().items()}
+    tensors["recent"] = training.recent.heads
     for index, state in training.optimiser.state_dict()["state"].items():
         for name, value in state.items():
             tensors[f"optimiser.{index}.{name}"] = value
@@ -35,7 +36,10 @@ def restore_training(training: Training, data: bytes) -> None:
     if header["recipe"] != training.recipe.to_dict():
         raise UserError("this checkpoint belongs to another recipe; start the trial anew")
     moments = _moments(tensors, list(training.model.parameters()))
+    if (recent := tensors.get("recent", training.recent.heads)).shape[1:] != training.recent.heads.shape[1:]:
+        raise UserError("not a checkpoint of evae, or a damaged one: the recent codes do not fit")
     _load_weights(training.model, tensors)
+    training.recent.heads = recent.to(training.device)
     training.optimiser.load_state_dict({**training.optimiser.state_dict(), "state": moments})
     training.epoch = header["epoch"]
 
@@ -61,7 +65,7 @@ def load_model(path: str) -> VAE:
     recipe = Recipe.from_dict(header["recipe"])
     # The initial weights are overwritten: any seed will do.
     shape = header["image_size"], header["channels"], recipe.latent
-    model = build_model(recipe.posterior, recipe.network, *shape, seed=0)
+    model = build_model(recipe.posterior, recipe.network, *shape, seed=0, likelihood=recipe.likelihood)
     _load_weights(model, tensors)
     return model.eval()
 

@@ -14,9 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from evae import networks, posteriors
+from evae import likelihoods, networks, posteriors
 from evae.data.base import DataRecipe
 from evae.errors import UserError, unknown
+from evae.likelihoods import Bernoulli, Likelihood
 from evae.metrics.features import DEFAULT_FEATURES
 from evae.networks.base import Network
 from evae.networks.conv import Conv
@@ -24,7 +25,13 @@ from evae.posteriors.base import Posterior
 from evae.posteriors.evae import Evae
 
 PRECISIONS = ("auto", "fp32", "bf16")
-FAMILIES: dict[type, dict[str, type]] = {Posterior: posteriors.FAMILIES, Network: networks.FAMILIES}
+FAMILIES: dict[type, dict[str, type]] = {
+    Posterior: posteriors.FAMILIES,
+    Likelihood: likelihoods.FAMILIES,
+    Network: networks.FAMILIES,
+}
+# A field that came later is left out of the plain form at its default: recipes of older stores keep their names.
+LATER = {"left_out_at_default": True}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,10 +76,11 @@ class Evaluation:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """One trial: data, posterior, networks, optimisation, evaluation and seed."""
+    """One trial: data, posterior, likelihood, networks, optimisation, evaluation and seed."""
 
     data: DataRecipe = field(default_factory=DataRecipe)
     posterior: Posterior = field(default_factory=Evae)
+    likelihood: Likelihood = field(default_factory=Bernoulli, metadata=LATER)
     network: Network = field(default_factory=Conv)
     latent: int = 64
     optimisation: Optimisation = field(default_factory=Optimisation)
@@ -109,8 +117,14 @@ def _to_dict(part: Any) -> dict[str, Any]:
     plain = {"family": part.family} if hasattr(type(part), "family") else {}
     for item in dataclasses.fields(part):
         value = getattr(part, item.name)
+        if item.metadata.get("left_out_at_default") and value == _default(item):
+            continue
         plain[item.name] = _to_dict(value) if dataclasses.is_dataclass(value) else value
     return plain
+
+
+def _default(item: dataclasses.Field) -> Any:
+    return item.default if item.default_factory is dataclasses.MISSING else item.default_factory()
 
 
 def _from_dict(cls: type, given: Mapping[str, Any], where: str) -> Any:

@@ -12,8 +12,10 @@ from torch import Tensor
 
 from evae.data import tensor
 from evae.data.base import ImageSet
+from evae.errors import UserError
 from evae.hardware import resolve_precision
 from evae.models import VAE, build_model
+from evae.posteriors.base import Recent
 from evae.ranks import Ranks, Share
 from evae.recipe import Recipe
 
@@ -49,12 +51,21 @@ class Training:
         self.recipe, self.images, self.device = recipe, images, torch.device(device)
         self.ranks = ranks or Ranks()
         self.precision = resolve_precision(recipe.optimisation.precision, self.device)
+        _check(recipe, images, self.ranks)
         self.model: VAE = build_model(
-            recipe.posterior, recipe.network, images.image_size, images.channels, recipe.latent, seed=recipe.seed
+            recipe.posterior,
+            recipe.network,
+            images.image_size,
+            images.channels,
+            recipe.latent,
+            seed=recipe.seed,
+            likelihood=recipe.likelihood,
         ).to(self.device)
         self.optimiser = torch.optim.Adam(self.model.parameters(), lr=recipe.optimisation.learning_rate, fused=True)
         self.parallel = self.ranks.wrap(self.model)
         self.epoch = 0
+        heads = recipe.posterior.heads * recipe.latent
+        self.recent = Recent(recipe.posterior.memory, torch.zeros(0, heads, device=self.device))
         self._train = tensor(images.train).to(self.device)
         self._validation = tensor(images.validation).to(self.device)
 
@@ -76,7 +87,7 @@ class Training:
             share = self.ranks.share(len(index))
             batch = self._batch(self._train, index, share, flips)
             with self._autocast():
-                terms = self.parallel(batch, noise, share)
+                terms = self.parallel(batch, noise, share, self.recent)
             # Before the optimiser steps: where one rank's loss is not finite, all of them see it and stop.
             means = self._means(terms, share)
             check_finite(means, epoch)
@@ -124,6 +135,20 @@ class Training:
 
     def _generator(self, stream: int, epoch: int) -> torch.Generator:
         return generator(self.device, self.recipe.seed, epoch, stream)
+
+
+def _check(recipe: Recipe, images: ImageSet, ranks: Ranks) -> None:
+    """Raise UserError for a recipe that these images, or that many ranks, cannot train."""
+    if recipe.optimisation.batch_size < ranks.size:
+        raise UserError(
+            f"a batch of {recipe.optimisation.batch_size} cannot be shared by {ranks.size} processes: "
+            f"give batch_size at least {ranks.size}, or fewer workers per trial."
+        )
+    if recipe.posterior.memory > len(images.train):
+        raise UserError(
+            f"mixture_size is {recipe.posterior.memory}, but there are only {len(images.train)} training images: "
+            "give at most as many."
+        )
 
 
 def generator(device: torch.device | str, *key: int) -> torch.Generator:

@@ -10,6 +10,7 @@ from tiny import POSTERIORS
 
 from evae.data.base import DataRecipe
 from evae.errors import UserError
+from evae.likelihoods import Laplace
 from evae.networks.conv import Conv
 from evae.posteriors import FAMILIES
 from evae.posteriors.evae import Evae
@@ -45,6 +46,7 @@ def test_no_field_at_another_value_is_lost():
             test_images=7,
             horizontal_flip=True,
         ),
+        likelihood=Laplace(weight=9.0),
         network=Conv(width=0.3),
         latent=9,
         optimisation=Optimisation(learning_rate=0.1, batch_size=3, epochs=2, precision="fp32"),
@@ -119,6 +121,7 @@ def test_a_configuration_ignores_the_seed_and_nothing_else():
         replace(recipe, posterior=Gaussian()),
         replace(recipe, posterior=Evae(bandwidth=0.5)),
         replace(recipe, posterior=Evae(equal_variance=False)),
+        replace(recipe, likelihood=Laplace()),
         replace(recipe, network=Conv(width=0.5)),
         replace(recipe, optimisation=Optimisation(learning_rate=3.0000001e-4)),
         replace(recipe, optimisation=Optimisation(precision="fp32")),
@@ -128,6 +131,14 @@ def test_a_configuration_ignores_the_seed_and_nothing_else():
     assert len(names) == 1 + len(changed)
     assert all(re.fullmatch(r"[0-9a-f]{12}", name) for name in names)
     assert replace(recipe, seed=5).configuration() == recipe.configuration()
+
+
+def test_recipes_of_older_stores_keep_their_names():
+    """Fields that came later are not in a recipe's plain form where they have their default."""
+    assert Recipe().configuration() == "8da112d74d7a"
+    recipe = Recipe(posterior=Gaussian(beta=0.5), network=Conv(width=0.25))
+    assert recipe.configuration() == "d21d25e58b8b"
+    assert "likelihood" not in recipe.to_dict()
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from evae.posteriors.base import Posterior
 from evae.posteriors.evae import Evae
 from evae.posteriors.gaussian import Gaussian
 from evae.posteriors.kernel import KernelKL
+from evae.posteriors.mixture import Mixture
 from evae.recipe import Evaluation, Optimisation, Recipe
 
 torch.set_num_threads(1)
@@ -22,6 +23,7 @@ POSTERIORS: tuple[Posterior, ...] = (
     Gaussian(beta=0.5),
     Evae(kernel="triweight", bandwidth=0.7, prior="gaussian", prior_width=2.0, sample_size=10, beta=0.2),
     KernelKL(kernel="uniform", prior="uniform", beta=3.0),
+    Mixture(reading="moments", unbiased=True, mixture_size=14),
 )
 
 
