@@ -1,5 +1,7 @@
 """The model: encoder, posterior and decoder, and the loss as named terms."""
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -42,12 +44,18 @@ class VAE(nn.Module):
         return self.posterior.rate_is == "exact" and self.likelihood.has_elbo
 
     def forward(
-        self, x: Images, generator: torch.Generator, share: Share | None = None, recent: Recent | None = None
+        self,
+        x: Images,
+        generator: torch.Generator,
+        share: Share | None = None,
+        recent: Recent | None = None,
+        judge: Callable[[Tensor], Tensor] | None = None,
     ) -> dict[str, Float[Tensor, ""]]:
         """The loss and its terms, in nats per image, averaged over the batch.
 
         Where `x` is a `share` of a batch, it is given the noise that it would have in the whole. `recent` is what a
-        posterior with a memory remembers of earlier batches.
+        posterior with a memory remembers of earlier batches. A `judge` of the reconstructed images, which may leave
+        [0, 1] where the likelihood's mean can, adds the term `adversarial`, which the loss does not contain.
 
         `distortion` is the likelihood's, `rate` the posterior's rate summed over latents; a posterior may have terms
         of its own. `loss` is the distortion and the posterior's terms with its weights. `elbo` = -(distortion + rate)
@@ -57,12 +65,15 @@ class VAE(nn.Module):
         share = share or Ranks().share(len(x))
         heads = self.encode(x)
         codes = share.sample(self.posterior, heads, generator)
-        distortion = self.likelihood.distortion(self.decoder(codes).float(), x)
+        outputs = self.decoder(codes).float()
+        distortion = self.likelihood.distortion(outputs, x)
         terms = {"distortion": distortion, **self.posterior.terms(heads, share, recent)}
         weights = self.posterior.weights
         terms["loss"] = distortion + sum(weight * terms[name] for name, weight in weights.items())
         if self.has_elbo:
             terms["elbo"] = -(distortion + terms["rate"])
+        if judge is not None:
+            terms["adversarial"] = judge(self.likelihood.images(outputs))
         return terms
 
     def encode(self, x: Images) -> Heads:
