@@ -25,7 +25,7 @@ ORDER, NOISE, AUGMENTATION, VALIDATION, DISCRIMINATOR = range(5)
 
 
 class Training:
-    """A trial in the making: model, optimiser and the epochs done so far.
+    """A trial in the making: model, optimiser, discriminator if there is one, and the epochs done so far.
 
     `images` stays where it is (shared memory) for a CPU trial; on a GPU the uint8 training split is copied to the
     device once, and batches are cut, scaled and augmented there.
@@ -41,7 +41,7 @@ class Training:
         self.recipe, self.images, self.device = recipe, images, torch.device(device)
         self.ranks = ranks or Ranks()
         self.precision = resolve_precision(recipe.optimisation.precision, self.device)
-        _check(recipe, images, self.ranks)
+        check_trainable(recipe, images, self.ranks.size)
         self.model: VAE = build_model(
             recipe.posterior,
             recipe.network,
@@ -151,12 +151,12 @@ class Training:
         return generator(self.device, self.recipe.seed, epoch, stream)
 
 
-def _check(recipe: Recipe, images: ImageSet, ranks: Ranks) -> None:
-    """Raise UserError for a recipe that these images, or that many ranks, cannot train."""
-    if recipe.optimisation.batch_size < ranks.size:
+def check_trainable(recipe: Recipe, images: ImageSet, processes: int) -> None:
+    """Raise UserError for a recipe that these images, or that many processes together, cannot train."""
+    if recipe.optimisation.batch_size < processes:
         raise UserError(
-            f"a batch of {recipe.optimisation.batch_size} cannot be shared by {ranks.size} processes: "
-            f"give batch_size at least {ranks.size}, or fewer workers per trial."
+            f"a batch of {recipe.optimisation.batch_size} cannot be shared by {processes} processes: "
+            f"give batch_size at least {processes}, or fewer workers per trial."
         )
     if recipe.posterior.memory > len(images.train):
         raise UserError(

@@ -36,19 +36,19 @@ class Mixture(Gaussian):
     is still the exact KL divergence of each image's Gaussian, so that it can be compared with a VAE's, and so is
     the ELBO that follows from it; they are measured, and not trained.
 
-    `mixture_size` is the number of Gaussians in a mixture; None makes each batch one. A batch is cut in mixtures in
-    order. One that the batch does not fill, because it is smaller or leaves a remainder, is filled with the codes
-    before it: of this batch, then of earlier ones, as many as there have been (`Recent`). They count in M and T and
-    have no gradient; the gradient of the others is scaled up as if they had, so that an image weighs the same in
-    every mixture.
+    `mixture_size` is the number of Gaussians in a mixture; None makes each batch one (in validation, up to 500
+    images at once). A batch is cut in mixtures in order. One that the batch does not fill, because it is smaller or
+    leaves a remainder, is filled with the codes before it: of this batch, then of earlier ones, as many as there have
+    been (`Recent`). They count in M and T and have no gradient; the gradient of the others is scaled up as if they
+    had, so that an image weighs the same in every mixture. Batches are those of all ranks.
 
     Of few codes ln T is biased: with mu from N(0, 1) itself, `population` is not 0 but 0.1103 nats per latent for
     10 of them, 0.0101 for 100. `unbiased` corrects that for normally distributed mu: exactly by the first
     reading, to first order in 1/n by the second. By the first reading it is a constant of the mixture's size, so
     values of different sizes can be compared and the training stays as it is.
 
-    Identical codes, or one alone, would cost an infinity: 1e-8 is added to T, as if no mixture were narrower than the
-    narrowest posterior of other families. They cost 8.7 nats per latent.
+    By the first reading identical codes, or one alone, would cost an infinity: 1e-8 is added to T in its logarithm, as
+    if no mixture were narrower than the narrowest posterior of other families. At 0 they cost 8.7 nats per latent.
     """
 
     family: ClassVar[str] = "mixture"
