@@ -5,6 +5,7 @@ import json
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
+from torch import nn
 
 from evae.errors import UserError
 from evae.models import VAE, build_model
@@ -12,16 +13,20 @@ from evae.recipe import Recipe
 from evae.training import Training
 
 FORMAT = "evae-1"
+OPTIMISERS = {"model": "optimiser", "discriminator": "discriminator_optimiser"}
 ADAM = ("step", "exp_avg", "exp_avg_sq")
 
 
 def dump_training(training: Training) -> bytes:
-    """Everything needed to continue a trial exactly: weights, optimiser moments, epoch and recipe."""
-    tensors = {f"model.{name}": value for name, value in training.model.state_dict().items()}
-    for index, state in training.optimiser.state_dict()["state"].items():
-        for name, value in state.items():
-            tensors[f"optimiser.{index}.{name}"] = value
-    return _dump(tensors, training.recipe, epoch=training.epoch)
+    """Everything needed to continue a trial exactly: weights and optimiser moments, also the discriminator's, recent
+    codes, epoch and recipe."""
+    tensors = {"recent": training.recent.heads}
+    for name, (module, optimiser) in _learners(training).items():
+        tensors |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
+        for index, state in optimiser.state_dict()["state"].items():
+            tensors |= {f"{OPTIMISERS[name]}.{index}.{key}": value for key, value in state.items()}
+    won_epochs = training.adversary.won_epochs if training.adversary else 0
+    return _dump(tensors, training.recipe, epoch=training.epoch, won_epochs=won_epochs)
 
 
 def restore_training(training: Training, data: bytes) -> None:
@@ -34,10 +39,30 @@ def restore_training(training: Training, data: bytes) -> None:
         raise UserError("these are the weights of a finished model, not an interrupted trial; start the trial anew")
     if header["recipe"] != training.recipe.to_dict():
         raise UserError("this checkpoint belongs to another recipe; start the trial anew")
-    moments = _moments(tensors, list(training.model.parameters()))
-    _load_weights(training.model, tensors)
-    training.optimiser.load_state_dict({**training.optimiser.state_dict(), "state": moments})
+    recent = tensors.get("recent", training.recent.heads)
+    if recent.shape[1:] != training.recent.heads.shape[1:]:
+        raise UserError("not a checkpoint of evae, or a damaged one: the recent codes do not fit")
+    learners = _learners(training)
+    found = {
+        name: (_weights(module, tensors, name), _moments(tensors, OPTIMISERS[name], list(module.parameters())))
+        for name, (module, _) in learners.items()
+    }
+    for name, (module, optimiser) in learners.items():
+        weights, moments = found[name]
+        module.load_state_dict(weights)
+        optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
+    training.recent.heads = recent.to(training.device)
     training.epoch = header["epoch"]
+    if training.adversary:
+        training.adversary.won_epochs = header["won_epochs"]
+
+
+def _learners(training: Training) -> dict[str, tuple[nn.Module, torch.optim.Optimizer]]:
+    """What is trained, with its optimiser."""
+    learners = {"model": (training.model, training.optimiser)}
+    if training.adversary:
+        learners["discriminator"] = training.adversary.module, training.adversary.optimiser
+    return learners
 
 
 def dump_model(model: VAE, recipe: Recipe, image_size: int, channels: int) -> bytes:
@@ -61,8 +86,8 @@ def load_model(path: str) -> VAE:
     recipe = Recipe.from_dict(header["recipe"])
     # The initial weights are overwritten: any seed will do.
     shape = header["image_size"], header["channels"], recipe.latent
-    model = build_model(recipe.posterior, recipe.network, *shape, seed=0)
-    _load_weights(model, tensors)
+    model = build_model(recipe.posterior, recipe.network, *shape, seed=0, likelihood=recipe.likelihood)
+    model.load_state_dict(_weights(model, tensors, "model"))
     return model.eval()
 
 
@@ -84,17 +109,20 @@ def _load(data: bytes) -> tuple[dict, dict[str, torch.Tensor]]:
     return header, tensors
 
 
-def _load_weights(model: VAE, tensors: dict[str, torch.Tensor]) -> None:
-    weights, wanted = _below(tensors, "model."), model.state_dict()
-    # Compared first: torch reports what does not fit only after it has copied the rest.
+def _weights(module: nn.Module, tensors: dict[str, torch.Tensor], name: str) -> dict[str, torch.Tensor]:
+    """The weights of that name, which are those of the module."""
+    weights, wanted = _below(tensors, f"{name}."), module.state_dict()
+    # Compared here: torch reports what does not fit only after it has copied the rest.
     if {n: t.shape for n, t in weights.items()} != {n: t.shape for n, t in wanted.items()}:
         raise UserError("these weights do not fit the networks of this version, or the checkpoint is damaged")
-    model.load_state_dict(weights)
+    return weights
 
 
-def _moments(tensors: dict[str, torch.Tensor], parameters: list[torch.Tensor]) -> dict[int, dict[str, torch.Tensor]]:
+def _moments(
+    tensors: dict[str, torch.Tensor], optimiser: str, parameters: list[torch.Tensor]
+) -> dict[int, dict[str, torch.Tensor]]:
     """Adam's state by the index of its parameter; none before the first step."""
-    given = _below(tensors, "optimiser.")
+    given = _below(tensors, f"{optimiser}.")
     kept = dict(enumerate(parameters if given else []))
     if {n: t.numel() for n, t in given.items()} != {
         f"{index}.{name}": 1 if name == "step" else parameter.numel()

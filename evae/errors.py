@@ -1,4 +1,5 @@
-"""Errors caused by what a user asked for: shown as one sentence with its remedy, never as a stack trace."""
+"""Errors caused by what a user asked for, shown as one sentence with its remedy and never as a stack trace; and the
+outcome of a trial that cannot go on."""
 
 import difflib
 from collections.abc import Iterable
@@ -17,3 +18,14 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> UserError:
     nearest = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
     return UserError(f"unknown {kind} {str(name)!r}.{hint} Known: {', '.join(known)}.")
+
+
+class Diverged(Exception):
+    """A loss term stopped being a finite number; `epoch` and `term` say when and which."""
+
+    def __init__(self, epoch: int, term: str, value: float):
+        super().__init__(epoch, term, value)
+        self.epoch, self.term, self.value = epoch, term, value
+
+    def __str__(self) -> str:
+        return f"{self.term} became {self.value} in epoch {self.epoch}"

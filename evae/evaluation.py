@@ -81,7 +81,7 @@ def _over(training: Training, count: int, measure: Callable[[Share, slice], dict
     for first in range(0, count, CHUNK):
         share = training.ranks.share(min(CHUNK, count - first))
         for name, rows in measure(share, slice(first + share.start, first + share.stop)).items():
-            found[name].append(training.ranks.gather(rows, share))
+            found[name].append(share.gather(rows))
     return {name: torch.cat(rows) for name, rows in found.items()}
 
 
@@ -124,7 +124,7 @@ def _reconstruct(training: Training, real: Tensor, features: Features) -> tuple[
     }
     measured["rate_nats"] = float(rows["rates"].double().sum(1).mean())
     check_finite({name: torch.tensor(measured[f"{name}_nats"]) for name in ("distortion", "rate")}, training.epoch)
-    if posterior.rate_is == "exact":
+    if model.has_elbo:
         measured["elbo_nats"] = -measured["distortion_nats"] - measured["rate_nats"]
     prior = posterior.sample_prior(len(real), recipe.latent, noise, training.device)
     measured |= {

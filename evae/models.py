@@ -1,13 +1,15 @@
 """The model: encoder, posterior and decoder, and the loss as named terms."""
 
+from collections.abc import Callable
+
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from evae.likelihoods import Bernoulli, Likelihood
 from evae.networks.base import Network
-from evae.posteriors.base import Posterior
-from evae.ranks import Share
+from evae.posteriors.base import Posterior, Recent
+from evae.ranks import Ranks, Share
 
 Images = Float[Tensor, "n channels height width"]
 Heads = Float[Tensor, "n heads_latent"]
@@ -15,41 +17,63 @@ Codes = Float[Tensor, "n latent"]
 
 
 class VAE(nn.Module):
-    """An encoder and a decoder around a posterior family, with the Bernoulli likelihood of images in [0, 1].
+    """An encoder and a decoder around a posterior and a likelihood family.
 
     The posterior's and the likelihood's mathematics run in float32, also under autocast.
     """
 
-    def __init__(self, posterior: Posterior, encoder: nn.Module, decoder: nn.Module, *, latent: int) -> None:
+    def __init__(
+        self,
+        posterior: Posterior,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        *,
+        latent: int,
+        likelihood: Likelihood | None = None,
+    ) -> None:
         super().__init__()
         self.posterior = posterior
+        self.likelihood = likelihood or Bernoulli()
         self.encoder = encoder
         self.decoder = decoder
         self.latent = latent
 
+    @property
+    def has_elbo(self) -> bool:
+        """Whether -(distortion + rate) is a lower bound of the log likelihood."""
+        return self.posterior.rate_is == "exact" and self.likelihood.has_elbo
+
     def forward(
-        self, x: Images, generator: torch.Generator, share: Share | None = None
+        self,
+        x: Images,
+        generator: torch.Generator,
+        share: Share | None = None,
+        recent: Recent | None = None,
+        judge: Callable[[Tensor], Tensor] | None = None,
     ) -> dict[str, Float[Tensor, ""]]:
         """The loss and its terms, in nats per image, averaged over the batch.
 
-        Where `x` is a `share` of a batch, it is given the noise that it would have in the whole.
+        Where `x` is a `share` of a batch, it is given the noise that it would have in the whole. `recent` is what a
+        posterior with a memory remembers of earlier batches. A `judge` of the reconstructed images, which may leave
+        [0, 1] where the likelihood's mean can, adds the term `adversarial`, which the loss does not contain.
 
-        `distortion` is the binary cross-entropy summed over pixels and channels, `rate` the posterior's rate
-        summed over latents, `loss` = distortion + beta * rate. `elbo` = -(distortion + rate) is there only
-        where the rate is the exact KL divergence; elsewhere that sum bounds nothing.
+        `distortion` is the likelihood's, `rate` the posterior's rate summed over latents; a posterior may have terms
+        of its own. `loss` is the distortion and the posterior's terms with its weights. `elbo` = -(distortion + rate)
+        is there only where the rate is the exact KL divergence and the distortion a whole log likelihood; elsewhere
+        that sum bounds nothing.
         """
+        share = share or Ranks().share(len(x))
         heads = self.encode(x)
-        if share is None:
-            codes = self.posterior.sample(heads, generator)
-        else:
-            codes = share.sample(self.posterior, heads, generator)
-        logits = self.decoder(codes).float()
-        # One division, here: a mean over pixels or latents would silently change what beta means.
-        distortion = F.binary_cross_entropy_with_logits(logits, x, reduction="sum") / len(x)
-        rate = self.posterior.rate(heads).sum() / len(x)
-        terms = {"distortion": distortion, "rate": rate, "loss": distortion + self.posterior.beta * rate}
-        if self.posterior.rate_is == "exact":
-            terms["elbo"] = -(distortion + rate)
+        codes = share.sample(self.posterior, heads, generator)
+        outputs = self.decoder(codes).float()
+        distortion = self.likelihood.distortion(outputs, x)
+        terms = {"distortion": distortion, **self.posterior.terms(heads, share, recent)}
+        weights = self.posterior.weights
+        terms["loss"] = distortion + sum(weight * terms[name] for name, weight in weights.items())
+        if self.has_elbo:
+            terms["elbo"] = -(distortion + terms["rate"])
+        if judge is not None:
+            terms["adversarial"] = judge(self.likelihood.images(outputs))
         return terms
 
     def encode(self, x: Images) -> Heads:
@@ -58,7 +82,7 @@ class VAE(nn.Module):
 
     def decode(self, z: Codes) -> Images:
         """Mean images in [0, 1]."""
-        return torch.sigmoid(self.decoder(z).float())
+        return self.likelihood.images(self.decoder(z).float()).clamp(0, 1)
 
     def reconstruct(self, x: Images, generator: torch.Generator | None = None) -> Images:
         """Images in [0, 1] decoded from the posterior's mean, or with a generator from a sampled code."""
@@ -73,9 +97,17 @@ class VAE(nn.Module):
 
 
 def build_model(
-    posterior: Posterior, network: Network, image_size: int, channels: int, latent: int, *, seed: int
+    posterior: Posterior,
+    network: Network,
+    image_size: int,
+    channels: int,
+    latent: int,
+    *,
+    seed: int,
+    likelihood: Likelihood | None = None,
 ) -> VAE:
-    """The model with freshly initialised weights on the CPU; the same seed gives the same weights.
+    """The model with freshly initialised weights on the CPU; the same seed gives the same weights. The likelihood is
+    Bernoulli's by default.
 
     Raises `UserError` where the network family does not support the image or latent size.
     """
@@ -85,4 +117,5 @@ def build_model(
         torch.default_generator.manual_seed(seed)
         encoder, decoder = network.build(image_size, channels, latent, posterior.heads)
     # The layout that convolution libraries compute in: on a CPU, up to a seventh less time.
-    return VAE(posterior, encoder, decoder, latent=latent).to(memory_format=torch.channels_last)
+    vae = VAE(posterior, encoder, decoder, latent=latent, likelihood=likelihood)
+    return vae.to(memory_format=torch.channels_last)

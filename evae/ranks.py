@@ -4,23 +4,28 @@ A recipe does not know how many there are. Batches are global: every rank draws 
 noise, and takes its share of both, so that any number of ranks trains on the same numbers.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 import torch.distributed
 from torch import Tensor, nn
 
-from evae.posteriors.base import Posterior
+if TYPE_CHECKING:
+    from evae.posteriors.base import Posterior
 
 
 @dataclass(frozen=True)
 class Share:
     """Rows `start` to `stop` of `whole`: one rank's part of a batch.
 
-    `weight` is what its means count for in a mean over the ranks.
+    `weight` is what its means count for in a mean over the `ranks`.
     """
 
+    ranks: Ranks
     start: int
     stop: int
     whole: int
@@ -34,9 +39,17 @@ class Share:
         """A draw of the posterior for these rows: the one they have where one process draws for the whole."""
         if len(heads) == self.whole:
             return posterior.sample(heads, generator)
-        spread = heads.new_zeros(self.whole, heads.shape[1])
-        spread[self.rows] = heads
-        return posterior.sample(spread, generator)[self.rows]
+        return posterior.sample(self._spread(heads), generator)[self.rows]
+
+    def gather(self, rows: Tensor) -> Tensor:
+        """The rows (n, ...) of all ranks' shares, in order, on each of them, with gradients."""
+        return rows if len(rows) == self.whole else self.ranks.sum(self._spread(rows))
+
+    def _spread(self, rows: Tensor) -> Tensor:
+        """These rows in their places of the whole, with zeros for the others."""
+        spread = rows.new_zeros(self.whole, *rows.shape[1:])
+        spread[self.rows] = rows
+        return spread
 
 
 @dataclass(frozen=True)
@@ -53,32 +66,30 @@ class Ranks:
     def share(self, count: int) -> Share:
         """This rank's part of `count` rows, as even as can be; all of them where there are fewer than ranks."""
         if count < self.size:
-            return Share(0, count, count, 1 / self.size)
+            return Share(self, 0, count, count, 1 / self.size)
         start, stop = (count * rank // self.size for rank in (self.rank, self.rank + 1))
-        return Share(start, stop, count, (stop - start) / count)
+        return Share(self, start, stop, count, (stop - start) / count)
 
     def sum(self, values: Tensor) -> Tensor:
-        """The sum of the tensor over all ranks, on each of them."""
-        if self.size > 1:
-            values = values.clone()
-            torch.distributed.all_reduce(values)
-        return values
-
-    def gather(self, rows: Tensor, share: Share) -> Tensor:
-        """The rows (n, ...) of all ranks' shares, in order, on each of them."""
-        if len(rows) == share.whole:
-            return rows
-        # Shares differ by a row at most, and a collective wants equal shapes.
-        most = -(-share.whole // self.size)
-        padded = rows.new_zeros(most, *rows.shape[1:])
-        padded[: len(rows)] = rows
-        parts = [torch.empty_like(padded) for _ in range(self.size)]
-        torch.distributed.all_gather(parts, padded)
-        shares = (Ranks(rank, self.size).share(share.whole) for rank in range(self.size))
-        return torch.cat([part[: each.stop - each.start] for part, each in zip(parts, shares, strict=True)])
+        """The sum of the tensor over all ranks, on each of them. It has the gradients of all ranks' sums."""
+        return _Sum.apply(values) if self.size > 1 else values
 
     def unify(self, model: nn.Module) -> None:
         """Give every rank the mean of the ranks' buffers: BatchNorm's running statistics of all shares."""
         for buffer in model.buffers():
             if self.size > 1 and buffer.is_floating_point():
                 buffer.copy_(self.sum(buffer) / self.size)
+
+
+class _Sum(torch.autograd.Function):
+    """A sum over ranks: the gradient of what all of them make of it is again a sum over ranks."""
+
+    @staticmethod
+    def forward(ctx: torch.autograd.function.FunctionCtx, values: Tensor) -> Tensor:
+        values = values.clone(memory_format=torch.contiguous_format)
+        torch.distributed.all_reduce(values)
+        return values
+
+    @staticmethod
+    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> Tensor:
+        return _Sum.apply(gradient)

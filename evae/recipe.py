@@ -14,9 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from evae import networks, posteriors
+from evae import likelihoods, networks, posteriors
+from evae.adversarial import Adversarial
 from evae.data.base import DataRecipe
 from evae.errors import UserError, unknown
+from evae.likelihoods import Bernoulli, Likelihood
 from evae.metrics.features import DEFAULT_FEATURES
 from evae.networks.base import Network
 from evae.networks.conv import Conv
@@ -24,7 +26,13 @@ from evae.posteriors.base import Posterior
 from evae.posteriors.evae import Evae
 
 PRECISIONS = ("auto", "fp32", "bf16")
-FAMILIES: dict[type, dict[str, type]] = {Posterior: posteriors.FAMILIES, Network: networks.FAMILIES}
+FAMILIES: dict[type, dict[str, type]] = {
+    Posterior: posteriors.FAMILIES,
+    Likelihood: likelihoods.FAMILIES,
+    Network: networks.FAMILIES,
+}
+# A field that came later is left out of the plain form at its default: recipes of older stores keep their names.
+LATER = {"left_out_at_default": True}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,13 +40,15 @@ class Optimisation:
     """Adam with a constant learning rate (Qin & Huang, arXiv 2405.12783v2, appendix D).
 
     `precision` is the arithmetic of the networks: "fp32", "bf16" (autocast), or "auto", which takes bf16 where the
-    hardware multiplies it natively. Raises UserError for values outside their range.
+    hardware multiplies it natively. `beta1` is the decay of Adam's mean gradient, 0.9 as in the paper's framework; the
+    adversarial trainings of the field use 0.5. Raises UserError for values outside their range.
     """
 
     learning_rate: float = 3e-4
     batch_size: int = 100
     epochs: int = 50
     precision: str = "auto"
+    beta1: float = field(default=0.9, metadata=LATER)
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -46,6 +56,8 @@ class Optimisation:
         for name in ("learning_rate", "batch_size", "epochs"):
             if not 0 < getattr(self, name) < math.inf:
                 raise UserError(f"{name} must be above 0, got {getattr(self, name)}")
+        if not 0 <= self.beta1 < 1:
+            raise UserError(f"beta1 must be at least 0 and below 1, got {self.beta1}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,11 +81,13 @@ class Evaluation:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """One trial: data, posterior, networks, optimisation, evaluation and seed."""
+    """One trial: data, posterior, likelihood, networks, discriminator if any, optimisation, evaluation and seed."""
 
     data: DataRecipe = field(default_factory=DataRecipe)
     posterior: Posterior = field(default_factory=Evae)
+    likelihood: Likelihood = field(default_factory=Bernoulli, metadata=LATER)
     network: Network = field(default_factory=Conv)
+    adversarial: Adversarial | None = field(default=None, metadata=LATER)
     latent: int = 64
     optimisation: Optimisation = field(default_factory=Optimisation)
     evaluation: Evaluation = field(default_factory=Evaluation)
@@ -83,6 +97,11 @@ class Recipe:
         if self.latent < 1:
             raise UserError(f"the latent size must be at least 1, got {self.latent}")
         _check_seed(self.seed)
+        if self.adversarial is not None and self.adversarial.start_epoch > self.optimisation.epochs:
+            raise UserError(
+                f"the discriminator starts in epoch {self.adversarial.start_epoch}, but the training ends after "
+                f"{self.optimisation.epochs}: start it by then, or leave adversarial out."
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Nested plain dicts of numbers, strings and None: JSON-ready, and the input of `from_dict`."""
@@ -109,8 +128,14 @@ def _to_dict(part: Any) -> dict[str, Any]:
     plain = {"family": part.family} if hasattr(type(part), "family") else {}
     for item in dataclasses.fields(part):
         value = getattr(part, item.name)
+        if item.metadata.get("left_out_at_default") and value == _default(item):
+            continue
         plain[item.name] = _to_dict(value) if dataclasses.is_dataclass(value) else value
     return plain
+
+
+def _default(item: dataclasses.Field) -> Any:
+    return item.default if item.default_factory is dataclasses.MISSING else item.default_factory()
 
 
 def _from_dict(cls: type, given: Mapping[str, Any], where: str) -> Any:
@@ -133,12 +158,15 @@ def _from_dict(cls: type, given: Mapping[str, Any], where: str) -> Any:
 
 def _value(kind: Any, value: Any, where: str) -> Any:
     """`value` checked against the field's type; an int is accepted where a float is due."""
-    if dataclasses.is_dataclass(kind) or kind in FAMILIES:
-        return _from_dict(kind, value, where)
     kinds = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+    if value is None and type(None) in kinds:
+        return None
+    for part in kinds:
+        if dataclasses.is_dataclass(part) or part in FAMILIES:
+            return _from_dict(part, value, where)
     if float in kinds and type(value) is int:
         value = float(value)
-    if type(value) not in kinds and not (value is None and type(None) in kinds):
+    if type(value) not in kinds:
         wanted = " or ".join(k.__name__ for k in kinds)
         raise UserError(f"{where} must be of type {wanted}, got {value!r}")
     return value

@@ -10,30 +10,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from evae.adversarial import Adversary
 from evae.data import tensor
 from evae.data.base import ImageSet
+from evae.errors import Diverged, UserError
 from evae.hardware import resolve_precision
 from evae.models import VAE, build_model
+from evae.posteriors.base import Recent
 from evae.ranks import Ranks, Share
 from evae.recipe import Recipe
 
-ORDER, NOISE, AUGMENTATION, VALIDATION = range(4)
-"""The independent random streams of an epoch."""
-
-
-class Diverged(Exception):
-    """A loss term stopped being a finite number; `epoch` and `term` say when and which."""
-
-    def __init__(self, epoch: int, term: str, value: float):
-        super().__init__(epoch, term, value)
-        self.epoch, self.term, self.value = epoch, term, value
-
-    def __str__(self) -> str:
-        return f"{self.term} became {self.value} in epoch {self.epoch}"
+ORDER, NOISE, AUGMENTATION, VALIDATION, DISCRIMINATOR = range(5)
+"""The independent random streams of an epoch; the last that of the discriminator's first weights."""
 
 
 class Training:
-    """A trial in the making: model, optimiser and the epochs done so far.
+    """A trial in the making: model, optimiser, discriminator if there is one, and the epochs done so far.
 
     `images` stays where it is (shared memory) for a CPU trial; on a GPU the uint8 training split is copied to the
     device once, and batches are cut, scaled and augmented there.
@@ -49,12 +41,28 @@ class Training:
         self.recipe, self.images, self.device = recipe, images, torch.device(device)
         self.ranks = ranks or Ranks()
         self.precision = resolve_precision(recipe.optimisation.precision, self.device)
+        check_trainable(recipe, images, self.ranks.size)
         self.model: VAE = build_model(
-            recipe.posterior, recipe.network, images.image_size, images.channels, recipe.latent, seed=recipe.seed
+            recipe.posterior,
+            recipe.network,
+            images.image_size,
+            images.channels,
+            recipe.latent,
+            seed=recipe.seed,
+            likelihood=recipe.likelihood,
         ).to(self.device)
-        self.optimiser = torch.optim.Adam(self.model.parameters(), lr=recipe.optimisation.learning_rate, fused=True)
+        optimisation = recipe.optimisation
+        self.optimiser = torch.optim.Adam(
+            self.model.parameters(), lr=optimisation.learning_rate, betas=(optimisation.beta1, 0.999), fused=True
+        )
         self.parallel = self.ranks.wrap(self.model)
+        self.adversary: Adversary | None = None
+        if recipe.adversarial is not None:
+            shape, seed = (images.image_size, images.channels), hashed(recipe.seed, 0, DISCRIMINATOR)
+            self.adversary = Adversary(recipe.adversarial, *shape, self.device, self.ranks, seed=seed)
         self.epoch = 0
+        heads = recipe.posterior.heads * recipe.latent
+        self.recent = Recent(recipe.posterior.memory, torch.zeros(0, heads, device=self.device))
         self._train = tensor(images.train).to(self.device)
         self._validation = tensor(images.validation).to(self.device)
 
@@ -63,33 +71,50 @@ class Training:
         return self.epoch >= self.recipe.optimisation.epochs
 
     def train_epoch(self) -> dict[str, float]:
-        """Train one epoch. Loss terms are means over its images, in nats per image; `train_s` is in seconds.
+        """Train one epoch. Its loss terms are means over images, in nats per image; `train_s` is in seconds.
 
-        Raises Diverged before the optimiser steps on a loss that is not finite.
+        Where a discriminator takes part, its terms are means over patches too, and `train_adversarial_weight` is what
+        the adversarial loss counts for in this epoch, beside the `loss`.
+
+        Raises Diverged before an optimiser steps on a term that is not finite, and when the discriminator has won.
         """
         started, epoch = time.perf_counter(), self.epoch + 1
         noise, flips = self._generator(NOISE, epoch), self._generator(AUGMENTATION, epoch)
         order = torch.randperm(len(self._train), generator=self._generator(ORDER, epoch), device=self.device)
+        weight = self.recipe.adversarial.weight_in(epoch) if self.adversary else 0.0
+        adversary = self.adversary if weight else None
         sums: dict[str, Tensor] = {}
         self.model.train()
         for index in order.split(self.recipe.optimisation.batch_size):
             share = self.ranks.share(len(index))
             batch = self._batch(self._train, index, share, flips)
             with self._autocast():
-                terms = self.parallel(batch, noise, share)
-            # Before the optimiser steps: where one rank's loss is not finite, all of them see it and stop.
+                terms = self.parallel(batch, noise, share, self.recent, adversary and adversary.judge)
+                if adversary:
+                    terms |= adversary.terms(batch)
+            # Before an optimiser steps: where one rank's loss is not finite, all of them see it and stop.
             means = self._means(terms, share)
             check_finite(means, epoch)
-            self.optimiser.zero_grad(set_to_none=True)
-            # Gradients are averaged over ranks as if their shares were equal.
-            (terms["loss"] * (share.weight * self.ranks.size)).backward()
-            self.optimiser.step()
+            if adversary:
+                self._step(self.optimiser, terms["loss"] + weight * terms["adversarial"], share)
+                self._step(adversary.optimiser, terms["discriminator"], share)
+            else:
+                self._step(self.optimiser, terms["loss"], share)
             _add(sums, means, len(index))
         self.ranks.unify(self.model)
+        measured = {f"train_{column(name)}": float(total) / len(order) for name, total in sums.items()}
+        if adversary:
+            adversary.end_epoch(epoch, measured["train_adversarial"], measured["train_disc_accuracy"])
+            measured["train_adversarial_weight"] = weight
         self.epoch = epoch
         seconds = time.perf_counter() - started
-        means = {f"train_{name}_nats": float(total) / len(order) for name, total in sums.items()}
-        return means | {"train_s": seconds, "images_per_s": len(order) / seconds}
+        return measured | {"train_s": seconds, "images_per_s": len(order) / seconds}
+
+    def _step(self, optimiser: torch.optim.Optimizer, loss: Tensor, share: Share) -> None:
+        optimiser.zero_grad(set_to_none=True)
+        # Gradients are averaged over ranks as if their shares were equal.
+        (loss * (share.weight * self.ranks.size)).backward()
+        optimiser.step()
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -103,7 +128,7 @@ class Training:
             means = self._means(terms, share)
             check_finite(means, self.epoch)
             _add(sums, means, len(index))
-        return {f"val_{name}_nats": float(total) / len(self._validation) for name, total in sums.items()}
+        return {f"val_{column(name)}": float(total) / len(self._validation) for name, total in sums.items()}
 
     def _batch(self, images: Tensor, index: Tensor, share: Share, flips: torch.Generator | None = None) -> Tensor:
         """The share of images[index] as float32 (n, c, h, w) in [0, 1]; mirrored with probability 1/2 where the
@@ -126,10 +151,33 @@ class Training:
         return generator(self.device, self.recipe.seed, epoch, stream)
 
 
+def check_trainable(recipe: Recipe, images: ImageSet, processes: int) -> None:
+    """Raise UserError for a recipe that these images, or that many processes together, cannot train."""
+    if recipe.optimisation.batch_size < processes:
+        raise UserError(
+            f"a batch of {recipe.optimisation.batch_size} cannot be shared by {processes} processes: "
+            f"give batch_size at least {processes}, or fewer workers per trial."
+        )
+    if recipe.posterior.memory > len(images.train):
+        raise UserError(
+            f"mixture_size is {recipe.posterior.memory}, but there are only {len(images.train)} training images: "
+            "give at most as many."
+        )
+
+
 def generator(device: torch.device | str, *key: int) -> torch.Generator:
     """A generator on `device` whose seed is hashed from non-negative integers, so that keys never overlap."""
-    seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
-    return torch.Generator(device).manual_seed(seed)
+    return torch.Generator(device).manual_seed(hashed(*key))
+
+
+def hashed(*key: int) -> int:
+    """A seed hashed from non-negative integers."""
+    return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
+
+
+def column(term: str) -> str:
+    """A term's name with its unit. Those of a discriminator are means over patches, and not nats per image."""
+    return term if term in ("adversarial", "discriminator", "disc_accuracy") else f"{term}_nats"
 
 
 def check_finite(terms: dict[str, Tensor], epoch: int) -> None:

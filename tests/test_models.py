@@ -8,9 +8,9 @@ from torch import nn
 
 from evae.models import VAE, build_model
 from evae.networks import Conv
-from evae.posteriors import Autoencoder, Evae, Gaussian, KernelKL, Posterior
+from evae.posteriors import Autoencoder, Evae, Gaussian, KernelKL, Mixture, Posterior
 
-POSTERIORS = [Autoencoder(), Gaussian(beta=0.3), Evae(beta=2.0), KernelKL(), KernelKL(prior="uniform")]
+POSTERIORS = [Autoencoder(), Gaussian(beta=0.3), Evae(beta=2.0), KernelKL(), KernelKL(prior="uniform"), Mixture()]
 LATENT = 6
 every_posterior = pytest.mark.parametrize("posterior", POSTERIORS, ids=lambda p: p.family)
 
@@ -51,7 +51,8 @@ def test_terms_are_nats_per_image_summed_over_pixels_and_latents(posterior):
     log_likelihood = log_likelihood.log_prob(x) - log_likelihood._cont_bern_log_norm()
     torch.testing.assert_close(terms["distortion"], -log_likelihood.flatten(1).sum(1).mean())
     torch.testing.assert_close(terms["rate"], posterior.rate(heads).sum(1).mean())
-    torch.testing.assert_close(terms["loss"], terms["distortion"] + posterior.beta * terms["rate"])
+    weighted = sum(weight * terms[name] for name, weight in posterior.weights.items())
+    torch.testing.assert_close(terms["loss"], terms["distortion"] + weighted)
 
 
 def test_an_undecided_decoder_costs_ln_2_for_every_pixel():

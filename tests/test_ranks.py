@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.distributed
 import torch.multiprocessing
-from tiny import POSTERIORS, flipping, tiny_images, tiny_recipe
+from tiny import POSTERIORS, adversarial_recipe, flipping, tiny_images, tiny_recipe
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -18,11 +18,13 @@ from evae.metrics.reference import reference
 from evae.networks.base import Network
 from evae.posteriors.base import Posterior
 from evae.posteriors.evae import Evae
+from evae.posteriors.mixture import Mixture
 from evae.ranks import Ranks
 from evae.recipe import Recipe
 from evae.training import Diverged, Training
 
 IMAGES = tiny_images()
+CLOCKS = ("train_s", "images_per_s")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +46,15 @@ def dense(posterior: Posterior | None = None, **optimisation: Any) -> Recipe:
     return flipping(replace(tiny_recipe(posterior, **optimisation), network=Dense()))
 
 
+def adversarial(posterior: Posterior) -> Recipe:
+    return replace(adversarial_recipe(posterior, start_epoch=2, learning_rate=1e-3), network=Dense())
+
+
 RECIPES = {
     **{posterior.family: dense(posterior) for posterior in POSTERIORS},
+    "mixtures across ranks": dense(Mixture(mixture_size=3)),
+    "mixture of a batch": dense(Mixture(unbiased=True)),
+    "adversarial": adversarial(Mixture(mixture_size=20)),
     "last batch of one image": dense(batch_size=23),
     "batch norm": tiny_recipe(Evae()),
 }
@@ -59,10 +68,11 @@ def measure(recipe: Recipe, ranks: Ranks) -> dict[str, Any]:
     result = evaluate(training, features, references)
     epochs = [training.train_epoch() | training.validate() for _ in range(2)]
     return {
-        "epochs": [{k: v for k, v in epoch.items() if k.endswith("_nats")} for epoch in epochs],
+        "epochs": [{k: v for k, v in epoch.items() if k not in CLOCKS} for epoch in epochs],
         "metrics": result.metrics,
         "pictures": [row["png"] for row in result.pictures],
-        "weights": training.model.state_dict(),
+        "weights": training.model.state_dict() | (training.adversary.module.state_dict() if training.adversary else {}),
+        "recent": training.recent.heads,
     }
 
 
@@ -102,6 +112,7 @@ def test_all_ranks_find_the_same(name, two):
     first, second = (found[name] for found in two)
     assert first["epochs"] == second["epochs"]
     assert first["metrics"] == second["metrics"] and first["pictures"] == second["pictures"]
+    assert torch.equal(first["recent"], second["recent"])
     for weight in first["weights"]:
         assert torch.equal(first["weights"][weight], second["weights"][weight])
 
@@ -114,6 +125,9 @@ def test_two_ranks_train_and_measure_what_one_process_does(name, two):
     for metric, value in alone["metrics"].items():
         if not isinstance(value, str):
             assert two[0][name]["metrics"][metric] == pytest.approx(value, rel=1e-6), metric
+    for weight, value in alone["weights"].items():
+        torch.testing.assert_close(two[0][name]["weights"][weight], value, rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(two[0][name]["recent"], alone["recent"], rtol=1e-4, atol=1e-5)
 
 
 def test_batch_norm_on_two_ranks_sees_half_a_batch_and_comes_close(two):

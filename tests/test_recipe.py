@@ -8,9 +8,12 @@ from dataclasses import replace
 import pytest
 from tiny import POSTERIORS
 
+from evae.adversarial import Adversarial
 from evae.data.base import DataRecipe
 from evae.errors import UserError
+from evae.likelihoods import Laplace
 from evae.networks.conv import Conv
+from evae.networks.patchgan import PatchGan
 from evae.posteriors import FAMILIES
 from evae.posteriors.evae import Evae
 from evae.posteriors.gaussian import Gaussian
@@ -45,14 +48,24 @@ def test_no_field_at_another_value_is_lost():
             test_images=7,
             horizontal_flip=True,
         ),
+        likelihood=Laplace(weight=9.0),
         network=Conv(width=0.3),
+        adversarial=Adversarial(
+            discriminator=PatchGan(width=0.5),
+            weight=2.0,
+            loss="hinge",
+            start_epoch=2,
+            warm_up_epochs=3,
+            learning_rate=0.2,
+            beta1=0.9,
+        ),
         latent=9,
-        optimisation=Optimisation(learning_rate=0.1, batch_size=3, epochs=2, precision="fp32"),
+        optimisation=Optimisation(learning_rate=0.1, batch_size=3, epochs=2, precision="fp32", beta1=0.5),
         evaluation=Evaluation(features="efficientnet-lite0-b2", reconstruct_from="sample", seed=4),
         seed=8,
     )
-    default = Recipe()
-    for part in ("data", "network", "optimisation", "evaluation"):
+    default = Recipe(adversarial=Adversarial())
+    for part in ("data", "network", "adversarial", "optimisation", "evaluation"):
         given, usual = getattr(recipe, part), getattr(default, part)
         same = [f.name for f in dataclasses.fields(given) if getattr(given, f.name) == getattr(usual, f.name)]
         assert not same, f"the example does not change {part}.{same}"
@@ -76,6 +89,10 @@ def test_missing_keys_take_their_defaults():
         ({"network": {"family": "convv"}}, "recipe.network", "conv"),
         ({"optimisation": {"epoch": 3}}, "recipe.optimisation", "epochs"),
         ({"optimisation": {"precision": "fp23"}}, "precision", "fp32"),
+        ({"likelihood": {"family": "laplac"}}, "recipe.likelihood", "laplace"),
+        ({"adversarial": {"wait": 1.0}}, "recipe.adversarial", "weight"),
+        ({"adversarial": {"loss": "hing"}}, "adversarial loss", "hinge"),
+        ({"adversarial": {"discriminator": {"widht": 1.0}}}, "recipe.adversarial.discriminator", "width"),
         ({"evaluation": {"feature": "x"}}, "recipe.evaluation", "features"),
         ({"evaluation": {"reconstruct_from": "meen"}}, "reconstruction", "mean"),
     ],
@@ -96,6 +113,8 @@ def test_an_unknown_name_at_any_level_is_answered_with_the_nearest(given, where,
         ({"data": {"image_size": "32"}}, "recipe.data.image_size must be of type int or NoneType"),
         ({"data": {"horizontal_flip": 1}}, "recipe.data.horizontal_flip must be of type bool"),
         ({"data": "mnist"}, "recipe.data must be a table"),
+        ({"adversarial": 100.0}, "recipe.adversarial must be a table"),
+        ({"adversarial": {"start_epoch": 1.5}}, "recipe.adversarial.start_epoch must be of type int"),
         ({"posterior": "evae"}, "recipe.posterior must be a table"),
         ({"posterior": {}}, "family of recipe.posterior"),
     ],
@@ -119,15 +138,29 @@ def test_a_configuration_ignores_the_seed_and_nothing_else():
         replace(recipe, posterior=Gaussian()),
         replace(recipe, posterior=Evae(bandwidth=0.5)),
         replace(recipe, posterior=Evae(equal_variance=False)),
+        replace(recipe, likelihood=Laplace()),
         replace(recipe, network=Conv(width=0.5)),
         replace(recipe, optimisation=Optimisation(learning_rate=3.0000001e-4)),
         replace(recipe, optimisation=Optimisation(precision="fp32")),
+        replace(recipe, optimisation=Optimisation(beta1=0.5)),
+        replace(recipe, adversarial=Adversarial()),
+        replace(recipe, adversarial=Adversarial(discriminator=PatchGan(width=0.5))),
         replace(recipe, evaluation=Evaluation(seed=1)),
     ]
     names = {each.configuration() for each in (recipe, *changed)}
     assert len(names) == 1 + len(changed)
     assert all(re.fullmatch(r"[0-9a-f]{12}", name) for name in names)
     assert replace(recipe, seed=5).configuration() == recipe.configuration()
+
+
+def test_recipes_of_older_stores_keep_their_names():
+    """Fields that came later are not in a recipe's plain form where they have their default."""
+    assert Recipe().configuration() == "8da112d74d7a"
+    recipe = Recipe(posterior=Gaussian(beta=0.5), network=Conv(width=0.25))
+    assert recipe.configuration() == "d21d25e58b8b"
+    assert (
+        not {"likelihood", "adversarial"} & recipe.to_dict().keys() and "beta1" not in recipe.to_dict()["optimisation"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -145,6 +178,16 @@ def test_a_configuration_ignores_the_seed_and_nothing_else():
         ({"optimisation": {"learning_rate": float("inf")}}, "learning_rate"),
         ({"optimisation": {"batch_size": 0}}, "batch_size"),
         ({"optimisation": {"epochs": -1}}, "epochs"),
+        ({"optimisation": {"beta1": 1.0}}, "beta1"),
+        ({"likelihood": {"family": "laplace", "weight": 0}}, "weight of the laplace likelihood"),
+        ({"posterior": {"family": "mixture", "mixture_size": 1}}, "mixture_size must be at least 2, got 1"),
+        ({"adversarial": {"weight": 0}}, "discriminator's weight"),
+        ({"adversarial": {"weight": 1e30}}, "discriminator's weight must be above 0 and at most 1e.09, got 1e.30"),
+        ({"adversarial": {"learning_rate": float("inf")}}, "discriminator's learning_rate"),
+        ({"adversarial": {"beta1": -0.5}}, "discriminator's beta1"),
+        ({"adversarial": {"start_epoch": 0}}, "discriminator's start_epoch must be at least 1, got 0"),
+        ({"adversarial": {"warm_up_epochs": -1}}, "discriminator's warm_up_epochs"),
+        ({"adversarial": {"start_epoch": 51}}, "starts in epoch 51, but the training ends after 50: start it by then"),
         ({"seed": -1}, "seed"),
         ({"evaluation": {"seed": -1}}, "seed"),
         ({"data": {"validation_images": 0}}, "validation_images"),

@@ -6,13 +6,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from evae.adversarial import Adversarial
 from evae.data.base import DataRecipe, ImageSet, content_digest
+from evae.likelihoods import Laplace
 from evae.networks.conv import Conv
+from evae.networks.patchgan import PatchGan
 from evae.posteriors.autoencoder import Autoencoder
 from evae.posteriors.base import Posterior
 from evae.posteriors.evae import Evae
 from evae.posteriors.gaussian import Gaussian
 from evae.posteriors.kernel import KernelKL
+from evae.posteriors.mixture import Mixture
 from evae.recipe import Evaluation, Optimisation, Recipe
 
 torch.set_num_threads(1)
@@ -22,6 +26,7 @@ POSTERIORS: tuple[Posterior, ...] = (
     Gaussian(beta=0.5),
     Evae(kernel="triweight", bandwidth=0.7, prior="gaussian", prior_width=2.0, sample_size=10, beta=0.2),
     KernelKL(kernel="uniform", prior="uniform", beta=3.0),
+    Mixture(reading="moments", unbiased=True, mixture_size=14),
 )
 
 
@@ -48,6 +53,15 @@ def tiny_recipe(posterior: Posterior | None = None, seed: int = 0, **optimisatio
         optimisation=Optimisation(**(given | optimisation)),
         evaluation=Evaluation(features="efficientnet-lite0-b2"),
         seed=seed,
+    )
+
+
+def adversarial_recipe(posterior: Posterior | None = None, seed: int = 0, **adversarial: Any) -> Recipe:
+    """MoG-VAE in small: a mixture, Laplace likelihood, and a discriminator of some hundred weights."""
+    return replace(
+        tiny_recipe(posterior or Mixture(), seed, beta1=0.5),
+        likelihood=Laplace(),
+        adversarial=Adversarial(discriminator=PatchGan(width=0.04), **adversarial),
     )
 
 

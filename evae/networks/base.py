@@ -22,7 +22,8 @@ class Network(ABC):
         """The encoder and the decoder for square images of `image_size` pixels a side.
 
         The encoder maps images (n, channels, image_size, image_size) in [0, 1] to (n, heads * latent), the
-        decoder codes (n, latent) to logits of the images' shape. Raises `UserError` where the family cannot.
+        decoder codes (n, latent) to what the likelihood reads, of the images' shape. Raises `UserError` where the
+        family cannot.
         """
 
 

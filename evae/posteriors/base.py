@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from evae.errors import UserError
+from evae.ranks import Share
 
 # The least width of a posterior: 1/r and ln r stay finite, and a wider floor would be noise the model cannot
 # remove.
@@ -18,6 +19,19 @@ MIN_WIDTH = 1e-4
 
 Heads = Float[Tensor, "n heads_latent"]
 Codes = Float[Tensor, "n latent"]
+
+
+@dataclass
+class Recent:
+    """The heads (n, heads * latent) of the last images trained on, oldest first and without gradients: at most
+    `capacity` of them. Of several ranks each has those of all."""
+
+    capacity: int
+    heads: Heads
+
+    def push(self, heads: Heads) -> None:
+        known = torch.cat([self.heads, heads.detach()])
+        self.heads = known[max(0, len(known) - self.capacity) :]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +80,24 @@ class Posterior(ABC):
     @abstractmethod
     def rate(self, heads: Heads) -> Codes:
         """Nats for each latent and image, not weighted by beta."""
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """What each of the `terms` counts for in the loss; those that are missing are only measured."""
+        return {"rate": self.beta}
+
+    @property
+    def memory(self) -> int:
+        """How many images the loss of an image depends on at most, if that can be more than its batch; else 0."""
+        return 0
+
+    def terms(self, heads: Heads, share: Share, recent: Recent | None = None) -> dict[str, Float[Tensor, ""]]:
+        """What the codes of these images cost, by name, in nats per image averaged over them.
+
+        The heads are those of a `share` of a batch. Families with a `memory` take from `recent` what they remember,
+        and in training, where it is given, add the batch to it.
+        """
+        return {"rate": self.rate(heads).sum() / len(heads)}
 
     @abstractmethod
     def sample_prior(

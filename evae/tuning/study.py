@@ -24,6 +24,7 @@ from evae.errors import UserError
 from evae.metrics.features import Features, load_features
 from evae.metrics.reference import Reference, reference
 from evae.recipe import Recipe
+from evae.training import check_trainable
 from evae.tuning.machine import Slots, find_slots, ray_session
 from evae.tuning.manifest import Manifest
 from evae.tuning.mishaps import Mishaps, close_row
@@ -63,7 +64,7 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
     with _sole_driver(store):
         base, space = options.base_recipe(), options.space
         images = data.load(base.data, options.data_root)
-        _check_suits(base, images)
+        _check_suits(base, images, options.workers_per_trial)
         features = load_features(options.features)
         objectives = resolve_objectives(options.objectives, features.column)
         manifest = Manifest(options, question, base, space.describe(base), objectives, images)
@@ -158,10 +159,13 @@ def _tuner(
     )
 
 
-def _check_suits(base: Recipe, images: ImageSet) -> None:
-    """Raise UserError for what would otherwise fail in every trial, after its training."""
+def _check_suits(base: Recipe, images: ImageSet, workers: int) -> None:
+    """Raise UserError for what would otherwise fail in every trial, some of it after its training."""
+    check_trainable(base, images, workers)
     with torch.device("meta"):
         base.network.build(images.image_size, images.channels, base.latent, base.posterior.heads)
+        if base.adversarial is not None:
+            base.adversarial.discriminator.build(images.image_size, images.channels)
     for split in ("validation", "test"):
         if (count := len(getattr(images, split))) < 2:
             raise UserError(

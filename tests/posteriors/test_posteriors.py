@@ -7,7 +7,8 @@ import torch
 
 from evae.errors import UserError
 from evae.kernels import KERNELS
-from evae.posteriors import FAMILIES, Autoencoder, Evae, Gaussian, KernelKL, Posterior
+from evae.posteriors import FAMILIES, Autoencoder, Evae, Gaussian, KernelKL, Mixture, Posterior, Recent
+from evae.ranks import Ranks
 
 COMPACT = [name for name, kernel in KERNELS.items() if math.isfinite(kernel.support)]
 CASES = [
@@ -20,6 +21,9 @@ CASES = [
     Evae(kernel="laplace", equal_variance=False),
     *(KernelKL(kernel=name) for name in KERNELS),
     *(KernelKL(kernel=name, prior="uniform") for name in COMPACT),
+    Mixture(),
+    Mixture(reading="moments"),
+    Mixture(reading="moments", unbiased=True, mixture_size=3, population_beta=2.0),
 ]
 every_posterior = pytest.mark.parametrize("posterior", CASES, ids=repr)
 LATENT = 3
@@ -98,6 +102,36 @@ def test_the_gradient_of_the_rate_is_its_finite_difference(posterior):
         return
     given = heads(posterior).requires_grad_()
     assert torch.autograd.gradcheck(posterior.rate, given)
+
+
+def terms(posterior: Posterior, given: torch.Tensor, recent: Recent | None = None) -> dict[str, torch.Tensor]:
+    return posterior.terms(given, Ranks().share(len(given)), recent)
+
+
+@every_posterior
+def test_terms_are_nats_per_image_and_every_weight_has_its_term(posterior):
+    given = heads(posterior)
+    found = terms(posterior, given)
+    assert found.keys() >= posterior.weights.keys()
+    torch.testing.assert_close(found["rate"], posterior.rate(given).sum(1).mean())
+    assert all(value.shape == () and value.dtype == given.dtype for value in found.values())
+
+
+@every_posterior
+def test_the_gradient_of_the_terms_is_their_finite_difference(posterior):
+    if posterior.rate_is == "none":
+        return
+    given = heads(posterior, 6).requires_grad_()
+    assert torch.autograd.gradcheck(lambda h: tuple(terms(posterior, h).values()), given)
+
+
+@every_posterior
+@pytest.mark.parametrize("n", [1, 5])
+def test_equal_heads_and_one_image_alone_give_finite_terms(posterior, n):
+    given = heads(posterior, 1, torch.float32).repeat(n, 1).requires_grad_()
+    total = sum(terms(posterior, given).values())
+    (gradient,) = torch.autograd.grad(total, given) if total.requires_grad else (torch.zeros(1),)
+    assert torch.isfinite(total) and torch.isfinite(gradient).all()
 
 
 @every_posterior

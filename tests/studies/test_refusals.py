@@ -56,6 +56,7 @@ def test_a_mistyped_name_is_answered_with_the_nearest(refused, arguments, answer
     [
         (["--latent", "0"], "latent size must be at least 1"),
         (["--latent", "three"], "three"),
+        (["--batch-size", "2", "--workers-per-trial", "3"], "a batch of 2 cannot be shared by 3 processes"),
         (["--learning-rate", "-1"], "learning_rate must be above 0"),
         (["--learning-rate", "nan"], "learning_rate must be above 0"),
         (["--epochs", "0"], "epochs must be above 0"),
