@@ -161,8 +161,7 @@ def test_kill_nine_of_the_driver_loses_no_finished_trial_and_runs_none_twice(lon
     process = long.start()
     finished = in_the_middle(long)
     process.kill()
-    # The workers die at once; these helpers of Ray's notice within about a minute.
-    ended(process, unless=("ray::DashboardAgent", "ray::RuntimeEnvAgent"))
+    ended(process)
     assert long.rows("study")[0]["state"] == "running"  # nobody was left to say otherwise
     status, said = long.run()
     assert status == 0 and "5 of 5 trials: 5 finished" in said
@@ -236,6 +235,17 @@ def test_a_trial_that_loses_its_process_too_often_is_given_up_and_the_study_goes
     assert status == 0 and "2 of 2 trials: 1 failed, 1 finished" in said
     given_up = next(r for r in long.rows() if r["state"] == "failed")
     assert given_up["reason"].startswith("its process died") and given_up["restarts"] == 1 and given_up["ended_at"]
+
+
+@pytest.mark.slow
+def test_a_machine_that_runs_out_of_memory_costs_its_trials_and_says_why(tmp_path, monkeypatch):
+    # Ray's own watch over the machine's memory, told that a fiftieth of it is all there is.
+    monkeypatch.setenv("RAY_memory_usage_threshold", "0.02")
+    monkeypatch.setenv("RAY_memory_monitor_refresh_ms", "100")
+    study = Study(tmp_path, trials=2, max_failures=0, trials_at_once=1)
+    status, said = study.run()
+    assert status == 0 and "2 of 2 trials: 2 failed" in said, said
+    assert all(row["reason"].startswith("out of memory") for row in study.rows()), study.rows()
 
 
 @pytest.fixture
