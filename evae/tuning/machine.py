@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -26,7 +26,6 @@ os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
 import ray
 import torch
 from ray._private import worker as ray_worker
-from ray._private.state import state as ray_state
 from ray.tune.execution import class_cache
 
 from evae.errors import UserError
@@ -50,12 +49,13 @@ ANSWER_S = 5.0
 class Slots:
     """Room for trials, each of `workers` processes with these many CPU cores and GPUs, and at most `at_once` at a time.
 
-    Machines come and go, so the room is counted anew whenever it is asked for.
+    Machines come and go, so the room is counted anew whenever it is asked for. Where it `grows`, trials may be under
+    way before there are machines for them: who has to wait for one makes the cluster start it.
     """
 
-    def __init__(self, workers: int, cpus: float, gpus: float, at_once: int | None = None):
+    def __init__(self, workers: int, cpus: float, gpus: float, at_once: int | None = None, grows: bool = False):
         self.workers, self.cpus, self.gpus = workers, cpus, gpus
-        self.at_once = at_once or sys.maxsize
+        self.at_once, self.grows = at_once or sys.maxsize, grows
         self.began = self.counted = time.monotonic()
         self.last = self.now()
         self.slot_s = 0.0
@@ -74,43 +74,30 @@ class Slots:
 
     def now(self) -> int:
         """How many trials fit on the machines that are there."""
-        return self._fit([(node, 1) for node in _living()])
+        # A worker is on one node; those of a gang may be on several.
+        places = sum(
+            math.floor(min(node.get("CPU", 0) / self.cpus, node.get("GPU", 0) / self.gpus if self.gpus else math.inf))
+            for node in _living()
+        )
+        return min(places // self.workers, self.at_once)
 
     def room(self) -> int:
-        """How many trials may be under way: those that fit now, or once the cluster has all its machines. Who has to
-        wait for one makes the cluster start it."""
+        """How many trials may be under way now."""
         clock = time.monotonic()
         if clock - self.counted > COUNT_EVERY_S:
             self.slot_s += self.last * (clock - self.counted)
             self.last, self.counted = self.now(), clock
-        return max(self.last, self._fit(_promised()))
+        return self.at_once if self.grows else self.last
 
     def mean(self) -> float:
         """How many trials fitted, on average since the first count."""
         elapsed = self.counted - self.began
         return self.slot_s / elapsed if elapsed > 0 else float(self.last)
 
-    def _fit(self, nodes: Iterable[tuple[Mapping[str, float], int]]) -> int:
-        # A worker is on one node; those of a gang may be on several.
-        places = sum(
-            count
-            * math.floor(min(node.get("CPU", 0) / self.cpus, node.get("GPU", 0) / self.gpus if self.gpus else math.inf))
-            for node, count in nodes
-        )
-        return min(places // self.workers, self.at_once)
-
 
 def _living() -> list[Mapping[str, float]]:
     """The resources of each node that is alive."""
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
-
-
-def _promised() -> list[tuple[Mapping[str, float], int]]:
-    """The resources of each kind of node that the cluster's autoscaler may start, and how many of it."""
-    # Ray has no public word for it; Ray Train asks in the same place.
-    config = ray_state.get_cluster_config()
-    groups = config.node_group_configs if config is not None else []
-    return [(group.resources, max(0, group.max_count)) for group in groups]
 
 
 @contextlib.contextmanager
@@ -159,15 +146,15 @@ def _most_cores_train(options: StudyOptions) -> bool:
 
 
 def find_slots(options: StudyOptions) -> Slots:
-    """The room for the study's trials. Raises UserError when not even one fits, now or once all machines are there."""
-    nodes, kinds = _living(), [kind for kind, count in _promised() if count]
-    cards = any(node.get("GPU", 0) for node in [*nodes, *kinds])
-    gpus = options.gpus_per_worker if options.gpus_per_worker is not None else float(cards)
-    slots = Slots(options.workers_per_trial, options.cpus_per_worker, gpus, options.trials_at_once)
+    """The room for the study's trials. Raises UserError when not even one fits, and no machines can be waited for."""
+    nodes, grows = _living(), bool(options.address and options.trials_at_once)
+    have = {kind: sum(node.get(kind, 0) for node in nodes) for kind in ("CPU", "GPU")}
+    gpus = options.gpus_per_worker if options.gpus_per_worker is not None else float(have["GPU"] > 0)
+    slots = Slots(options.workers_per_trial, options.cpus_per_worker, gpus, options.trials_at_once, grows)
     if slots.room() < 1:
-        have = " and ".join(f"{sum(node.get(kind, 0) for node in nodes):g} {kind}s" for kind in ("CPU", "GPU"))
         raise UserError(
-            f"a trial asks for {slots.need}, but there are {have} on {len(nodes)} node(s); lower --workers-per-trial, "
-            "--cpus-per-worker or --gpus-per-worker."
+            f"a trial asks for {slots.need}, but there are {have['CPU']:g} CPUs and {have['GPU']:g} GPUs on "
+            f"{len(nodes)} node(s); lower --workers-per-trial, --cpus-per-worker or --gpus-per-worker, or give "
+            "--trials-at-once on a cluster that starts machines when they are needed."
         )
     return slots

@@ -32,6 +32,8 @@ class Mishaps(tune.Callback):
         self.waiting: dict[str, float] = {}
         """Since when which trials cannot write."""
         self.looked, self.fit = time.monotonic(), slots.now()
+        if not self.fit:
+            self._say(f"no machine has room for a trial yet, which takes {slots.need}; waiting for one that has")
 
     def __getstate__(self) -> dict:
         # As for the progress: Tune pickles its callbacks, and nobody reads that.

@@ -2,17 +2,11 @@
 
 import pytest
 import ray
-from ray.core.generated import autoscaler_pb2
 
 from evae.errors import UserError
 from evae.tuning import machine
 from evae.tuning.machine import Slots, find_slots
 from evae.tuning.options import StudyOptions
-
-
-@pytest.fixture(autouse=True)
-def no_autoscaler(monkeypatch):
-    monkeypatch.setattr(machine.ray_state, "get_cluster_config", lambda: None)
 
 
 def node(cpus: float, gpus: float = 0, alive: bool = True) -> dict:
@@ -57,21 +51,13 @@ def test_what_does_not_fit_is_refused_with_what_is_asked_and_what_is_there(monke
         find_slots(StudyOptions(**options))
 
 
-def promise(monkeypatch, **kinds: tuple[int, dict[str, float]]) -> None:
-    config = autoscaler_pb2.ClusterConfig()
-    for name, (count, resources) in kinds.items():
-        config.node_group_configs.add(name=name, max_count=count, resources=resources)
-    monkeypatch.setattr(machine.ray_state, "get_cluster_config", lambda: config)
-
-
-def test_machines_that_the_cluster_may_start_count_as_room_but_not_as_there(monkeypatch):
+def test_on_a_cluster_that_grows_trials_may_wait_for_machines(monkeypatch):
     monkeypatch.setattr(ray, "nodes", lambda: [node(0)])
-    promise(monkeypatch, head=(1, {"CPU": 0}), gpu=(4, {"CPU": 8, "GPU": 1}))
-    slots = find_slots(StudyOptions())
+    slots = find_slots(StudyOptions(address="auto", trials_at_once=4, gpus_per_worker=1))
     assert (slots.now(), slots.room(), slots.gpus) == (0, 4, 1.0)
-    assert find_slots(StudyOptions(gpus_per_worker=0)).room() == 32
-    with pytest.raises(UserError, match="asks for"):
-        find_slots(StudyOptions(gpus_per_worker=2))
+    for options in ({"address": "auto"}, {"trials_at_once": 4}):
+        with pytest.raises(UserError, match="asks for"):
+            find_slots(StudyOptions(**options))
 
 
 def test_a_machine_that_joins_brings_room(monkeypatch):

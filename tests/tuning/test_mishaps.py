@@ -34,8 +34,8 @@ class Machines:
 
     need = "1 worker(s)"
 
-    def __init__(self) -> None:
-        self.fit = 2
+    def __init__(self, fit: int = 2) -> None:
+        self.fit = fit
 
     def now(self) -> int:
         return self.fit
@@ -43,6 +43,12 @@ class Machines:
 
 def watching(store: Store) -> Mishaps:
     return Mishaps("study", store, Machines(), Console(file=io.StringIO(), width=500))
+
+
+def test_a_study_that_has_to_wait_for_its_first_machine_says_so(store):
+    console = Console(file=io.StringIO(), width=500)
+    Mishaps("study", store, Machines(0), console)
+    assert console.file.getvalue().startswith("no machine has room for a trial yet, which takes 1 worker(s)")
 
 
 def said(by: Mishaps) -> str:
