@@ -1,14 +1,19 @@
 """Studies on a cluster of several nodes, simulated on this machine, while nodes die and join."""
 
+import json
 import os
 import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import ray
 from ray.cluster_utils import Cluster
 from ray.util.placement_group import placement_group_table
-from running import Study, ended, wait_until
+from running import Study, ended, processes, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -19,6 +24,42 @@ def cluster() -> Iterator[Cluster]:
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     yield made
     made.shutdown()
+
+
+@pytest.fixture
+def growing(tmp_path) -> Iterator[str]:
+    """The address of a head whose autoscaler starts up to two nodes of one core, here on this machine, when needed."""
+    kinds = {
+        "head": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
+        "worker": {"resources": {"CPU": 1}, "node_config": {}, "min_workers": 0, "max_workers": 2},
+    }
+    config = {
+        "cluster_name": "growing",
+        "max_workers": 2,
+        "provider": {"type": "fake_multinode"},
+        "available_node_types": kinds,
+        "head_node_type": "head",
+        "upscaling_speed": 1.0,
+        "idle_timeout_minutes": 5,
+    }
+    (tmp_path / "growing.yaml").write_text(json.dumps(config))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = ["start", "--head", "--block", f"--port={port}", "--num-cpus=0", "--include-dashboard=false"]
+    head = subprocess.Popen(
+        [str(Path(sys.executable).parent / "ray"), *command, f"--autoscaling-config={tmp_path / 'growing.yaml'}"],
+        env=os.environ
+        | {"RAY_enable_autoscaler_v2": "0", "RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    wait_until(lambda: any("monitor.py" in command for command in processes(head.pid).values()), "no autoscaler", 60)
+    yield f"{socket.gethostbyname(socket.gethostname())}:{port}"
+    for process in processes(head.pid):
+        os.kill(process, signal.SIGKILL)
+    head.wait()
 
 
 def study_on(cluster: Cluster, folder, **options) -> Study:
@@ -79,7 +120,7 @@ def test_kill_nine_of_the_driver_gives_everything_back_to_the_cluster(cluster, t
     process = study.start()
     wait_until(lambda: len(study.rows()) == 2, "no second trial")
     os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.communicate()
     assert_nothing_is_left(cluster)
     finished = {row["trial"]: row["ended_at"] for row in study.rows() if row["state"] == "finished"}
     status, said = study.run()
@@ -87,3 +128,14 @@ def test_kill_nine_of_the_driver_gives_everything_back_to_the_cluster(cluster, t
     rows = {row["trial"]: row for row in study.rows()}
     assert [row["state"] for row in rows.values()] == ["finished"] * 3
     assert {trial: rows[trial]["ended_at"] for trial in finished} == finished and finished
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_cluster_grows_from_nothing_to_what_the_study_may_use(growing, tmp_path, workers):
+    options = {"address": growing, "workers_per_trial": workers, "trials_at_once": 2 // workers}
+    study = Study(tmp_path, train_images=1000, epochs=8, trials=3, **options)
+    status, said = study.run()
+    assert status == 0, said
+    assert "no machine has room for a trial yet" in said, said
+    assert set(study.states().values()) == {"finished"} and len(study.rows()) == 3
+    assert study.rows("study")[0]["slots"] > 0
