@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -27,8 +28,10 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def growing(tmp_path) -> Iterator[str]:
+def growing(tmp_path, monkeypatch) -> Iterator[str]:
     """The address of a head whose autoscaler starts up to two nodes of one core, here on this machine, when needed."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
     kinds = {
         "head": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
         "worker": {"resources": {"CPU": 1}, "node_config": {}, "min_workers": 0, "max_workers": 2},
