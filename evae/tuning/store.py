@@ -92,6 +92,10 @@ class Store:
         self.unreadable += [prefix + f.base_name for f, table in zip(files, found, strict=True) if table is None]
         return _concatenated([table for table in found if table is not None])
 
+    def sizes(self, folder: str, suffix: str = ".parquet") -> dict[str, int]:
+        """Bytes of the file of each key."""
+        return {info.base_name.removesuffix(suffix): info.size for info in self._files(folder, suffix)}
+
     def rows(self, kind: str, key: str) -> list[dict[str, Any]]:
         """The rows of one trial; empty when it has none that can be read."""
         table = self._read_or_none(self.path(kind, f"{key}.parquet"))
@@ -130,10 +134,10 @@ class Store:
                 "Free some space or mend its permissions, or choose another place with --results."
             ) from None
 
-    def _files(self, kind: str) -> list[fs.FileInfo]:
-        selector = fs.FileSelector(self.path(kind), allow_not_found=True)
+    def _files(self, folder: str, suffix: str = ".parquet") -> list[fs.FileInfo]:
+        selector = fs.FileSelector(self.path(folder), allow_not_found=True)
         found = self.filesystem.get_file_info(selector)
-        return sorted((f for f in found if f.path.endswith(".parquet")), key=lambda f: f.path)
+        return sorted((f for f in found if f.path.endswith(suffix)), key=lambda f: f.path)
 
     def _read(self, path: str) -> pa.Table:
         with self.filesystem.open_input_file(path) as source:
