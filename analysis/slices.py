@@ -46,7 +46,7 @@ def smooth(x: np.ndarray, y: np.ndarray, points: int = 60, level: float = 0.95) 
 
     Fan & Gijbels, Local Polynomial Modelling (1996): at each x a line by least squares with Gaussian weights. Their
     width is the one of `WIDTHS` that best predicts each configuration from the others. The band supposes the same
-    spread everywhere, and leaves out the bias of the fit.
+    spread everywhere and leaves out the bias of the fit: where the truth bends sharply, it covers it less often.
     """
     empty = pd.DataFrame(columns=["x", "fit", "low", "high"], dtype=float)
     if len(x) < FEWEST or len(np.unique(x)) < DISTINCT:
@@ -55,7 +55,7 @@ def smooth(x: np.ndarray, y: np.ndarray, points: int = 60, level: float = 0.95) 
     t = np.log(x) if log else x
     t = (t - t.min()) / (t.max() - t.min())
     some = np.unique(np.linspace(0, len(t) - 1, min(len(t), MOST)).astype(int))
-    best = min(WIDTHS, key=lambda width: _left_out(t[some], y[some], width))
+    best = _width(t[some], y[some])
     hat = weights(t[some], t[some], best)
     residual = y[some] - hat @ y[some]
     freedom = len(some) - 2 * np.trace(hat) + np.sum(hat**2)
@@ -81,11 +81,15 @@ def weights(at: np.ndarray, t: np.ndarray, width: float) -> np.ndarray:
     return kernel * (s2 - s1 * gap) / (s0 * s2 - s1**2)
 
 
-def _left_out(t: np.ndarray, y: np.ndarray, width: float) -> float:
-    """Mean squared error of predicting each value from the others, which a linear smoother gives in closed form."""
+def _width(t: np.ndarray, y: np.ndarray) -> float:
+    return min(WIDTHS, key=lambda width: _left_out(t, y, width).mean())
+
+
+def _left_out(t: np.ndarray, y: np.ndarray, width: float) -> np.ndarray:
+    """(n,) squared errors of predicting each value from the others, which a linear smoother gives in closed form."""
     hat = weights(t, t, width)
     keep = 1 - np.diag(hat)
-    return math.inf if (keep < 1e-6).any() else float(np.mean(((y - hat @ y) / keep) ** 2))
+    return np.full(len(t), np.inf) if (keep < 1e-6).any() else ((y - hat @ y) / keep) ** 2
 
 
 def slice_figure(table: pd.DataFrame, parameter: str, objectives: Sequence[Objective], objective: Objective) -> go.Figure:
