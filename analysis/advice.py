@@ -97,7 +97,9 @@ def next_steps(
     if len(grown) >= 9:
         growth = grown["share"].iloc[-1] - grown["share"].iloc[-1 - len(grown) // 3]
         text = f"the last third of the configurations added {100 * growth:.1f} % of the box to the front's hypervolume"
-        found.append(("search", f"{'More of the same search will hardly help' if growth < FLAT else 'Go on searching'}: {text}."))
+        found.append(
+            ("search", f"{'More of the same search will hardly help' if growth < FLAT else 'Go on searching'}: {text}.")
+        )
     spare = [naming.parameter(name) for name in idle(shares)["parameter"]]
     if spare:
         text = f"{', '.join(spare)}: each below {100 * LITTLE:.0f} % of the importance for every objective"

@@ -126,7 +126,9 @@ def parallels(study: StudyData, front: pd.DataFrame) -> list[Chart]:
     count = len({c for trace in drawn.data for c in trace.customdata})
     note = "; ".join(f"{o.label}: {naming.unit(o.metric)}" for o in study.objectives if naming.unit(o.metric))
     if count < len(front):
-        note += f". {count:,} of {len(front):,} configurations are drawn: the front, the controls, others evenly by rank."
+        note += (
+            f". {count:,} of {len(front):,} configurations are drawn: the front, the controls, others evenly by rank."
+        )
     return [Chart("parallel", "", drawn, "Parameters and objectives of each configuration as a line.", note, 860)]
 
 

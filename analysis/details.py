@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from analysis import naming
-from analysis.figures import hover
+from analysis.figures import hovers
 from analysis.load import StudyData, metric_columns, parse
 from analysis.naming import Objective
 
@@ -25,7 +25,8 @@ def configurations(study: StudyData, table: pd.DataFrame, front: pd.DataFrame) -
     recipes = study.trials.drop_duplicates("configuration").set_index("configuration")["recipe"]
     metrics = [metric for metric in metric_columns(study.trials) if not metric.startswith(("val_", "real_"))]
     found = []
-    for row in table.to_dict("records"):
+    texts = hovers(table, study.objectives)
+    for row, hover in zip(table.to_dict("records"), texts, strict=True):
         recipe = parse(recipes.get(row["configuration"]), {})
         found.append(
             {
@@ -35,7 +36,7 @@ def configurations(study: StudyData, table: pd.DataFrame, front: pd.DataFrame) -
                 "kernel": row["kernel"] if isinstance(row["kernel"], str) else None,
                 "origin": row["origin"],
                 "front": row["configuration"] in on_front,
-                "hover": hover(row, study.objectives),
+                "hover": hover,
                 "values": [[label, text] for label, text in values(row, study.objectives, metrics)],
                 "params": [[naming.parameter(k), naming.number(v)] for k, v in row["params"].items()],
                 "trials": [int(i) for i in places.get(row["configuration"], [])],

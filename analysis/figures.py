@@ -39,9 +39,7 @@ def front(
     return drawn
 
 
-def scatter(
-    drawn: go.Figure, table: pd.DataFrame, objectives: Sequence[Objective], columns: tuple[str, str]
-) -> None:
+def scatter(drawn: go.Figure, table: pd.DataFrame, objectives: Sequence[Objective], columns: tuple[str, str]) -> None:
     """Configurations by kind: dominated, dominated within noise, on the front, and each control by its name.
 
     `columns` are x and y; `table` is that of `tables.front`.
@@ -64,8 +62,7 @@ def scatter(
         if len(rows) > DOTS:
             name, rows = f"{name} ({DOTS:,} of {len(rows):,} drawn)", rows.iloc[:: math.ceil(len(rows) / DOTS)]
         if len(rows):
-            texts = [hover(row, objectives) for row in rows.to_dict("records")]
-            _points(drawn, rows, texts, name, columns, marker)
+            _points(drawn, rows, hovers(rows, objectives), name, columns, marker)
 
 
 def _points(
@@ -163,8 +160,18 @@ def rate_distortion(table: pd.DataFrame, objectives: Sequence[Objective]) -> go.
     return drawn
 
 
-def hover(row: Mapping[str, Any], objectives: Sequence[Objective]) -> str:
-    """A configuration's name, objectives with intervals and parameters, a line each."""
+def hovers(table: pd.DataFrame, objectives: Sequence[Objective]) -> list[str]:
+    """Of each configuration its name, objectives with intervals and parameters, a line each.
+
+    A column "hover" of the table is taken as it is: a report shows the same configurations in many charts.
+    """
+    if "hover" in table:
+        return list(table["hover"])
+    columns = ["name", "n", "params", *(c for o in objectives for c in (o.metric, f"{o.metric}_half"))]
+    return [_hover(row, objectives) for row in table[columns].to_dict("records")]
+
+
+def _hover(row: Mapping[str, Any], objectives: Sequence[Objective]) -> str:
     lines = [f"<b>{row['name']}</b> ({naming.count(int(row['n']), 'seed')})"]
     lines += [f"{o.label}: {naming.interval(row[o.metric], row[f'{o.metric}_half'])}" for o in objectives]
     lines += [f"{naming.parameter(k)}: {naming.number(v)}" for k, v in row["params"].items()]
@@ -183,7 +190,7 @@ def kernels(summary: pd.DataFrame, table: pd.DataFrame, objective: Objective) ->
         mode="markers",
         name="configuration",
         marker=dict(color=theme.GREY, size=6, opacity=0.6),
-        text=[hover(row, [objective]) for row in rows.to_dict("records")],
+        text=hovers(rows, [objective]),
         hovertemplate="%{text}<extra></extra>",
         customdata=list(rows["configuration"]),
         meta="configuration",

@@ -52,7 +52,9 @@ def history(study: StudyData, table: pd.DataFrame) -> pd.DataFrame:
             front = np.vstack([front[~(point <= front).all(axis=1)], point])
             volume = hypervolume(front, reference)
         shares.append(volume)
-    return pd.DataFrame({"configuration": list(rows["configuration"]), "finished": range(1, len(rows) + 1), "share": shares})
+    return pd.DataFrame(
+        {"configuration": list(rows["configuration"]), "finished": range(1, len(rows) + 1), "share": shares}
+    )
 
 
 def scaled(rows: pd.DataFrame, objectives: Sequence[Objective]) -> np.ndarray:
@@ -63,7 +65,9 @@ def scaled(rows: pd.DataFrame, objectives: Sequence[Objective]) -> np.ndarray:
 
 
 def figure_of(table: pd.DataFrame) -> go.Figure:
-    drawn = figure("configurations finished", "hypervolume of the front<br>(share of the box of all values)", height=300)
+    drawn = figure(
+        "configurations finished", "hypervolume of the front<br>(share of the box of all values)", height=300
+    )
     drawn.add_scatter(
         x=table["finished"],
         y=table["share"],

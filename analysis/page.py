@@ -12,7 +12,19 @@ import pandas as pd
 import plotly.graph_objects as go
 import plotly.offline
 
-from analysis import advice, details, importance, naming, provenance, reproduction, tables, theme, timing, words
+from analysis import (
+    advice,
+    details,
+    figures,
+    importance,
+    naming,
+    provenance,
+    reproduction,
+    tables,
+    theme,
+    timing,
+    words,
+)
 from analysis.charts import Chart, draw
 from analysis.load import StudyData
 from analysis.pictures import KINDS, Pictures, choose, pictures, wanted
@@ -25,6 +37,7 @@ DIGITS = 6  # significant digits of a drawn number
 def render(study: StudyData, live: bool = False) -> str:
     """The page's HTML, which needs nothing from the web; a `live` one asks its own server for newer ones."""
     table = tables.configurations(study)
+    table = table.assign(hover=figures.hovers(table, study.objectives))
     front = tables.front(table, study.objectives)
     shares = importance.shares(study, table)
     charts = draw(study, table, front, shares)
@@ -113,7 +126,11 @@ def trial_columns(study: StudyData) -> list[tuple[str, str, str]]:
     trials = study.trials
     optional = [c for c in trials if c.startswith("param_") and trials[c].notna().any()]
     parameters = [
-        (c, naming.parameter(c.removeprefix("param_")), "number" if pd.api.types.is_numeric_dtype(trials[c]) else "text")
+        (
+            c,
+            naming.parameter(c.removeprefix("param_")),
+            "number" if pd.api.types.is_numeric_dtype(trials[c]) else "text",
+        )
         for c in optional
     ]
     restarts = [("restarts", "restarts", "number")] if "restarts" in trials else []
@@ -186,7 +203,9 @@ def embed(
 def themes() -> dict[str, Any]:
     """The Plotly templates of both modes."""
     both = {"light": theme.LIGHT, "dark": theme.DARK}
-    return {name: json.loads(go.Figure(layout=dict(template=t)).to_json())["layout"]["template"] for name, t in both.items()}
+    return {
+        name: json.loads(go.Figure(layout=dict(template=t)).to_json())["layout"]["template"] for name, t in both.items()
+    }
 
 
 def plain(figure: go.Figure) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis import naming, theme
-from analysis.figures import hover
+from analysis.figures import hovers
 from analysis.naming import Objective
 
 LINES = 1_500  # drawn at most: the front, the controls, and of the others every k-th by rank
@@ -73,7 +73,7 @@ def _lines(
         line=dict(color=SHADES[group], width=1.6 if group == 0 else 1),
         marker=dict(size=4, color=SHADES[group]),
         opacity=[0.95, 0.75, 0.6, 0.45, 0.3][group],
-        text=np.repeat([hover(table.loc[i], objectives) for i in rows], each),
+        text=np.repeat(hovers(table.loc[rows], objectives), each),
         hovertemplate="%{text}<extra></extra>",
         customdata=list(np.repeat(table["configuration"].to_numpy(object)[rows], each)),
         meta="configuration",
@@ -82,12 +82,16 @@ def _lines(
 
 def _draw_axes(drawn: go.Figure, axes: list[Dimension]) -> None:
     """Upright lines with a few values beside each, and the names below."""
-    for x, axis in enumerate(axes):
-        drawn.add_shape(type="line", x0=x, x1=x, y0=0, y1=1, line=dict(color=theme.GREY, width=1.2), layer="below")
-        for place, text in zip(axis.ticks, axis.texts, strict=True):
-            drawn.add_annotation(
-                x=x, y=place, text=text, showarrow=False, xanchor="left", xshift=4, font_size=10, bgcolor=theme.VEIL
-            )
+    line = dict(color=theme.GREY, width=1.2)
+    upright = [dict(type="line", x0=x, x1=x, y0=0, y1=1, line=line, layer="below") for x in range(len(axes))]
+    look = dict(showarrow=False, xanchor="left", xshift=4, font=dict(size=10), bgcolor=theme.VEIL)
+    beside = [
+        dict(x=x, y=place, text=text, **look)
+        for x, axis in enumerate(axes)
+        for place, text in zip(axis.ticks, axis.texts, strict=True)
+    ]
+    # All at once: Plotly copies the whole list for each one that is added.
+    drawn.update_layout(shapes=upright, annotations=beside)
     names = [axis.label for axis in axes]
     drawn.update_xaxes(
         tickvals=list(range(len(axes))), ticktext=names, range=[-0.2, len(axes) - 0.5], showgrid=False, showline=False

@@ -16,7 +16,9 @@ def comparable(study: StudyData) -> list[tuple[bool, str]]:
             found.append((True, f"{metric}: one identity for all {naming.count(int(rows['n'].sum()), 'trial')}."))
         else:
             differ = [key for key in tables.IDENTITY if rows[key].astype(str).nunique() > 1]
-            found.append((False, f"{metric}: taken in {len(rows)} ways that differ in {', '.join(differ)}: do not compare."))
+            found.append(
+                (False, f"{metric}: taken in {len(rows)} ways that differ in {', '.join(differ)}: do not compare.")
+            )
     for column, what in (("precision", "arithmetic"), ("device", "device"), ("rate_is", "meaning of the rate")):
         kinds = sorted(study.trials[column].dropna().unique())
         if kinds:

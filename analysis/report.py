@@ -11,7 +11,8 @@ from typing import Annotated
 
 import tyro
 
-from analysis import page
+from analysis import export as figure_files
+from analysis import live, page
 from analysis.load import load
 from evae.errors import UserError
 
@@ -43,9 +44,25 @@ def main(
         Path | None,
         tyro.conf.arg(metavar="PATH", help="where to write the page (default: RESULTS/report.html)"),
     ] = None,
+    watch: Annotated[
+        bool, tyro.conf.arg(help="serve the page to this machine, and renew it as the study goes on")
+    ] = False,
+    port: Annotated[int, tyro.conf.arg(help="with --watch: the port on 127.0.0.1 (0: any free one)")] = 8765,
+    export: Annotated[
+        Path | None,
+        tyro.conf.arg(metavar="FOLDER", help="write the figures there as CSV, SVG and PNG instead of the page"),
+    ] = None,
 ) -> None:
     """Write the report of a study: one HTML page that opens without the web."""
-    print(write_report(results, output))
+    if watch:
+        live.watch(results, port)
+    elif export is not None:
+        files = figure_files.export(load(results), export)
+        print("\n".join(map(str, files)))
+        if not any(file.suffix == ".svg" for file in files):
+            print("No Chromium or Chrome was found: SVG and PNG are left out.", file=sys.stderr)
+    else:
+        print(write_report(results, output))
 
 
 if __name__ == "__main__":

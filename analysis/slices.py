@@ -92,7 +92,9 @@ def _left_out(t: np.ndarray, y: np.ndarray, width: float) -> np.ndarray:
     return np.full(len(t), np.inf) if (keep < 1e-6).any() else ((y - hat @ y) / keep) ** 2
 
 
-def slice_figure(table: pd.DataFrame, parameter: str, objectives: Sequence[Objective], objective: Objective) -> go.Figure:
+def slice_figure(
+    table: pd.DataFrame, parameter: str, objectives: Sequence[Objective], objective: Objective
+) -> go.Figure:
     """One objective over one parameter; `table` is that of `tables.front`."""
     x, places = values(table, parameter)
     rows = table.iloc[places].assign(**{"slice_x": x})

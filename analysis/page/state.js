@@ -45,7 +45,7 @@ const report = (() => {
       files ??= JSON.parse(document.getElementById("files").textContent);
       if (!images.has(index)) {
         const image = new Image();
-        image.src = `data:image/${files[index].startsWith("iVBOR") ? "png" : "webp"};base64,${files[index]}`;
+        image.src = `data:image/${files[index].startsWith("iVBOR") ? "png" : "jpeg"};base64,${files[index]}`;
         images.set(index, image.decode().then(() => image));
       }
       return images.get(index);

@@ -86,7 +86,7 @@ class Store:
         """
         prefix = f"{kind}/"
         self.unreadable = [name for name in self.unreadable if not name.startswith(prefix)]
-        files = self._files(kind)
+        files = self.files(kind)
         with ThreadPoolExecutor(READERS) as readers:
             found = list(readers.map(self._read_or_none, (info.path for info in files)))
         self.unreadable += [prefix + f.base_name for f, table in zip(files, found, strict=True) if table is None]
@@ -94,7 +94,7 @@ class Store:
 
     def sizes(self, folder: str, suffix: str = ".parquet") -> dict[str, int]:
         """Bytes of the file of each key."""
-        return {info.base_name.removesuffix(suffix): info.size for info in self._files(folder, suffix)}
+        return {info.base_name.removesuffix(suffix): info.size for info in self.files(folder, suffix)}
 
     def rows(self, kind: str, key: str) -> list[dict[str, Any]]:
         """The rows of one trial; empty when it has none that can be read."""
@@ -134,7 +134,8 @@ class Store:
                 "Free some space or mend its permissions, or choose another place with --results."
             ) from None
 
-    def _files(self, folder: str, suffix: str = ".parquet") -> list[fs.FileInfo]:
+    def files(self, folder: str, suffix: str = ".parquet") -> list[fs.FileInfo]:
+        """The complete files of a folder, by path."""
         selector = fs.FileSelector(self.path(folder), allow_not_found=True)
         found = self.filesystem.get_file_info(selector)
         return sorted((f for f in found if f.path.endswith(suffix)), key=lambda f: f.path)

@@ -172,7 +172,9 @@ def test_states_that_came_later(store: Store, state: str) -> None:
     add(store, 0, "finished")
     add(store, 1, "finished")
     row = store.read("trials").to_pylist()[1]
-    store.write("trials", row["trial"], [row | {"state": state, "reason": "as it happened", "epochs": 2, "restarts": 3}])
+    store.write(
+        "trials", row["trial"], [row | {"state": state, "reason": "as it happened", "epochs": 2, "restarts": 3}]
+    )
     text = text_of(store)
     assert f"1 {state}" in text
     assert ("Most frequent reason for not finishing: as it happened" in text) == (state != "stopped")

@@ -93,7 +93,15 @@ def test_every_chart_is_drawn_with_axis_titles(page: Page) -> None:
         "[c.dataset.figure, c._fullLayout.xaxis.title.text, c._fullLayout.yaxis.title.text, "
         "c.querySelectorAll('.trace').length])"
     )
-    wanted = {"front", "hypervolume", "importance", "timeline", "val_distortion_nats", "val_rate_nats", "rate-distortion"}
+    wanted = {
+        "front",
+        "hypervolume",
+        "importance",
+        "timeline",
+        "val_distortion_nats",
+        "val_rate_nats",
+        "rate-distortion",
+    }
     assert wanted | {"slice-beta-gen_sharpness", "rate-gen_sharpness"} <= {t[0] for t in titles}
     for name, x, y, drawn in titles:
         assert x and y and "Click" not in x + y, name
@@ -238,7 +246,9 @@ def test_a_selection_is_marked_in_every_view(page: Page) -> None:
     configuration = click_point(page, "front", 1)
     for figure in ("front", "slice-learning_rate-gen_sharpness", "parallel", "rate-distortion", "timeline"):
         show(page, figure)
-        page.wait_for_function(f"document.querySelector('[data-figure=\"{figure}\"]').data.some(t => t.name === 'selected')")
+        page.wait_for_function(
+            f"document.querySelector('[data-figure=\"{figure}\"]').data.some(t => t.name === 'selected')"
+        )
     rows = page.evaluate("[...document.querySelectorAll('#table tr.selected')].map(r => r.lastChild.textContent)")
     assert sorted(rows) == [f"{configuration}-s0", f"{configuration}-s1"]
     assert page.url.endswith(f"#configuration-{configuration}")

@@ -146,7 +146,9 @@ def test_advice_follows_from_its_tables(study: StudyData) -> None:
 
 
 def test_late_progress_is_that_of_the_last_quarter(study: StudyData) -> None:
-    steady = pd.DataFrame({"trial": "t", "configuration": "c", "epoch": range(1, 9), "val_distortion_nats": range(80, 0, -10)})
+    steady = pd.DataFrame(
+        {"trial": "t", "configuration": "c", "epoch": range(1, 9), "val_distortion_nats": range(80, 0, -10)}
+    )
     some = replace(study, epochs=steady, trials=study.trials.head(1).assign(trial="t", state="finished"))
     assert advice.late_progress(some)["share"].tolist() == pytest.approx([2 / 7])
 
@@ -186,7 +188,7 @@ def test_a_strip_holds_the_first_rows_of_each_kind(study: StudyData) -> None:
         png = next(row["png"] for row in rows if row["kind"] == kind)
         stored = np.asarray(Image.open(io.BytesIO(png)).convert("L"), float)[:height, :width]
         assert np.abs(image[y : y + height, :width] - stored).mean() < 12
-    assert len(content) < 0.35 * sum(len(row["png"]) for row in rows)
+    assert len(content) < 0.45 * sum(len(row["png"]) for row in rows)
 
 
 def test_distances_of_one_identity_compare(study: StudyData) -> None:
