@@ -87,7 +87,8 @@ def _page(drawn: list[list[object]]) -> str:
       const drawn = {page.script_json(drawn)}, common = {json.dumps(layout)};
       (async () => {{
         for (const [key, figure] of drawn) for (const format of ["svg", "png"]) {{
-          const size = {{ format, width: {WIDTH}, height: figure.layout.height ?? 420, scale: format === "png" ? {SCALE} : 1 }};
+          const scale = format === "png" ? {SCALE} : 1;
+          const size = {{ format, width: {WIDTH}, height: figure.layout.height ?? 420, scale }};
           const url = await Plotly.toImage({{ data: figure.data, layout: {{ ...figure.layout, ...common }} }}, size);
           const [head, body] = [url.slice(0, url.indexOf(",")), url.slice(url.indexOf(",") + 1)];
           const text = head.includes("base64") ? body : btoa(unescape(encodeURIComponent(decodeURIComponent(body))));

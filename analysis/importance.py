@@ -27,8 +27,8 @@ def importance(described: dict[str, Any], table: pd.DataFrame, objective: Object
     configurations or without a space, which is `described` as in the manifest.
 
     Watanabe et al., PED-ANOVA, arXiv 2304.10255; its extension to conditional parameters, arXiv 2601.20800.
-    Of more than `MOST` configurations, every k-th by rank takes part. The share says how much a parameter decides whether a configuration is among the best tenth (at least five
-    of them).
+    Of more than `MOST` configurations, every k-th by rank takes part. The share says how much a parameter decides
+    whether a configuration is among the best tenth (at least five of them).
     """
     empty = pd.DataFrame(columns=["parameter", "share"])
     space = {name: d for name, text in described.items() if (d := distribution(text))}

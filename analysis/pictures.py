@@ -1,7 +1,8 @@
 """Pictures for the page: each distinct one once, the whole within a budget of bytes, what was reduced counted.
 
 Configurations of the gallery (some of the front, the controls) keep their PNGs as stored. When all others do not fit
-as well, they become strips: a trial's first rows of each kind, one above the other, as one JPEG (half the time of WebP).
+as well, they become strips: a trial's first rows of each kind, one above the other, as one JPEG, which is made in
+half the time of a WebP.
 """
 
 import base64

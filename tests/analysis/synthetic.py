@@ -8,6 +8,7 @@ import functools
 import hashlib
 import io
 import json
+import math
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -62,9 +63,17 @@ REASONS = {
 
 
 def write_study(
-    folder: Path, configurations: int = 40, seeds: int = 2, slots: int = 2, state: str = "finished"
+    folder: Path,
+    configurations: int = 40,
+    seeds: int = 2,
+    slots: int = 2,
+    state: str = "finished",
+    with_pictures: float = math.inf,
 ) -> Store:
-    """Write a study of `configurations`, controls included; about one searched trial in ten is lost."""
+    """Write a study of `configurations`, controls included; about one searched trial in ten is lost.
+
+    The first `with_pictures` configurations have pictures.
+    """
     random = np.random.default_rng(7)
     store = Store(folder)
     store.prepare()
@@ -78,7 +87,8 @@ def write_study(
                 if origin == "searched"
                 else "finished"
             )
-            free[slot] = write_trial(store, random, number, label, origin, params, seed, str(lost), free[slot], slot)
+            of = (number, label, origin, params, seed, str(lost), free[slot], slot)
+            free[slot] = write_trial(store, random, *of, with_pictures=number < with_pictures)
     write_manifest(store, max(free), slots, state)
     return store
 
@@ -127,7 +137,7 @@ def write_manifest(store: Store, ended: datetime, slots: int = 2, state: str = "
     )
 
 
-def write_trial(store, random, number, label, origin, params, seed, state, began, slot) -> datetime:
+def write_trial(store, random, number, label, origin, params, seed, state, began, slot, with_pictures=True) -> datetime:
     """One trial's files; returns when it ended."""
     configuration = hashlib.sha256(json.dumps([number, params]).encode()).hexdigest()[:12]
     trial = f"{configuration}-s{seed}"
@@ -167,6 +177,7 @@ def write_trial(store, random, number, label, origin, params, seed, state, began
     }
     if state == "finished":
         row |= _metrics(random, params)
+    if state == "finished" and with_pictures:
         _write_pictures(store, trial, configuration, number, seed, row[SHARPNESS])
     store.write("trials", trial, [row])
     _write_epochs(store, random, trial, configuration, seed, epochs, began, train_s / epochs, params)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from synthetic import BEGAN, CONTROLS, write_manifest, write_study, write_trial
+from synthetic import BEGAN, CONTROLS, write_study, write_trial
 
 from analysis import charts, export, importance, live, tables
 from analysis.load import StudyData

@@ -262,8 +262,9 @@ def test_a_line_of_the_parallel_coordinates_opens_between_its_axes(page: Page) -
         """(() => {
             const place = document.querySelector("[data-figure=parallel]"), trace = place.data.at(-1);
             const {xaxis, yaxis} = place._fullLayout, box = place.getBoundingClientRect();
-            const at = (a, i) => (a.d2p(a === xaxis ? trace.x[i] : trace.y[i]) + a.d2p(a === xaxis ? trace.x[i + 1] : trace.y[i + 1])) / 2;
-            return [box.left + xaxis._offset + at(xaxis, 1), box.top + yaxis._offset + at(yaxis, 1),
+            const middle = (a, values) => (a.d2p(values[1]) + a.d2p(values[2])) / 2;
+            const at = (a) => middle(a, a === xaxis ? trace.x : trace.y);
+            return [box.left + xaxis._offset + at(xaxis), box.top + yaxis._offset + at(yaxis),
                     report.configurations[trace.customdata[1]].id];
         })()"""
     )

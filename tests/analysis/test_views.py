@@ -202,7 +202,7 @@ def test_distances_of_one_identity_compare(study: StudyData) -> None:
 def test_ten_thousand_trials_build_and_say_what_was_thinned(tmp_path: Path) -> None:
     from analysis.report import write_report
 
-    write_study(tmp_path, configurations=10_000, seeds=1)
+    write_study(tmp_path, configurations=10_000, seeds=1, with_pictures=2_500)
     text = write_report(tmp_path).read_text(encoding="utf-8")
     assert len(text) < 25e6
     assert "of 9," in text and "configurations are drawn" in text and load(tmp_path).name == "kernel-sweep"
