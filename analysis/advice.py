@@ -112,10 +112,9 @@ def _noise(study: StudyData, table: pd.DataFrame) -> list[tuple[str, str]]:
         return []
     if table["n"].max() < 2:
         return [("noise", "Repeat with --seeds 2 or more: with one seed each, no difference can be told from noise.")]
-    found = []
-    for objective in study.objectives:
-        close = contenders(table, objective)
-        if len(close) > 1:
-            text = f"{count(len(close) - 1, 'configuration')} cannot be told from the best in {objective.label}"
-            found.append(("noise", f"Add seeds: {text}; four times the seeds halve the intervals."))
-    return found
+    close = [(len(contenders(table, objective)) - 1, objective.label) for objective in study.objectives]
+    said = [f"{count(n, 'configuration')} in {label}" for n, label in close if n > 0]
+    if not said:
+        return []
+    text = f"cannot be told from the best; four times the seeds halve the intervals: {' and '.join(said)}"
+    return [("noise", f"Add seeds. What {text}.")]

@@ -105,17 +105,19 @@ def fit_range(drawn: go.Figure, side: str, values: pd.Series, marks: dict[str, f
     A mark that would stretch the range by more than a half is named at the frame's edge instead of drawn.
     """
     low, high = values.min(), values.max()
-    near = {k: v for k, v in marks.items() if max(v, high) - min(v, low) <= 1.6 * (high - low)}
-    low, high = min([low, *near.values()]), max([high, *near.values()])
     log = low > 0 and high / low > 20
     place = math.log10 if log else float
+    most = 1.6 * (place(high) - place(low))
+    shown = {k: v for k, v in marks.items() if v > 0 or not log}
+    near = {k: v for k, v in shown.items() if place(max(v, high)) - place(min(v, low)) <= most}
+    low, high = min([low, *near.values()]), max([high, *near.values()])
     pad = 0.07 * (place(high) - place(low)) or 0.1 * abs(place(high)) or 1.0
     kind = dict(type="log" if log else "linear", range=[place(low) - pad, place(high) + pad])
     drawn.update_layout({f"{side}axis": kind})
     other = "x" if side == "y" else "y"
     for name, value in marks.items():
         text = f"{name} {naming.number(value)}"
-        within = {side: place(value), f"{side}ref": side}
+        within = {side: place(value) if name in near else 0.0, f"{side}ref": side}
         outside = {side: 0.0 if value < low else 1.0, f"{side}ref": "paper"}
         if name in near:
             ends = {f"{side}0": value, f"{side}1": value, f"{other}0": 0, f"{other}1": 1}
