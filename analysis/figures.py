@@ -1,8 +1,14 @@
-"""Thin drawings of the tables, each a Plotly figure that also stands alone in a notebook."""
+"""Thin drawings of the tables, each a Plotly figure that also stands alone in a notebook.
+
+A trace whose `meta` is "configuration" or "trial" names in `customdata` which one each of its points shows: what the
+page links, filters and opens.
+"""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -10,6 +16,7 @@ from analysis import naming, theme
 from analysis.naming import Objective
 
 HEIGHT = 420
+DOTS = 2_000  # of one kind of configuration in a chart; beyond that every k-th is drawn, and the legend says so
 
 
 def figure(x: str, y: str, height: int = HEIGHT, **layout: object) -> go.Figure:
@@ -26,8 +33,17 @@ def front(
     """
     down, across = objectives[0], objectives[1] if len(objectives) > 1 else None
     drawn = figure(across.axis if across else "configuration (order of suggestion)", down.axis, height=540)
-    columns = (across.metric if across else "number", down.metric)
-    texts = table.apply(lambda row: hover(row, objectives), axis=1)
+    scatter(drawn, table, objectives, (across.metric if across else "number", down.metric))
+    for objective, side in ((down, "y"), *([(across, "x")] if across else [])):
+        fit_range(drawn, side, table[objective.metric], _marks(objective, real_sharpness, floors))
+    return drawn
+
+
+def scatter(drawn: go.Figure, table: pd.DataFrame, objectives: Sequence[Objective], columns: tuple[str, str]) -> None:
+    """Configurations by kind: dominated, dominated within noise, on the front, and each control by its name.
+
+    `columns` are x and y; `table` is that of `tables.front`.
+    """
     near, on = table["dominated_within_noise"], table["on_front"]
     control = table["label"].notna()
     kinds = [
@@ -42,15 +58,15 @@ def front(
         symbol = theme.SYMBOLS[i % len(theme.SYMBOLS)]
         kinds.append((name, chosen, dict(color=colour, symbol=symbol, size=13)))
     for name, chosen, marker in kinds:
-        if chosen.any():
-            _points(drawn, table[chosen], texts[chosen], name, columns, marker)
-    for objective, side in ((down, "y"), *([(across, "x")] if across else [])):
-        _range(drawn, side, table[objective.metric], _marks(objective, real_sharpness, floors))
-    return drawn
+        rows = table[chosen]
+        if len(rows) > DOTS:
+            name, rows = f"{name} ({DOTS:,} of {len(rows):,} drawn)", rows.iloc[:: math.ceil(len(rows) / DOTS)]
+        if len(rows):
+            _points(drawn, rows, hovers(rows, objectives), name, columns, marker)
 
 
 def _points(
-    drawn: go.Figure, rows: pd.DataFrame, texts: pd.Series, name: str, columns: tuple[str, str], marker: dict
+    drawn: go.Figure, rows: pd.DataFrame, texts: list[str], name: str, columns: tuple[str, str], marker: dict
 ) -> None:
     """One kind of configuration; those that are dominated have their intervals in the hover text alone."""
 
@@ -70,6 +86,8 @@ def _points(
         marker=marker | dict(line=dict(width=1.5, color=marker["color"])),
         text=texts,
         hovertemplate="%{text}<extra></extra>",
+        customdata=list(rows["configuration"]),
+        meta="configuration",
     )
 
 
@@ -81,23 +99,25 @@ def _marks(objective: Objective, real_sharpness: float, floors: dict[str, float]
     return {name: value for name, value in marks.items() if math.isfinite(value)}
 
 
-def _range(drawn: go.Figure, side: str, values: pd.Series, marks: dict[str, float]) -> None:
+def fit_range(drawn: go.Figure, side: str, values: pd.Series, marks: dict[str, float]) -> None:
     """Range from the means, not from their intervals, which may be many times wider; log over wide ranges.
 
     A mark that would stretch the range by more than a half is named at the frame's edge instead of drawn.
     """
     low, high = values.min(), values.max()
-    near = {k: v for k, v in marks.items() if max(v, high) - min(v, low) <= 1.6 * (high - low)}
-    low, high = min([low, *near.values()]), max([high, *near.values()])
     log = low > 0 and high / low > 20
     place = math.log10 if log else float
+    most = 1.6 * (place(high) - place(low))
+    shown = {k: v for k, v in marks.items() if v > 0 or not log}
+    near = {k: v for k, v in shown.items() if place(max(v, high)) - place(min(v, low)) <= most}
+    low, high = min([low, *near.values()]), max([high, *near.values()])
     pad = 0.07 * (place(high) - place(low)) or 0.1 * abs(place(high)) or 1.0
     kind = dict(type="log" if log else "linear", range=[place(low) - pad, place(high) + pad])
     drawn.update_layout({f"{side}axis": kind})
     other = "x" if side == "y" else "y"
     for name, value in marks.items():
         text = f"{name} {naming.number(value)}"
-        within = {side: place(value), f"{side}ref": side}
+        within = {side: place(value) if name in near else 0.0, f"{side}ref": side}
         outside = {side: 0.0 if value < low else 1.0, f"{side}ref": "paper"}
         if name in near:
             ends = {f"{side}0": value, f"{side}1": value, f"{other}0": 0, f"{other}1": 1}
@@ -117,8 +137,43 @@ def _range(drawn: go.Figure, side: str, values: pd.Series, marks: dict[str, floa
         )
 
 
-def hover(row: pd.Series, objectives: Sequence[Objective]) -> str:
-    """A configuration's name, objectives with intervals and parameters, a line each."""
+def rate_distortion(table: pd.DataFrame, objectives: Sequence[Objective]) -> go.Figure:
+    """Distortion over rate of the test split; lines of slope -1 join places of the same ELBO.
+
+    Alemi et al., Fixing a broken ELBO, arXiv 1711.00464. `table` is that of `tables.front`.
+    """
+    drawn = figure("rate (nats per image)", "distortion (nats per image)", height=460)
+    rate, distortion = table["rate_nats"], table["distortion_nats"]
+    total = rate + distortion
+    along = np.geomspace(max(float(rate.min()), 1e-3), max(float(rate.max()), 2e-3), 60)
+    for i, level in enumerate(np.quantile(total, [0.0, 0.5, 1.0])):
+        drawn.add_scatter(
+            x=along,
+            y=level - along,
+            mode="lines",
+            name="same −ELBO",
+            line=dict(color=theme.GREY, width=1, dash="dot"),
+            showlegend=i == 0,
+            hovertemplate=f"−ELBO {level:.4g} nats<extra></extra>",
+        )
+    scatter(drawn, table, objectives, ("rate_nats", "distortion_nats"))
+    fit_range(drawn, "x", rate, {})
+    fit_range(drawn, "y", distortion, {})
+    return drawn
+
+
+def hovers(table: pd.DataFrame, objectives: Sequence[Objective]) -> list[str]:
+    """Of each configuration its name, objectives with intervals and parameters, a line each.
+
+    A column "hover" of the table is taken as it is: a report shows the same configurations in many charts.
+    """
+    if "hover" in table:
+        return list(table["hover"])
+    columns = ["name", "n", "params", *(c for o in objectives for c in (o.metric, f"{o.metric}_half"))]
+    return [_hover(row, objectives) for row in table[columns].to_dict("records")]
+
+
+def _hover(row: Mapping[str, Any], objectives: Sequence[Objective]) -> str:
     lines = [f"<b>{row['name']}</b> ({naming.count(int(row['n']), 'seed')})"]
     lines += [f"{o.label}: {naming.interval(row[o.metric], row[f'{o.metric}_half'])}" for o in objectives]
     lines += [f"{naming.parameter(k)}: {naming.number(v)}" for k, v in row["params"].items()]
@@ -130,14 +185,17 @@ def kernels(summary: pd.DataFrame, table: pd.DataFrame, objective: Objective) ->
     drawn = figure(objective.axis, "kernel", height=150 + 34 * len(summary))
     order = list(summary["kernel"])[::-1]
     rows = table[table["kernel"].isin(order) & table[objective.metric].notna()]
+    values, rows = rows[objective.metric], rows.iloc[:: math.ceil(len(rows) / DOTS) or 1]
     drawn.add_scatter(
         x=rows[objective.metric],
         y=rows["kernel"],
         mode="markers",
         name="configuration",
         marker=dict(color=theme.GREY, size=6, opacity=0.6),
-        text=[hover(r, [objective]) for _, r in rows.iterrows()],
+        text=hovers(rows, [objective]),
         hovertemplate="%{text}<extra></extra>",
+        customdata=list(rows["configuration"]),
+        meta="configuration",
     )
     drawn.add_scatter(
         x=summary["median"],
@@ -174,7 +232,7 @@ def kernels(summary: pd.DataFrame, table: pd.DataFrame, objective: Objective) ->
         text=summary["best"],
         hovertemplate="%{text}: %{x:.4g}<extra></extra>",
     )
-    _range(drawn, "x", rows[objective.metric], {})
+    fit_range(drawn, "x", values, {})
     drawn.update_yaxes(categoryorder="array", categoryarray=order)
     return drawn
 
@@ -194,63 +252,4 @@ def importance(shares: dict[Objective, pd.DataFrame]) -> go.Figure:
             hovertemplate="%{y}: %{x:.0f} %<extra>" + objective.label + "</extra>",
         )
     drawn.update_layout(legend_traceorder="reversed")
-    return drawn
-
-
-def learning_curves(curves: pd.DataFrame, metric: str, title: str, highlight: dict[str, str]) -> go.Figure:
-    """`metric` per epoch, a line a trial; `highlight` maps the configurations in colour to their names."""
-    drawn = figure("epoch", title)
-    others = curves[~curves["configuration"].isin(highlight)]
-    # One trace for all of them: a row without a value after each trial's last one breaks the line there.
-    breaks = others.drop_duplicates("trial", keep="last").assign(**{metric: math.nan})
-    broken = pd.concat([others, breaks]).sort_index(kind="stable")
-    if len(others):
-        drawn.add_scatter(
-            x=broken["epoch"],
-            y=broken[metric],
-            mode="lines",
-            name="other trials",
-            line=dict(color=theme.GREY, width=1),
-            opacity=0.35,
-            hoverinfo="skip",
-        )
-    for i, (configuration, name) in enumerate(highlight.items()):
-        colour, dash = (
-            theme.COLOURS[i % len(theme.COLOURS)],
-            ["solid", "dash", "dot"][i // len(theme.COLOURS) % 3],
-        )
-        groups = curves[curves["configuration"] == configuration].groupby("trial", sort=False)
-        for j, (_, trial) in enumerate(groups):
-            drawn.add_scatter(
-                x=trial["epoch"],
-                y=trial[metric],
-                mode="lines+markers" if len(trial) < 2 else "lines",
-                name=name,
-                legendgroup=configuration,
-                showlegend=j == 0,
-                line=dict(color=colour, width=2, dash=dash),
-                hovertemplate="epoch %{x}: %{y:.4g}<extra>" + name + "</extra>",
-            )
-    return drawn
-
-
-def timeline(lanes: pd.DataFrame) -> go.Figure:
-    """Which worker trained which trial when, coloured by how the trial ended."""
-    names = sorted(lanes["lane"].unique(), reverse=True)
-    drawn = figure("time since the study began (minutes)", "worker", height=190 + 34 * len(names), barmode="overlay")
-    for state in theme.STATES:
-        rows = lanes[lanes["state"] == state]
-        if len(rows):
-            drawn.add_bar(
-                base=rows["start"],
-                x=(rows["end"] - rows["start"]),
-                y=rows["lane"],
-                orientation="h",
-                name=state,
-                marker=dict(color=theme.STATES[state], line=dict(width=0.5, color="rgba(128,128,128,0.6)")),
-                text=rows["trial"],
-                textposition="none",
-                hovertemplate="%{text}: %{x:.2f} min<extra>" + state + "</extra>",
-            )
-    drawn.update_yaxes(categoryorder="array", categoryarray=names)
     return drawn

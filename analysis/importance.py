@@ -14,10 +14,12 @@ from optuna.distributions import (
 )
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
+from analysis.load import StudyData
 from analysis.naming import Objective
 from analysis.tables import ranked
 
 FEWEST = 10  # configurations below which a tenth, the best that PED-ANOVA looks at, is less than one
+MOST = 1_000  # configurations beyond which every k-th is left: Optuna copies each trial several times
 
 
 def importance(described: dict[str, Any], table: pd.DataFrame, objective: Objective) -> pd.DataFrame:
@@ -25,14 +27,18 @@ def importance(described: dict[str, Any], table: pd.DataFrame, objective: Object
     configurations or without a space, which is `described` as in the manifest.
 
     Watanabe et al., PED-ANOVA, arXiv 2304.10255; its extension to conditional parameters, arXiv 2601.20800.
-    The share says how much a parameter decides whether a configuration is among the best tenth (at least five
-    of them).
+    Of more than `MOST` configurations, every k-th by rank takes part. The share says how much a parameter decides
+    whether a configuration is among the best tenth (at least five of them).
     """
     empty = pd.DataFrame(columns=["parameter", "share"])
     space = {name: d for name, text in described.items() if (d := distribution(text))}
     rows = ranked(table, [objective])
     if len(rows) < FEWEST:
         return empty
+    if len(rows) > MOST:
+        # Every k-th by rank leaves the best tenth the tenth that it is.
+        by_rank = rows.sort_values(f"select_{objective.metric}", kind="stable")
+        rows = by_rank.iloc[:: math.ceil(len(rows) / MOST)]
     rebuilt = rebuild(rows, objective, space)
     if not any(trial.params for trial in rebuilt.trials):
         return empty
@@ -43,6 +49,12 @@ def importance(described: dict[str, Any], table: pd.DataFrame, objective: Object
         shares = get_param_importances(rebuilt, evaluator=PedAnovaImportanceEvaluator(target_quantile=quantile))
     found = pd.DataFrame({"parameter": list(shares), "share": list(shares.values())}, columns=empty.columns)
     return found.sort_values("share", ascending=False).reset_index(drop=True)
+
+
+def shares(study: StudyData, table: pd.DataFrame) -> dict[Objective, pd.DataFrame]:
+    """The importances for each objective that has them; `table` is that of `tables.configurations`."""
+    space = study.manifest.get("space", {})
+    return {o: found for o in study.objectives if len(found := importance(space, table, o))}
 
 
 def rebuild(rows: pd.DataFrame, objective: Objective, space: dict[str, BaseDistribution]) -> optuna.Study:

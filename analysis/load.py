@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from analysis.naming import Objective, is_distance
 from evae.errors import UserError
-from evae.tuning.store import Store
+from evae.tuning.store import SCHEMA_VERSION, Store
 
 TEXT = {
     "study": [
@@ -32,6 +32,7 @@ TEXT = {
         "packages",
         "hardware",
         "data",
+        "identity",
     ],
     "trials": [
         "study",
@@ -53,7 +54,7 @@ TEXT = {
     "epochs": ["trial", "configuration"],
 }
 NUMBERS = {
-    "study": ["wall_s", "slots"],
+    "study": ["wall_s", "slots", "schema_version"],
     "trials": [
         "number",
         "seed",
@@ -125,6 +126,12 @@ def load(results: str | os.PathLike[str]) -> StudyData:
     manifest = _manifest(sessions)
     if not manifest:
         notes.append("The study's manifest is missing: its question, command and objectives are not known.")
+    version = manifest.get("schema_version")
+    if version is not None and version == version and version != SCHEMA_VERSION:
+        notes.append(
+            f"The store has schema version {version:g}, this report reads version {SCHEMA_VERSION}: "
+            "columns it does not know are left out, and missing ones are empty."
+        )
     if manifest.get("state") != "running":
         trials.loc[trials["state"] == "running", "state"] = "interrupted"
     trials = trials.sort_values(["number", "seed"]).reset_index(drop=True)

@@ -26,6 +26,7 @@ PARAMETERS = {
     "bandwidth": "bandwidth b",
     "latent": "latent size",
     "beta": "β",
+    "learning_rate": "learning rate",
 }
 
 
@@ -62,6 +63,12 @@ def is_distance(metric: str) -> bool:
     """Whether the metric is a Fréchet or kernel distance, which has an identity and a floor."""
     rest = split_metric(metric)[1]
     return rest in ("fid", "kid") or rest.startswith(("fd_", "kd_"))
+
+
+def is_kernel_distance(metric: str) -> bool:
+    """Whether the metric is a kernel distance, whose floor is another than the Fréchet distance's."""
+    rest = split_metric(metric)[1]
+    return rest == "kid" or rest.startswith("kd_")
 
 
 def label(metric: str) -> str:

@@ -1,69 +1,139 @@
-"""Parallel coordinates: every ranked configuration as a line through its parameters and objectives."""
+"""Parallel coordinates: every ranked configuration as a line through its parameters and objectives.
+
+Drawn with ordinary lines, which can be clicked, selected and printed; Plotly's own parallel coordinates cannot, and
+need WebGL.
+"""
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from analysis import naming, theme
+from analysis.figures import hovers
 from analysis.naming import Objective
 
-# From the best to the worst: vivid to quiet, and visible on white and on near-black alike.
-SCALE = [[0.0, theme.VERMILLION], [0.3, theme.ORANGE], [1.0, theme.GREY]]
+LINES = 1_500  # drawn at most: the front, the controls, and of the others every k-th by rank
+# From the best fifth to the worst, visible on white and on near-black alike.
+SHADES = [theme.VERMILLION, theme.ORANGE, theme.SKY, theme.GREY, theme.GREY]
+NAMES = ["best fifth", "second", "third", "fourth", "last fifth"]
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """An upright axis: `at` (n,) places in [0, 1], and its ticks as places and texts."""
+
+    label: str
+    at: np.ndarray
+    ticks: list[float]
+    texts: list[str]
 
 
 def parallel_coordinates(table: pd.DataFrame, objectives: Sequence[Objective]) -> go.Figure:
-    """Lines are coloured by the first objective; "none" stands below the values of a parameter that a
-    configuration does not have. Each dimension carries its name, and objectives their split.
+    """Lines are coloured by rank in the first objective; "none" stands below the values of a parameter that a
+    configuration does not have. `table` is that of `tables.front`.
     """
     table = table.reset_index(drop=True)
-    names = list(dict.fromkeys(key for params in table["params"] for key in params))
-    dimensions = []
-    for key in names:
-        values = [params.get(key) for params in table["params"]]
-        if len(set(map(str, values))) > 1:
-            dimensions.append(dimension(naming.parameter(key), values))
-    dimensions += [dict(label=o.label, values=table[o.metric].to_numpy(float)) for o in objectives]
-    first = objectives[0]
-    drawn = go.Figure(layout=dict(template=theme.LIGHT, height=460, margin=dict(l=70, r=90, t=70, b=30)))
-    drawn.add_parcoords(
-        dimensions=dimensions,
-        labelangle=-12,
-        labelside="top",
-        line=dict(
-            color=table[first.metric].to_numpy(float),
-            colorscale=SCALE,
-            reversescale=first.sign < 0,
-            showscale=True,
-            colorbar=dict(title=dict(text=first.label, side="right"), thickness=12),
-        ),
-    )
+    axes = dimensions(table, objectives)
+    rank = (objectives[0].sign * table[objectives[0].metric]).rank(pct=True)
+    fifth = np.minimum(4, np.ceil(5 * rank).astype(int) - 1)
+    drawn = go.Figure(layout=dict(template=theme.LIGHT, height=480, margin=dict(l=30, r=60, t=40, b=80)))
+    drawn.update_layout(hovermode="closest", dragmode="select", xaxis_title_text="", legend_y=1.06)
+    kept = thinned(table, rank)
+    for group in reversed(range(5)):
+        rows = np.flatnonzero(kept & (fifth == group))
+        if len(rows):
+            _lines(drawn, table, rows, axes, objectives, group)
+    _draw_axes(drawn, axes)
     return drawn
 
 
-def dimension(label: str, values: Sequence[object]) -> dict[str, object]:
-    """A `parcoords` dimension: names as codes; numbers on a log axis when they span a factor of ten."""
+def thinned(table: pd.DataFrame, rank: pd.Series) -> np.ndarray:
+    """(n,) booleans: which configurations are drawn."""
+    must = (table["on_front"] | table["label"].notna()).to_numpy()
+    step = max(1, math.ceil(len(table) / LINES))
+    return must | (rank.rank(method="first").to_numpy().astype(int) % step == 0)
+
+
+def _lines(
+    drawn: go.Figure, table: pd.DataFrame, rows: np.ndarray, axes: list[Dimension], objectives: object, group: int
+) -> None:
+    breaks = np.full(len(rows), np.nan)
+    y = np.stack([*(axis.at[rows] for axis in axes), breaks], axis=1).ravel()
+    x = np.tile([*range(len(axes)), np.nan], len(rows))
+    each = len(axes) + 1
+    drawn.add_scatter(
+        x=x,
+        y=y,
+        mode="lines+markers",
+        name=NAMES[group],
+        line=dict(color=SHADES[group], width=1.6 if group == 0 else 1),
+        marker=dict(size=4, color=SHADES[group]),
+        opacity=[0.95, 0.75, 0.6, 0.45, 0.3][group],
+        text=np.repeat(hovers(table.loc[rows], objectives), each),
+        hovertemplate="%{text}<extra></extra>",
+        customdata=list(np.repeat(table["configuration"].to_numpy(object)[rows], each)),
+        meta="configuration",
+    )
+
+
+def _draw_axes(drawn: go.Figure, axes: list[Dimension]) -> None:
+    """Upright lines with a few values beside each, and the names below."""
+    line = dict(color=theme.GREY, width=1.2)
+    upright = [dict(type="line", x0=x, x1=x, y0=0, y1=1, line=line, layer="below") for x in range(len(axes))]
+    look = dict(showarrow=False, xanchor="left", xshift=4, font=dict(size=10), bgcolor=theme.VEIL)
+    beside = [
+        dict(x=x, y=place, text=text, **look)
+        for x, axis in enumerate(axes)
+        for place, text in zip(axis.ticks, axis.texts, strict=True)
+    ]
+    # All at once: Plotly copies the whole list for each one that is added.
+    drawn.update_layout(shapes=upright, annotations=beside)
+    names = [axis.label for axis in axes]
+    drawn.update_xaxes(
+        tickvals=list(range(len(axes))), ticktext=names, range=[-0.2, len(axes) - 0.5], showgrid=False, showline=False
+    )
+    drawn.update_yaxes(visible=False, range=[-0.2, 1.06])
+
+
+def dimensions(table: pd.DataFrame, objectives: Sequence[Objective]) -> list[Dimension]:
+    """An axis for each parameter that varies, then one for each objective."""
+    names = dict.fromkeys(key for params in table["params"] for key in params)
+    found = []
+    for key in names:
+        values = [params.get(key) for params in table["params"]]
+        if len(set(map(str, values))) > 1:
+            found.append(dimension(naming.parameter(key), values))
+    return found + [dimension(o.label, [float(v) for v in table[o.metric]]) for o in objectives]
+
+
+def dimension(label: str, values: Sequence[object]) -> Dimension:
+    """Names stand at equal distances; numbers on a log axis when they span a factor of ten."""
     present = [v for v in values if v is not None]
+    lacking = len(present) < len(values)
     if all(isinstance(v, (int, float)) and not isinstance(v, bool) and math.isfinite(v) for v in present):
         return _numeric(label, values, present)
     known = sorted({str(v) for v in present})
-    codes = {name: i for i, name in enumerate(known)} | ({"none": -1} if len(present) < len(values) else {})
-    at = np.array([codes["none" if v is None else str(v)] for v in values], float)
-    return dict(label=label, values=at, tickvals=list(codes.values()), ticktext=list(codes))
+    place = {name: i / max(1, len(known) - 1) for i, name in enumerate(known)} | ({"none": -0.12} if lacking else {})
+    at = np.array([place["none" if v is None else str(v)] for v in values], float)
+    return Dimension(label, at, list(place.values()), list(place))
 
 
-def _numeric(label: str, values: Sequence[object], present: Sequence[float]) -> dict[str, object]:
+def _numeric(label: str, values: Sequence[object], present: Sequence[float]) -> Dimension:
     log = min(present) > 0 and max(present) / min(present) > 10
-    place = np.log10 if log else (lambda v: v)
-    low, high = float(place(min(present))), float(place(max(present)))
+    place = math.log10 if log else float
+    low, high = place(min(present)), place(max(present))
+
+    def height(value: float) -> float:
+        return (place(value) - low) / ((high - low) or 1.0)
+
     few = sorted(set(present))
     ticks = few if len(few) <= 6 else [10**t if log else t for t in np.linspace(low, high, 5)]
-    below = low - 0.12 * ((high - low) or 1.0)
-    at = np.array([below if v is None else place(v) for v in values], float)
-    at_ticks = [float(place(t)) for t in ticks]
-    text = [naming.number(float(t), 2) for t in ticks]
+    at = np.array([-0.12 if v is None else height(v) for v in values], float)
+    places, texts = [height(t) for t in ticks], [naming.number(float(t), 2) for t in ticks]
     if len(present) < len(values):
-        at_ticks, text = [below, *at_ticks], ["none", *text]
-    return dict(label=f"{label} (log)" if log else label, values=at, tickvals=at_ticks, ticktext=text)
+        places, texts = [-0.12, *places], ["none", *texts]
+    return Dimension(f"{label} (log)" if log else label, at, places, texts)

@@ -127,6 +127,15 @@ def _ratio(value: float | None, base: float | None) -> float | None:
     return value / base if value is not None and base else None
 
 
+def table(study: StudyData) -> tuple[str, list[Line]]:
+    """(our distance's column, lines) where the study is a reproduction of models that the paper has; else no lines."""
+    source = study.manifest.get("data", {}).get("source", "")
+    if source not in PAPER or not {"param_model", "param_latent", "rec_sharpness"} <= set(study.trials):
+        return "", []
+    column = distance_column(study)
+    return (column, comparison(study)) if column in study.trials else ("", [])
+
+
 def as_markdown(study: StudyData) -> str:
     """The comparison as a Markdown table, with the identity of our distance in its heading."""
     heading = (

@@ -11,10 +11,14 @@ import pandas as pd
 from scipy import special
 
 from analysis.load import StudyData, metric_columns, parse
-from analysis.naming import Objective
+from analysis.naming import Objective, is_kernel_distance
 
 LEVEL = 0.95
-UNFINISHED = ("diverged", "failed", "stopped", "cancelled", "interrupted")
+BLOCK = 256  # configurations compared with all others at a time, so that ten thousand fit in memory
+IDENTITY = ("features", "digest", "resize", "n_real", "n_generated", "split", "seed")
+"""What must agree for two distances to compare."""
+GOOD = ("finished", "running", "stopped")
+"""States of trials that nothing went wrong with; "stopped" is one that the scheduler ended early."""
 
 
 def half_width(mean: pd.Series, sd: pd.Series, n: pd.Series, level: float = LEVEL) -> pd.Series:
@@ -38,9 +42,10 @@ def configurations(study: StudyData) -> pd.DataFrame:
     """One row per configuration, in order of suggestion.
 
     Columns: configuration, number, name, origin, label, method, kernel, params (dict), trial (its first
-    finished one), n_trials, n (finished seeds), n_lost (seeds that did not finish), the mean over seeds of
-    every metric, and for each objective `<metric>_sd`, `<metric>_n`, `<metric>_half` (half a 95 %
-    interval, see `half_width`), `select_<metric>` and `select_<metric>_half` (the same on the split that ranks).
+    finished one), rate_is (of that one: "exact" or "bound"), n_trials, n (finished seeds), n_lost (seeds that
+    something went wrong with), the mean over seeds of every metric, and for each objective `<metric>_sd`,
+    `<metric>_n`, `<metric>_half` (half a 95 % interval, see `half_width`), `select_<metric>` and
+    `select_<metric>_half` (the same on the split that ranks).
     """
     trials = study.trials
     finished = trials[trials["state"] == "finished"].groupby("configuration")
@@ -57,9 +62,10 @@ def configurations(study: StudyData) -> pd.DataFrame:
             "kernel": pd.Series(kernel, first.index, dtype=object),
             "params": params,
             "trial": finished["trial"].first().reindex(first.index),
+            "rate_is": finished["rate_is"].first().reindex(first.index),
             "n_trials": trials.groupby("configuration").size(),
             "n": finished.size().reindex(first.index, fill_value=0),
-            "n_lost": trials["state"].isin(UNFINISHED).groupby(trials["configuration"]).sum(),
+            "n_lost": (~trials["state"].isin(GOOD)).groupby(trials["configuration"]).sum(),
         },
         index=first.index,
     )
@@ -108,18 +114,27 @@ def front(table: pd.DataFrame, objectives: list[Objective]) -> pd.DataFrame:
     for k, o in enumerate(objectives):
         means[:, k] = o.sign * table[f"select_{o.metric}"]
         halves[:, k] = table[f"select_{o.metric}_half"]
-    better = dominates(means)
     halves = np.nan_to_num(halves)
-    apart = np.abs(means[:, None] - means[None, :]) > halves[:, None] + halves[None, :]
-    overlap = ~apart.any(axis=-1)
-    dominated = better.any(axis=0)
-    return table.assign(on_front=~dominated, dominated_within_noise=dominated & ~(better & ~overlap).any(axis=0))
+    dominated, beyond_noise = np.zeros(len(table), bool), np.zeros(len(table), bool)
+    for j in range(0, len(table), BLOCK):
+        some = slice(j, j + BLOCK)
+        better = dominates(means, means[some])
+        dominated[some] = better.any(axis=0)
+        apart = np.zeros_like(better)
+        for k in range(len(objectives)):
+            gap = np.abs(means[:, None, k] - means[None, some, k])
+            apart |= gap > halves[:, None, k] + halves[None, some, k]
+        beyond_noise[some] = (better & apart).any(axis=0)
+    return table.assign(on_front=~dominated, dominated_within_noise=dominated & ~beyond_noise)
 
 
-def dominates(values: np.ndarray) -> np.ndarray:
-    """(n, n) booleans: row i dominates row j. `values` is (n, objectives), all to be minimised."""
-    at_least = (values[:, None] <= values[None, :]).all(axis=-1)
-    strictly = (values[:, None] < values[None, :]).any(axis=-1)
+def dominates(values: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """(n, m) booleans: row i of `values` dominates row j of `others`; (n, k) and (m, k), all to be minimised."""
+    at_least = np.ones((len(values), len(others)), bool)
+    strictly = np.zeros_like(at_least)
+    for one, other in zip(values.T, others.T, strict=True):
+        at_least &= one[:, None] <= other[None]
+        strictly |= one[:, None] < other[None]
     return at_least & strictly
 
 
@@ -169,8 +184,9 @@ def choice_weights(n: int, tries: int) -> np.ndarray:
 
 
 def failures(study: StudyData) -> pd.DataFrame:
-    """Trials that did not finish by state and reason: state, reason, n, trials (names); most first."""
-    lost = study.trials[study.trials["state"].isin(UNFINISHED)]
+    """Trials that something went wrong with, by state and reason: state, reason, n, trials (names); most first."""
+    lost = study.trials[~study.trials["state"].isin(GOOD)]
+    lost = lost.assign(state=lost["state"].fillna("unknown"))
     lost = lost.assign(reason=lost["reason"].map(lambda reason: reason or "no reason recorded"))
     rows = [
         {"state": state, "reason": reason, "n": len(group), "trials": list(group["trial"])}
@@ -188,6 +204,12 @@ def learning_curves(study: StudyData, metric: str) -> pd.DataFrame:
     return curves[np.isfinite(curves[metric].astype(float))].reset_index(drop=True)
 
 
+def stops(study: StudyData) -> pd.DataFrame:
+    """Trials that the scheduler ended early: trial, configuration, epochs (the rung they got to), epochs_planned."""
+    stopped = study.trials[study.trials["state"] == "stopped"]
+    return stopped[["trial", "configuration", "epochs", "epochs_planned"]].reset_index(drop=True)
+
+
 def real_sharpness(study: StudyData) -> float:
     """Mean sharpness of the real test images; NaN when no trial measured it."""
     return float(study.trials["real_sharpness"].mean()) if "real_sharpness" in study.trials else math.nan
@@ -198,15 +220,16 @@ def identities(study: StudyData) -> pd.DataFrame:
     seed, floor, n (trials measured so). More than one row for a metric means that its values must not be
     compared.
     """
-    columns = ["metric", "features", "digest", "resize", "n_real", "n_generated", "split", "seed", "floor"]
-    rows = [
-        {"metric": metric, **{key: identity.get(key) for key in columns[1:]}}
-        for text in study.trials["distances"]
-        for metric, identity in parse(text, {}).items()
-        if isinstance(identity, dict)
-    ]
-    table = pd.DataFrame(rows, columns=columns)
-    return table.groupby(columns, dropna=False, sort=False).size().rename("n").reset_index()
+    columns = ["metric", *IDENTITY, "floor"]
+    rows = []
+    # Most trials have the same text: each is parsed once.
+    for text, n in study.trials["distances"].value_counts(sort=False).items():
+        for metric, identity in parse(text, {}).items():
+            if isinstance(identity, dict):
+                floor = identity.get("kernel_floor" if is_kernel_distance(metric) else "floor")
+                rows.append({"metric": metric, **{key: identity.get(key) for key in IDENTITY}, "floor": floor, "n": n})
+    table = pd.DataFrame(rows, columns=[*columns, "n"])
+    return table.groupby(columns, dropna=False, sort=False)["n"].sum().reset_index()
 
 
 def floor(study: StudyData, metric: str) -> float:

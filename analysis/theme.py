@@ -16,6 +16,7 @@ BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE = (
 )
 COLOURS = [BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY]
 GREY = "#8b919c"  # legible on white and on near-black
+VEIL = "rgba(128,128,128,0.14)"  # behind text that stands on lines
 SYMBOLS = ["diamond", "square", "triangle-up", "star", "cross", "hexagon", "triangle-down", "pentagon"]
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif'
 STATES = {
@@ -25,8 +26,14 @@ STATES = {
     "interrupted": PURPLE,
     "diverged": ORANGE,
     "failed": VERMILLION,
+    "out of memory": VERMILLION,
     "cancelled": GREY,
 }
+
+
+def state_colour(state: str) -> str:
+    """The colour of a trial's state; grey for one that this version does not know."""
+    return STATES.get(state, GREY)
 
 
 def template(dark: bool) -> go.layout.Template:

@@ -78,7 +78,8 @@ def timeline(study: StudyData) -> pd.DataFrame:
     clock = sessions(study) or [{"began": trials["started_at"].min(), "start": 0.0, "end": math.inf}]
     free: dict[str, list[tuple[pd.Timestamp, int]]] = {}
     rows = []
-    for (_, trial), end in zip(trials.iterrows(), ends, strict=True):
+    needed = trials[["trial", "state", "slot", "started_at"]].to_dict("records")
+    for trial, end in zip(needed, ends, strict=True):
         host = (trial["slot"] or "worker").rsplit(":", 1)[0]
         lanes = free.setdefault(host, [])
         is_free = lanes and lanes[0][0] <= trial["started_at"]

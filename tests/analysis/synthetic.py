@@ -8,6 +8,7 @@ import functools
 import hashlib
 import io
 import json
+import math
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -62,9 +63,17 @@ REASONS = {
 
 
 def write_study(
-    folder: Path, configurations: int = 40, seeds: int = 2, slots: int = 2, state: str = "finished"
+    folder: Path,
+    configurations: int = 40,
+    seeds: int = 2,
+    slots: int = 2,
+    state: str = "finished",
+    with_pictures: float = math.inf,
 ) -> Store:
-    """Write a study of `configurations`, controls included; about one searched trial in ten is lost."""
+    """Write a study of `configurations`, controls included; about one searched trial in ten is lost.
+
+    The first `with_pictures` configurations have pictures.
+    """
     random = np.random.default_rng(7)
     store = Store(folder)
     store.prepare()
@@ -78,7 +87,8 @@ def write_study(
                 if origin == "searched"
                 else "finished"
             )
-            free[slot] = write_trial(store, random, number, label, origin, params, seed, str(lost), free[slot], slot)
+            of = (number, label, origin, params, seed, str(lost), free[slot], slot)
+            free[slot] = write_trial(store, random, *of, with_pictures=number < with_pictures)
     write_manifest(store, max(free), slots, state)
     return store
 
@@ -127,7 +137,7 @@ def write_manifest(store: Store, ended: datetime, slots: int = 2, state: str = "
     )
 
 
-def write_trial(store, random, number, label, origin, params, seed, state, began, slot) -> datetime:
+def write_trial(store, random, number, label, origin, params, seed, state, began, slot, with_pictures=True) -> datetime:
     """One trial's files; returns when it ended."""
     configuration = hashlib.sha256(json.dumps([number, params]).encode()).hexdigest()[:12]
     trial = f"{configuration}-s{seed}"
@@ -167,7 +177,8 @@ def write_trial(store, random, number, label, origin, params, seed, state, began
     }
     if state == "finished":
         row |= _metrics(random, params)
-        _write_pictures(store, trial, configuration, seed, row[SHARPNESS])
+    if state == "finished" and with_pictures:
+        _write_pictures(store, trial, configuration, number, seed, row[SHARPNESS])
     store.write("trials", trial, [row])
     _write_epochs(store, random, trial, configuration, seed, epochs, began, train_s / epochs, params)
     return ended
@@ -261,7 +272,8 @@ def _write_epochs(store, random, trial, configuration, seed, epochs, began, seco
     store.write("epochs", trial, rows)
 
 
-def _write_pictures(store, trial, configuration, seed, sharpness) -> None:
+def _write_pictures(store, trial, configuration, number, seed, sharpness) -> None:
+    """The real images are the same for all trials, the others differ between any two."""
     kinds = {
         "real": (1.6, 0),
         "reconstructed": (2.6 - 8 * sharpness, 0),
@@ -279,26 +291,32 @@ def _write_pictures(store, trial, configuration, seed, sharpness) -> None:
                 "columns": 8,
                 "rows": 4,
                 "image_size": 32,
-                "png": grid_png(8, 4, 32, round(max(blur, 0.6), 1), offset),
+                "png": png(
+                    np.roll(grid(8, 4, 32, round(max(blur, 0.6), 1), offset), (number if kind != "real" else 0), 1)
+                ),
             }
         )
     store.write("images", trial, rows)
 
 
 @functools.cache
-def grid_png(columns: int, rows: int, size: int, thickness: float, offset: int) -> bytes:
-    """A PNG of rings and strokes whose edges are `thickness` pixels soft."""
+def grid(columns: int, rows: int, size: int, thickness: float, offset: int) -> np.ndarray:
+    """(rows * size, columns * size) uint8: rings and strokes whose edges are `thickness` pixels soft."""
     shapes = np.random.default_rng(offset)
     y, x = np.mgrid[:size, :size] - (size - 1) / 2
-    grid = np.zeros((rows * size, columns * size), np.uint8)
+    found = np.zeros((rows * size, columns * size), np.uint8)
     for i in range(rows * columns):
         radius, squash, turn = shapes.uniform(4, 9), shapes.uniform(0.4, 1.4), shapes.uniform(0, np.pi)
         u, v = x * np.cos(turn) + y * np.sin(turn), (y * np.cos(turn) - x * np.sin(turn)) / squash
         tile = 1 / (1 + np.exp((np.abs(np.hypot(u, v) - radius) - 1.5) * 4 / thickness))
         row, column = divmod(i, columns)
-        grid[row * size : (row + 1) * size, column * size : (column + 1) * size] = (255 * tile).astype(np.uint8)
+        found[row * size : (row + 1) * size, column * size : (column + 1) * size] = (255 * tile).astype(np.uint8)
+    return found
+
+
+def png(pixels: np.ndarray) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(grid).save(buffer, "PNG")
+    Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()
 
 

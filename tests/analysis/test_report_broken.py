@@ -25,10 +25,12 @@ def store(tmp_path: Path) -> Store:
 
 
 def text_of(store: Store) -> str:
-    """The page's visible text, without tags and scripts."""
+    """The page's visible text, without tags and scripts, and the cells of the table of trials, which a script fills."""
     page = write_report(store.location).read_text(encoding="utf-8")
     body = page[page.index("<body>") : page.index("<script")]
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body))
+    data = page[page.index('id="data">') + len('id="data">') :]
+    rows = json.loads(data[: data.index("</script>")])["rows"]
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body)) + " ".join(str(cell) for row in rows for cell in row)
 
 
 def add(store: Store, number: int, state: str, seed: int = 0) -> str:
@@ -144,6 +146,46 @@ def test_text_of_others_cannot_become_markup(store: Store) -> None:
     change(store, label="</script><script>alert(1)</script>")
     page = write_report(store.location).read_text(encoding="utf-8")
     assert "<script>alert(1)" not in page
+
+
+def test_older_schema(store: Store) -> None:
+    write_manifest(store, BEGAN + timedelta(seconds=9))
+    add(store, 0, "finished")
+    row = store.read("study").to_pylist()[0] | {"schema_version": 0}
+    store.write("study", row["session"], [row])
+    assert "schema version 0, this report reads version 1" in text_of(store)
+
+
+def test_distances_taken_in_two_ways_are_not_compared_in_silence(store: Store) -> None:
+    write_manifest(store, BEGAN + timedelta(seconds=9))
+    add(store, 0, "finished")
+    add(store, 1, "finished")
+    row = store.read("trials").to_pylist()[0]
+    other = {metric: of | {"n_generated": 100} for metric, of in json.loads(row["distances"]).items()}
+    store.write("trials", row["trial"], [row | {"distances": json.dumps(other)}])
+    assert f"{DISTANCE}: taken in 2 ways that differ in n_generated: do not compare" in text_of(store)
+
+
+@pytest.mark.parametrize("state", ["out of memory", "stopped", "a state of tomorrow"])
+def test_states_that_came_later(store: Store, state: str) -> None:
+    write_manifest(store, BEGAN + timedelta(seconds=9))
+    add(store, 0, "finished")
+    add(store, 1, "finished")
+    row = store.read("trials").to_pylist()[1]
+    store.write(
+        "trials", row["trial"], [row | {"state": state, "reason": "as it happened", "epochs": 2, "restarts": 3}]
+    )
+    text = text_of(store)
+    assert f"1 {state}" in text
+    assert ("Most frequent reason for not finishing: as it happened" in text) == (state != "stopped")
+
+
+def test_unreadable_pictures(store: Store) -> None:
+    write_manifest(store, BEGAN + timedelta(seconds=9))
+    trial = add(store, 0, "finished")
+    rows = store.rows("images", trial)
+    store.write("images", trial, [row | {"png": b"not a picture"} for row in rows])
+    assert "No pictures were recorded" in text_of(store)
 
 
 @pytest.mark.parametrize("place", ["empty", "absent"])

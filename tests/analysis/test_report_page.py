@@ -1,12 +1,19 @@
 """The page in a real browser: it opens without the web, draws, sorts, and fits a telephone."""
 
+import base64
+import io
+import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 from synthetic import write_study
 
+from analysis import tables
 from analysis.load import StudyData
 from analysis.report import write_report
 
@@ -41,8 +48,12 @@ def opened(browser: Browser, report: Path) -> Iterator[tuple[Page, list[str]]]:
 
 
 @pytest.fixture
-def page(opened: tuple[Page, list[str]]) -> Page:
-    return opened[0]
+def page(opened: tuple[Page, list[str]]) -> Iterator[Page]:
+    """The opened page, without selection and filters; what was done with it made no error and asked for nothing."""
+    page, trouble = opened
+    yield page
+    page.evaluate("document.querySelector('#panel-close').click(); document.querySelector('#clear').click()")
+    assert trouble == []
 
 
 def open_page(page: Page, report: Path) -> list[str]:
@@ -82,11 +93,20 @@ def test_every_chart_is_drawn_with_axis_titles(page: Page) -> None:
         "[c.dataset.figure, c._fullLayout.xaxis.title.text, c._fullLayout.yaxis.title.text, "
         "c.querySelectorAll('.trace').length])"
     )
-    assert {"front", "importance", "timeline", "val_distortion_nats", "val_rate_nats"} <= {t[0] for t in titles}
+    wanted = {
+        "front",
+        "hypervolume",
+        "importance",
+        "timeline",
+        "val_distortion_nats",
+        "val_rate_nats",
+        "rate-distortion",
+    }
+    assert wanted | {"slice-beta-gen_sharpness", "rate-gen_sharpness"} <= {t[0] for t in titles}
     for name, x, y, drawn in titles:
         assert x and y and "Click" not in x + y, name
         assert drawn > 0, name
-    assert page.locator(".chart .parcoords").count() > 0
+    assert page.locator("[data-figure=parallel] .scatterlayer .trace").count() > 0
 
 
 def test_front_shows_every_ranked_configuration_and_the_controls(page: Page, study: StudyData) -> None:
@@ -100,6 +120,7 @@ def test_front_shows_every_ranked_configuration_and_the_controls(page: Page, stu
 
 def test_the_mode_follows_the_system(page: Page) -> None:
     colour = "document.querySelector('[data-figure=front]')._fullLayout.font.color"
+    show(page, "front")
     light = page.evaluate(colour)
     page.emulate_media(color_scheme="dark")
     page.wait_for_function(f"{colour} !== '{light}'")
@@ -114,7 +135,7 @@ def column(page: Page, title: str) -> list[str]:
 
 def test_table_lists_all_trials_and_sorts(page: Page, study: StudyData) -> None:
     assert sorted(column(page, "trial")) == sorted(study.trials["trial"])
-    button = page.get_by_role("button", name="generation sharpness")
+    button = page.locator("#table").get_by_role("button", name="generation sharpness")
     button.click()
     measured = [float(v) for v in column(page, "generation sharpness") if v != "–"]
     assert measured == sorted(measured) and len(set(measured)) > 5
@@ -125,22 +146,200 @@ def test_table_lists_all_trials_and_sorts(page: Page, study: StudyData) -> None:
     assert [float(v) for v in values[:-missing]] == sorted(measured, reverse=True)
 
 
-def test_table_filters(page: Page, study: StudyData) -> None:
-    page.get_by_label("Filter trials").fill("diverged")
-    shown = page.locator("#table tbody tr:visible").count()
-    page.get_by_label("Filter trials").fill("")
-    assert shown == (study.trials["state"] == "diverged").sum() > 0
-
-
-def test_pictures_are_shown_crisp_and_stored_once(page: Page, report: Path) -> None:
-    images = page.evaluate(
-        "[...document.querySelectorAll('img')].map(i => [i.naturalWidth, getComputedStyle(i).imageRendering, i.src])"
+def drawn_configurations(page: Page, figure: str) -> set[str]:
+    """What a chart shows after the filters, by id."""
+    return set(
+        page.evaluate(
+            f"document.querySelector('[data-figure=\"{figure}\"]').data.filter(t => t.meta === 'configuration')"
+            ".flatMap(t => t.customdata.map(c => report.configurations[c].id))"
+        )
     )
-    assert len(images) >= 16
-    assert all(width == 256 and rendering == "pixelated" for width, rendering, _ in images)
+
+
+def show(page: Page, figure: str) -> None:
+    page.locator(f"[data-figure='{figure}']").evaluate("place => place.scrollIntoView({behavior: 'instant'})")
+    page.locator(f"[data-figure='{figure}'] .main-svg").first.wait_for()
+
+
+def test_filters_keep_the_same_configurations_in_all_views(page: Page, study: StudyData) -> None:
+    table = tables.configurations(study)
+    ranked = tables.front(table, study.objectives)
+    show(page, "front")
+    page.locator("[data-filter=kernel]").select_option("cosine")
+    page.locator("[data-filter=method]").select_option("kernel")
+    wanted = set(ranked.loc[(ranked["kernel"] == "cosine") & (ranked["method"] == "kernel"), "configuration"])
+    page.wait_for_function(f"document.querySelector('#kept').textContent.startsWith('{len(wanted)} of')")
+    assert drawn_configurations(page, "front") == wanted and wanted
+    assert {trial.rsplit("-s", 1)[0] for trial in column(page, "trial")} == wanted
+    page.get_by_role("button", name="Clear").click()
+    assert drawn_configurations(page, "front") == set(ranked["configuration"])
+
+
+def test_seed_state_and_words_filter_trials(page: Page, study: StudyData) -> None:
+    page.locator("[data-filter=seed]").select_option("1")
+    assert set(column(page, "seed")) == {"1"}
+    page.locator("[data-filter=state]").select_option("diverged")
+    chosen = study.trials[(study.trials["seed"] == 1) & (study.trials["state"] == "diverged")]
+    assert sorted(column(page, "trial")) == sorted(chosen["trial"])
+    page.get_by_role("button", name="Clear").click()
+    page.get_by_label("Filter trials").fill("diverged epoch")
+    page.wait_for_function("document.querySelector('#clear').checkVisibility()")
+    assert len(column(page, "trial")) == (study.trials["state"] == "diverged").sum() > 0
+    page.get_by_role("button", name="Clear").click()
+
+
+def click_point(page: Page, figure: str, place: int = 0) -> str:
+    """Click a point of the trace "front" or of the first that is linked; the id of its configuration."""
+    show(page, figure)
+    x, y, configuration = page.evaluate(
+        f"""(() => {{
+            const place = document.querySelector("[data-figure='{figure}']");
+            const trace = place.data.find(t => t.name === "front") ?? place.data.find(t => t.meta);
+            const {{xaxis, yaxis}} = place._fullLayout, box = place.getBoundingClientRect();
+            const i = {place} % trace.x.length, c = trace.customdata[i];
+            return [box.left + xaxis._offset + xaxis.d2p(trace.x[i]), box.top + yaxis._offset + yaxis.d2p(trace.y[i]),
+                    report.configurations[report.configurationOf(trace.meta, c)].id];
+        }})()"""
+    )
+    page.mouse.move(x - 30, y - 2)
+    page.mouse.move(x, y, steps=4)
+    page.wait_for_timeout(100)
+    page.mouse.click(x, y)
+    page.locator("#panel").wait_for()
+    return configuration
+
+
+def shown_pictures(page: Page) -> dict[str, bytes]:
+    """The panel's canvases, decoded, by kind."""
+    page.wait_for_function(
+        "[...document.querySelectorAll('#panel canvas')].every(c => c.dataset.drawn) && "
+        "document.querySelectorAll('#panel canvas').length > 0"
+    )
+    urls = page.evaluate(
+        "Object.fromEntries([...document.querySelectorAll('#panel canvas')].map(c => [c.dataset.kind, c.toDataURL()]))"
+    )
+    return {kind: base64.b64decode(url.partition(",")[2]) for kind, url in urls.items()}
+
+
+def pixels(png: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(png)).convert("L"), int)
+
+
+def test_a_point_of_the_front_opens_its_own_pictures(page: Page, study: StudyData) -> None:
+    configuration = click_point(page, "front")
+    row = tables.configurations(study).set_index("configuration").loc[configuration]
+    assert page.locator("#panel-title").text_content() == row["name"]
+    stored = {picture["kind"]: picture["png"] for picture in study.pictures(row["trial"])}
+    shown = shown_pictures(page)
+    assert list(shown) == ["real", "reconstructed", "sampled", "interpolated"]
+    for kind, png in shown.items():
+        assert np.array_equal(pixels(png), pixels(stored[kind])), kind
+    seeds = study.trials[study.trials["configuration"] == configuration]
+    text = page.locator("#panel").text_content()
+    assert all(trial in text for trial in seeds["trial"])
+    assert page.locator("#panel .small .main-svg").count() >= 3
+    page.keyboard.press("Escape")
+    assert page.locator("#panel").is_hidden()
+
+
+def test_a_selection_is_marked_in_every_view(page: Page) -> None:
+    configuration = click_point(page, "front", 1)
+    for figure in ("front", "slice-learning_rate-gen_sharpness", "parallel", "rate-distortion", "timeline"):
+        show(page, figure)
+        page.wait_for_function(
+            f"document.querySelector('[data-figure=\"{figure}\"]').data.some(t => t.name === 'selected')"
+        )
+    rows = page.evaluate("[...document.querySelectorAll('#table tr.selected')].map(r => r.lastChild.textContent)")
+    assert sorted(rows) == [f"{configuration}-s0", f"{configuration}-s1"]
+    assert page.url.endswith(f"#configuration-{configuration}")
+    page.get_by_role("button", name="Close").click()
+    assert page.locator("#table tr.selected").count() == 0
+
+
+def test_a_line_of_the_parallel_coordinates_opens_between_its_axes(page: Page) -> None:
+    show(page, "parallel")
+    x, y, configuration = page.evaluate(
+        """(() => {
+            const place = document.querySelector("[data-figure=parallel]"), trace = place.data.at(-1);
+            const {xaxis, yaxis} = place._fullLayout, box = place.getBoundingClientRect();
+            const middle = (a, values) => (a.d2p(values[1]) + a.d2p(values[2])) / 2;
+            const at = (a) => middle(a, a === xaxis ? trace.x : trace.y);
+            return [box.left + xaxis._offset + at(xaxis), box.top + yaxis._offset + at(yaxis),
+                    report.configurations[trace.customdata[1]].id];
+        })()"""
+    )
+    page.mouse.click(x, y)
+    page.locator("#panel").wait_for()
+    assert page.locator("#panel-body .mono").first.text_content() == configuration
+    page.keyboard.press("Escape")
+
+
+def test_a_row_of_the_table_opens_its_replicate(page: Page, study: StudyData) -> None:
+    trial = study.trials.loc[study.trials["state"] == "finished", "trial"].iloc[5]
+    page.locator("#table tbody tr", has_text=trial).locator("button").click()
+    assert page.locator("#panel td button[aria-pressed=true]").text_content() == trial
+    page.keyboard.press("Escape")
+
+
+def test_keys_walk_the_front_and_open_it(page: Page) -> None:
+    show(page, "front")
+    page.locator("[data-figure=front]").focus()
+    page.keyboard.press("ArrowRight")
+    first = page.locator("#said").text_content()
+    page.keyboard.press("ArrowRight")
+    assert first and page.locator("#said").text_content() != first
+    assert page.locator("#panel").is_hidden()
+    page.keyboard.press("Enter")
+    assert page.locator("#panel-title").text_content() in page.locator("#said").text_content()
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.dataset.figure") == "front"
+
+
+def test_the_copied_command_holds_the_recipe(page: Page, study: StudyData) -> None:
+    configuration = click_point(page, "front", 2)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy command").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    words = shlex.split(page.evaluate("navigator.clipboard.readText()"))
+    assert words[:3] == ["python", "-m", "evae.repeat"]
+    trial = study.trials[study.trials["configuration"] == configuration].iloc[0]
+    assert json.loads(words[3]) == json.loads(trial["recipe"]) | {"seed": int(trial["seed"])}
+    page.keyboard.press("Escape")
+
+
+def test_a_box_over_points_keeps_them_everywhere(page: Page) -> None:
+    show(page, "parallel")
+    box = page.locator("[data-figure=parallel] .nsewdrag").bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + 5)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 3, box["y"] + box["height"] * 0.4, steps=6)
+    page.mouse.up()
+    page.wait_for_function("document.querySelector('#kept').textContent !== ''")
+    kept = drawn_configurations(page, "parallel")
+    show(page, "front")
+    assert drawn_configurations(page, "front") == kept
+    assert 0 < len(kept) < len(page.evaluate("report.configurations.filter(c => c.hover)"))
+    page.get_by_role("button", name="Clear").click()
+
+
+def test_a_link_to_a_configuration_opens_it(browser: Browser, report: Path, study: StudyData) -> None:
+    row = tables.configurations(study).iloc[0]
+    page = browser.new_page()
+    page.goto(f"{report.as_uri()}#configuration-{row['configuration']}")
+    assert page.locator("#panel-title").text_content() == row["name"]
+    page.close()
+
+
+def test_pictures_are_shown_crisp_and_stored_once(page: Page, report: Path, study: StudyData) -> None:
+    page.locator("#pictures").evaluate("place => place.scrollIntoView({behavior: 'instant'})")
+    shown = "[...document.querySelectorAll('#pictures canvas')]"
+    page.wait_for_function(f"{shown}.length > 3 && {shown}.some(c => c.dataset.drawn)")
+    styles = page.evaluate(f"{shown}.map(c => [c.width, getComputedStyle(c).imageRendering])")
+    assert all(width == 256 and rendering == "pixelated" for width, rendering in styles)
     text = report.read_text(encoding="utf-8")
-    for source in {source for _, _, source in images}:
-        assert text.count(source) == 1
+    some = base64.b64encode(study.pictures(study.trials["trial"].iloc[0])[0]["png"]).decode()
+    assert text.count(some) == 1
+    assert text.count("plotly.js v") == 1
 
 
 @pytest.mark.slow

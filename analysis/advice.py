@@ -1,0 +1,120 @@
+"""What did not matter, and what to try next: each sentence is read off a table of this file."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis import hypervolume, naming, tables
+from analysis.importance import contains, distribution
+from analysis.load import StudyData
+from analysis.naming import Objective, count
+
+LITTLE = 0.05  # share of importance below which a parameter did not matter
+EDGE = 0.1  # share of a range, at each end, that counts as its edge
+LATE = 0.05  # share of the progress that, made in the last quarter of the epochs, calls for more of them
+LOST = 0.1  # share of lost trials that calls for a look at the reasons
+FLAT = 0.01  # growth of the hypervolume over the last third of configurations that counts as none
+
+
+def idle(shares: Mapping[Objective, pd.DataFrame]) -> pd.DataFrame:
+    """Rows (parameter, most): parameters whose largest share of importance over all objectives is below `LITTLE`."""
+    if not shares:
+        return pd.DataFrame(columns=["parameter", "most"])
+    most = pd.concat(shares.values()).groupby("parameter", sort=False)["share"].max().rename("most")
+    return most[most < LITTLE].sort_values().reset_index()
+
+
+def edges(described: Mapping[str, Any], front: pd.DataFrame) -> pd.DataFrame:
+    """Rows (parameter, end, n, of): numeric parameters of which more than half of the searched configurations on the
+    front, and three at least, lie at the same end ("low" or "high") of the range that was searched.
+    """
+    rows = []
+    searched = front[front["on_front"] & front["label"].isna()] if len(front) else front
+    for name, text in described.items():
+        range_ = distribution(text)
+        if range_ is None or not hasattr(range_, "low"):
+            continue
+        place = math.log if range_.log else float
+        low, high = place(range_.low), place(range_.high)
+        inside = [p[name] for p in searched["params"] if name in p and contains(range_, p[name])] if len(front) else []
+        at = np.array([(place(value) - low) / (high - low) for value in inside])
+        for end, n in (("low", int((at <= EDGE).sum())), ("high", int((at >= 1 - EDGE).sum()))):
+            if n >= 3 and n > len(at) / 2:
+                rows.append({"parameter": name, "end": end, "n": n, "of": len(at)})
+    return pd.DataFrame(rows, columns=["parameter", "end", "n", "of"])
+
+
+def contenders(table: pd.DataFrame, objective: Objective) -> pd.DataFrame:
+    """The configurations that cannot be told from the best by the split that ranks, the best first; rows of `table`.
+
+    A configuration without an interval counts as exact.
+    """
+    order = tables.best(table, objective)
+    if not len(order):
+        return order
+    column = f"select_{objective.metric}"
+    half = order[f"{column}_half"].fillna(0)
+    gap = (order[column] - order[column].iloc[0]).abs()
+    return order[gap <= half + half.iloc[0]]
+
+
+def late_progress(study: StudyData, metric: str = "val_distortion_nats") -> pd.DataFrame:
+    """Rows (trial, share): of what the best value so far fell by over all epochs, the share of the last quarter.
+
+    For finished trials of eight epochs or more.
+    """
+    curves = tables.learning_curves(study, metric)
+    curves = curves[curves["trial"].isin(study.trials.loc[study.trials["state"] == "finished", "trial"])]
+    rows = []
+    for trial, curve in curves.groupby("trial", sort=False):
+        best = np.minimum.accumulate(curve[metric].to_numpy(float))
+        if len(best) >= 8 and best[0] > best[-1]:
+            rows.append({"trial": trial, "share": (best[-1 - len(best) // 4] - best[-1]) / (best[0] - best[-1])})
+    return pd.DataFrame(rows, columns=["trial", "share"])
+
+
+def next_steps(
+    study: StudyData, table: pd.DataFrame, front: pd.DataFrame, shares: Mapping[Objective, pd.DataFrame]
+) -> pd.DataFrame:
+    """Rows (kind, text): what did not matter and what to try next, the most telling first."""
+    found: list[tuple[str, str]] = []
+    for row in edges(study.manifest.get("space", {}), front).itertuples():
+        words = f"{row.n} of {row.of} configurations of the front lie at the {row.end} end of what was searched of "
+        found.append(("edge", f"Widen the range: {words}{naming.parameter(row.parameter)}."))
+    found += _noise(study, table)
+    late = late_progress(study)
+    if len(late) and late["share"].median() > LATE:
+        text = f"{100 * late['share'].median():.0f} % of the fall of the validation distortion came in the last quarter"
+        found.append(("epochs", f"Train longer: in the median trial {text} of the epochs."))
+    lost = tables.failures(study)
+    if len(lost) and lost["n"].sum() > LOST * len(study.trials):
+        text = f"{int(lost['n'].sum()):,} of {count(len(study.trials), 'trial')} gave no result, most often for"
+        found.append(("failures", f"Look into the failures: {text} “{lost['reason'].iloc[0]}”."))
+    grown = hypervolume.history(study, table)
+    if len(grown) >= 9:
+        growth = grown["share"].iloc[-1] - grown["share"].iloc[-1 - len(grown) // 3]
+        text = f"the last third of the configurations added {100 * growth:.1f} % of the box to the front's hypervolume"
+        found.append(
+            ("search", f"{'More of the same search will hardly help' if growth < FLAT else 'Go on searching'}: {text}.")
+        )
+    spare = [naming.parameter(name) for name in idle(shares)["parameter"]]
+    if spare:
+        text = f"{', '.join(spare)}: each below {100 * LITTLE:.0f} % of the importance for every objective"
+        found.append(("idle", f"Did not matter within the ranges searched, and can be held fixed: {text}."))
+    return pd.DataFrame(found, columns=["kind", "text"])
+
+
+def _noise(study: StudyData, table: pd.DataFrame) -> list[tuple[str, str]]:
+    if not len(tables.ranked(table, study.objectives)):
+        return []
+    if table["n"].max() < 2:
+        return [("noise", "Repeat with --seeds 2 or more: with one seed each, no difference can be told from noise.")]
+    close = [(len(contenders(table, objective)) - 1, objective.label) for objective in study.objectives]
+    said = [f"{count(n, 'configuration')} in {label}" for n, label in close if n > 0]
+    if not said:
+        return []
+    text = f"cannot be told from the best; four times the seeds halve the intervals: {' and '.join(said)}"
+    return [("noise", f"Add seeds. What {text}.")]

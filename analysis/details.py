@@ -1,0 +1,94 @@
+"""What the panel of a configuration shows: values, replicates, recipe, rate of each latent."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from analysis import naming
+from analysis.figures import hovers
+from analysis.load import StudyData, metric_columns, parse
+from analysis.naming import Objective
+
+DIGITS = 3  # significant digits of the rate of a latent
+
+
+def configurations(study: StudyData, table: pd.DataFrame, front: pd.DataFrame) -> list[dict[str, Any]]:
+    """One entry a configuration, in the table's order: what of it every view needs, and what its panel shows.
+
+    `recipe` holds the parts in which it differs from `common_recipe`; `trials` are places in `study.trials`.
+    """
+    on_front = set(front.loc[front["on_front"], "configuration"]) if len(front) else set()
+    places = study.trials.groupby("configuration", sort=False).indices
+    common = common_recipe(study)
+    recipes = study.trials.drop_duplicates("configuration").set_index("configuration")["recipe"]
+    metrics = [metric for metric in metric_columns(study.trials) if not metric.startswith(("val_", "real_"))]
+    found = []
+    texts = hovers(table, study.objectives)
+    for row, hover in zip(table.to_dict("records"), texts, strict=True):
+        recipe = parse(recipes.get(row["configuration"]), {})
+        found.append(
+            {
+                "id": row["configuration"],
+                "name": row["name"],
+                "method": row["method"],
+                "kernel": row["kernel"] if isinstance(row["kernel"], str) else None,
+                "origin": row["origin"],
+                "front": row["configuration"] in on_front,
+                "hover": hover,
+                "values": [[label, text] for label, text in values(row, study.objectives, metrics)],
+                "params": [[naming.parameter(k), naming.number(v)] for k, v in row["params"].items()],
+                "trials": [int(i) for i in places.get(row["configuration"], [])],
+                "recipe": {key: part for key, part in recipe.items() if common.get(key) != part},
+            }
+        )
+    return found
+
+
+def common_recipe(study: StudyData) -> dict[str, Any]:
+    """The recipe of the first trial, from which those of others differ in some parts."""
+    return next((recipe for text in study.trials["recipe"] if (recipe := parse(text, {}))), {})
+
+
+def values(row: dict[str, Any], objectives: Sequence[Objective], metrics: Sequence[str]) -> list[tuple[str, str]]:
+    """(metric with its unit, value) of a configuration: objectives with their intervals, then the other `metrics`."""
+    chosen = [o.metric for o in objectives]
+    found = [(_named(o.metric), naming.interval(row[o.metric], row[f"{o.metric}_half"])) for o in objectives]
+    for metric in metrics:
+        if metric not in chosen and _is_finite(row[metric]):
+            found.append((_named(metric), naming.number(row[metric])))
+    return found
+
+
+def _named(metric: str) -> str:
+    unit = naming.unit(metric)
+    return f"{naming.label(metric)} ({unit})" if unit else naming.label(metric)
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, float) and math.isfinite(value)
+
+
+def trials(study: StudyData, table: pd.DataFrame) -> list[dict[str, Any]]:
+    """One entry a trial, in the order of `study.trials`: id, configuration (its place in `table`), seed, state, the
+    rate of each latent in nats, where it is known.
+    """
+    place = {configuration: i for i, configuration in enumerate(table["configuration"])}
+    found = []
+    for row in study.trials.to_dict("records"):
+        rates = row.get("rate_per_latent")
+        found.append(
+            {
+                "id": row["trial"],
+                "configuration": place.get(row["configuration"]),
+                "seed": None if math.isnan(row["seed"]) else int(row["seed"]),
+                "state": row["state"],
+                "rates": None if rates is None or isinstance(rates, float) else [_short(rate) for rate in rates],
+            }
+        )
+    return found
+
+
+def _short(value: float | None) -> float | None:
+    return float(f"{value:.{DIGITS}g}") if value is not None and math.isfinite(value) else None

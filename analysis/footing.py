@@ -1,0 +1,74 @@
+"""Kernels at the same rate: what is left of their differences once the rate is allowed for."""
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from scipy import special
+
+from analysis import theme
+from analysis.figures import figure
+from analysis.naming import Objective
+from analysis.tables import ranked
+
+COLUMNS = ["kernel", "n", "value", "half", "difference", "difference_half", "within_noise", "rate"]
+FEWEST = 2  # configurations of a kernel
+FREEDOM = 5  # degrees of freedom left for the noise
+
+
+def at_equal_rate(table: pd.DataFrame, objective: Objective) -> pd.DataFrame:
+    """One row per kernel, best first: n, value and half (adjusted to the median `rate`, with its 95 % interval),
+    difference to the first and its interval, within_noise (whether that interval contains zero).
+
+    Analysis of covariance: least squares on a kernel's own level and a parabola in the logarithm of the rate that all
+    kernels share. Only configurations whose rate is the exact KL divergence take part; a bound does not compare.
+    Empty when fewer than two kernels have two configurations each, or too little is left to judge the noise.
+    """
+    rows = ranked(table, [objective])
+    rows = rows[rows["kernel"].notna() & (rows["rate_is"] == "exact")]
+    rows = rows[rows["rate_nats"] > 0] if "rate_nats" in rows else rows.iloc[:0]
+    counts = rows["kernel"].value_counts()
+    kernels = sorted(counts.index[counts >= FEWEST])
+    rows = rows[rows["kernel"].isin(kernels)]
+    freedom = len(rows) - len(kernels) - 2
+    if len(kernels) < 2 or freedom < FREEDOM:
+        return pd.DataFrame(columns=COLUMNS)
+    rate = np.log(rows["rate_nats"].to_numpy(float))
+    centre = float(np.median(rate))
+    own = np.stack([rows["kernel"].to_numpy(object) == kernel for kernel in kernels], axis=1).astype(float)
+    design = np.column_stack([own, rate - centre, (rate - centre) ** 2])
+    y = rows[objective.metric].to_numpy(float)
+    inverse = np.linalg.pinv(design.T @ design)
+    fitted = inverse @ design.T @ y
+    covariance = inverse * float(np.sum((y - design @ fitted) ** 2)) / freedom
+    quantile = float(special.stdtrit(freedom, 0.975))
+    levels = fitted[: len(kernels)]
+    order = np.argsort(objective.sign * levels, kind="stable")
+    first = order[0]
+    found = []
+    for k in order:
+        variance = covariance[k, k] + covariance[first, first] - 2 * covariance[k, first]
+        gap, half = levels[k] - levels[first], quantile * float(np.sqrt(max(0.0, variance)))
+        own_half = quantile * float(np.sqrt(covariance[k, k]))
+        within = bool(k == first or abs(gap) <= half)
+        found.append((kernels[k], int(own[:, k].sum()), levels[k], own_half, gap, half, within, float(np.exp(centre))))
+    return pd.DataFrame(found, columns=COLUMNS)
+
+
+def figure_of(table: pd.DataFrame, objective: Objective) -> go.Figure:
+    """Adjusted values with their intervals; those that differ from the best only within noise are hollow."""
+    drawn = figure(objective.axis, "kernel", height=150 + 34 * len(table))
+    for within, name in ((True, "best, or no different within noise"), (False, "worse by more than noise")):
+        rows = table[table["within_noise"] == within]
+        if len(rows):
+            colour = theme.BLUE if within else theme.GREY
+            drawn.add_scatter(
+                x=rows["value"],
+                y=rows["kernel"],
+                mode="markers",
+                name=name,
+                error_x=dict(type="data", array=rows["half"], color=colour, thickness=1.5, width=4),
+                marker=dict(color=colour, size=11, symbol="circle" if within else "circle-open"),
+                hovertemplate="%{y}: %{x:.4g}<extra></extra>",
+            )
+    drawn.update_yaxes(categoryorder="array", categoryarray=list(table["kernel"])[::-1])
+    return drawn

@@ -1,0 +1,81 @@
+"""How the front grew: the hypervolume that it dominates, after each finished configuration."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from analysis import theme
+from analysis.figures import figure
+from analysis.load import StudyData
+from analysis.naming import Objective
+from analysis.tables import ranked
+
+
+def hypervolume(points: np.ndarray, reference: np.ndarray) -> float:
+    """The volume that `points` (n, k) dominate below `reference` (k,), all coordinates to be minimised.
+
+    Slices along the last coordinate, each with the volume of one coordinate fewer: While et al., A faster algorithm
+    for calculating hypervolume, IEEE Trans. Evol. Comput. 10 (2006). Made for the fronts of a few objectives.
+    """
+    points = points[(points < reference).all(axis=1)]
+    if not len(points):
+        return 0.0
+    if points.shape[1] == 1:
+        return float(reference[0] - points.min())
+    points = points[np.argsort(points[:, -1], kind="stable")]
+    edges = np.append(points[1:, -1], reference[-1])
+    heights = edges - points[:, -1]
+    slices = (
+        height * hypervolume(points[: i + 1, :-1], reference[:-1]) for i, height in enumerate(heights) if height > 0
+    )
+    return float(sum(slices))
+
+
+def history(study: StudyData, table: pd.DataFrame) -> pd.DataFrame:
+    """Rows configuration, finished (how many configurations were), share: of the box between the best and the worst
+    value of each objective, on the split that ranks, what the configurations so far dominate.
+
+    In the order in which the last replicate of each ended. Empty with fewer than two objectives or configurations.
+    """
+    rows = ranked(table, study.objectives)
+    if len(study.objectives) < 2 or len(rows) < 2:
+        return pd.DataFrame(columns=["configuration", "finished", "share"])
+    ended = study.trials[study.trials["state"] == "finished"].groupby("configuration")["ended_at"].max()
+    rows = rows.assign(ended=rows["configuration"].map(ended)).sort_values(["ended", "number"], kind="stable")
+    points = scaled(rows, study.objectives)
+    reference = np.ones(points.shape[1])
+    front, shares = np.empty((0, points.shape[1])), []
+    for point in points:
+        if not (front <= point).all(axis=1).any():
+            front = np.vstack([front[~(point <= front).all(axis=1)], point])
+            volume = hypervolume(front, reference)
+        shares.append(volume)
+    return pd.DataFrame(
+        {"configuration": list(rows["configuration"]), "finished": range(1, len(rows) + 1), "share": shares}
+    )
+
+
+def scaled(rows: pd.DataFrame, objectives: Sequence[Objective]) -> np.ndarray:
+    """(n, k) selection values, 0 at the best of each objective and 1 at the worst."""
+    values = np.stack([o.sign * rows[f"select_{o.metric}"].to_numpy(float) for o in objectives], axis=1)
+    low, high = values.min(axis=0), values.max(axis=0)
+    return (values - low) / np.where(high > low, high - low, 1.0)
+
+
+def figure_of(table: pd.DataFrame) -> go.Figure:
+    drawn = figure(
+        "configurations finished", "hypervolume of the front<br>(share of the box of all values)", height=300
+    )
+    drawn.add_scatter(
+        x=table["finished"],
+        y=table["share"],
+        mode="lines",
+        line=dict(color=theme.BLUE, width=2, shape="hv"),
+        name="hypervolume",
+        hovertemplate="after %{x}: %{y:.3f}<extra></extra>",
+        showlegend=False,
+    )
+    drawn.update_yaxes(rangemode="tozero")
+    return drawn

@@ -1,0 +1,159 @@
+// The panel of a configuration: values, pictures, learning curves, rates, replicates, recipe, weights.
+report.panel = (() => {
+  const { data, state, trials, configurations } = report;
+  const panel = document.getElementById("panel"), body = document.getElementById("panel-body");
+  let trial = null, back = null;
+
+  function element(tag, properties = {}, ...children) {
+    const made = Object.assign(document.createElement(tag), properties);
+    made.append(...children.filter((child) => child !== null));
+    return made;
+  }
+  const section = (title, ...children) => element("section", {}, element("h3", { textContent: title }), ...children);
+
+  // Canvases of a trial's pictures; strips hold several, one above the other.
+  function pictures(place, index) {
+    const pieces = data.pictures[index] ?? [], own = trials[index];
+    const name = own ? configurations[own.configuration].name : "";
+    place.replaceChildren(...pieces.map(([kind, file, y, height, width]) => {
+      const title = data.kinds[kind] ?? kind;
+      const canvas = element("canvas", { width, height });
+      canvas.setAttribute("role", "img");
+      canvas.setAttribute("aria-label", `${title} images of ${name}`);
+      canvas.dataset.kind = kind;
+      report.image(file).then((image) => {
+        canvas.getContext("2d").drawImage(image, 0, y, width, height, 0, 0, width, height);
+        canvas.dataset.drawn = "yes";
+      });
+      return element("figure", {}, canvas, element("figcaption", { textContent: title }));
+    }));
+    return pieces.length > 0;
+  }
+  function recipe(c, seed) { return { ...data.recipe, ...configurations[c].recipe, seed }; }
+  function command(c, seed) {
+    return `python -m evae.repeat '${JSON.stringify(recipe(c, seed)).replaceAll("'", `'\\''`)}'`;
+  }
+  async function copy(text, button) {
+    try { await navigator.clipboard.writeText(text); } catch {
+      const area = element("textarea", { value: text });
+      panel.append(area);
+      area.select();
+      document.execCommand("copy");
+      area.remove();
+    }
+    const before = button.textContent;
+    button.textContent = "Copied";
+    setTimeout(() => { button.textContent = before; }, 1500);
+  }
+  function code(text, label) {
+    const button = element("button", { className: "copy", textContent: label });
+    button.addEventListener("click", () => copy(text, button));
+    return element("div", { className: "code" }, element("pre", { textContent: text, tabIndex: 0 }), button);
+  }
+  const cells = (tag, values) => values.map((value) => element(tag, { textContent: value ?? "–" }));
+
+  function values(it) {
+    const rows = it.values.map(([name, value]) => element("tr", {}, element("th", { textContent: name, scope: "row" }), element("td", { className: "number", textContent: value })));
+    const params = it.params.map(([name, value]) => element("span", {}, `${name} `, element("b", { textContent: value })));
+    return section("Values", element("p", { className: "values" }, ...params), element("table", { className: "plain" }, element("tbody", {}, ...rows)));
+  }
+  function replicates(c) {
+    const objectives = data.columns.map(([title, kind, key], column) => ({ title, kind, key, column }))
+      .filter(({ key }) => ["seed", "state", "epochs", "restarts"].includes(key) || data.objectives.includes(key));
+    const head = element("tr", {}, ...cells("th", [...objectives.map((o) => o.title), "trial"]));
+    const form = new Intl.NumberFormat("en", { maximumSignificantDigits: 4, useGrouping: false });
+    const rows = configurations[c].trials.map((i) => {
+      const button = element("button", { textContent: trials[i].id, className: "mono" });
+      button.setAttribute("aria-pressed", i === trial);
+      button.addEventListener("click", () => show(c, i));
+      const texts = objectives.map(({ column, kind }) => { const v = data.rows[i][column]; return kind === "number" && v !== null ? form.format(v) : v; });
+      return element("tr", { className: i === trial ? "selected" : "" }, ...cells("td", texts), element("td", {}, button));
+    });
+    return section("Replicates", element("div", { className: "scroll" }, element("table", { className: "plain" }, element("thead", {}, head), element("tbody", {}, ...rows))));
+  }
+  function curve(key, c) {
+    const figure = data.figures[key], own = new Set(configurations[c].trials);
+    if (!figure) return null;
+    const traces = [];
+    for (const trace of figure.data.filter((t) => t.meta === "trial" && t.mode?.includes("lines"))) for (const i of own) {
+      const at = [...trace.customdata.keys()].filter((j) => trace.customdata[j] === i && trace.y[j] !== null);
+      if (at.length) traces.push({ x: at.map((j) => trace.x[j]), y: at.map((j) => trace.y[j]), mode: at.length > 1 ? "lines" : "markers", name: `seed ${trials[i].seed}`, line: { width: i === trial ? 3 : 1.5 } });
+    }
+    return traces.length ? small(traces, "epoch", figure.layout.yaxis.title.text) : null;
+  }
+  function small(traces, x, y) {
+    const place = element("div", { className: "small" });
+    const layout = { template: report.charts.template(), height: 220, showlegend: traces.length > 1, margin: { t: 8, r: 8 },
+      xaxis: { title: { text: x } }, yaxis: { title: { text: y.replace(" (", "<br>(") } } };
+    place.draw = () => Plotly.react(place, traces, { ...layout, template: report.charts.template() }, { displayModeBar: false, responsive: true });
+    return place;
+  }
+  function rates() {
+    const known = trials[trial]?.rates;
+    if (!known) return element("p", { className: "lead", textContent: "The rate of each latent was not recorded." });
+    const sorted = [...known].sort((a, b) => b - a);
+    return small([{ type: "bar", x: sorted.map((_, i) => i + 1), y: sorted, name: "rate", marker: { color: "#0072B2" } }], "latent, by rate", "rate (nats per image)");
+  }
+  function show(c, chosen) {
+    const it = configurations[c];
+    trial = chosen ?? it.trials.find((i) => data.pictures[i]) ?? it.trials.find((i) => trials[i].state === "finished") ?? it.trials[0] ?? null;
+    const own = trials[trial];
+    document.getElementById("panel-title").textContent = it.name;
+    const marks = [it.front && "front", it.origin !== "searched" && it.origin, it.method].filter(Boolean);
+    const grids = element("div", { className: "pictures" });
+    const any = own && pictures(grids, trial);
+    const note = any ? `Seed ${own.seed}; the real images are of the test split.` : "No pictures of this trial are on this page; where it has some, they are in images/ of the results.";
+    const curves = ["val_distortion_nats", "val_rate_nats"].map((key) => curve(key, c));
+    const weights = own && data.weights.includes(trial)
+      ? code(`from evae.checkpoints import load_model\nmodel = load_model("${data.location}/weights/${own.id}.safetensors")`, "Copy code")
+      : element("p", { className: "lead", textContent: "The weights of this trial were not kept." });
+    body.replaceChildren(
+      element("p", { className: "values" }, ...marks.map((mark) => element("span", { className: "badge", textContent: mark })), element("span", { className: "mono", textContent: it.id })),
+      section("Pictures", element("p", { className: "lead", textContent: note }), grids),
+      values(it), replicates(c),
+      section("Learning curves", ...(curves.some(Boolean) ? curves : [element("p", { className: "lead", textContent: "No epoch was recorded." })])),
+      section("Rate of each latent", rates()),
+      section("Recipe", element("p", { className: "lead", textContent: "This command trains the trial again and prints what it measures." }),
+        own ? code(command(c, own.seed), "Copy command") : null,
+        element("details", {}, element("summary", { textContent: "All of the recipe" }), element("pre", { textContent: JSON.stringify(recipe(c, own?.seed), null, 2) }))),
+      section("Weights", weights),
+    );
+    panel.hidden = false;
+    document.body.classList.add("with-panel");
+    body.querySelectorAll(".small").forEach((place) => place.draw());
+  }
+  function open(c, chosen) {
+    if (c === null || c === undefined) return;
+    if (panel.hidden) back = document.activeElement;
+    show(c, chosen);
+    panel.scrollTop = 0;
+    report.select(c);
+    document.getElementById("panel-title").focus({ preventScroll: true });
+  }
+  function close() {
+    panel.hidden = true;
+    document.body.classList.remove("with-panel");
+    report.select(null);
+    back?.focus?.({ preventScroll: true });
+  }
+  // The neighbour among those that the filters keep: the front first.
+  function step(by) {
+    const kept = [...configurations.keys()].filter((c) => state.keepConfiguration[c]);
+    const order = [...kept.filter((c) => configurations[c].front), ...kept.filter((c) => !configurations[c].front)];
+    const at = order.indexOf(state.selected);
+    if (order.length) open(order[(at + by + order.length) % order.length], null);
+  }
+  return {
+    open, pictures,
+    start() {
+      document.getElementById("panel-close").addEventListener("click", close);
+      document.getElementById("panel-next").addEventListener("click", () => step(1));
+      document.getElementById("panel-previous").addEventListener("click", () => step(-1));
+      addEventListener("keydown", (event) => { if (event.key === "Escape" && !panel.hidden) close(); });
+      report.charts.onMode(() => body.querySelectorAll(".small").forEach((place) => place.draw()));
+      const wanted = /^#configuration-(.+)$/.exec(location.hash)?.[1];
+      const c = configurations.findIndex((it) => it.id === wanted);
+      if (wanted && c >= 0) open(c, null);
+    },
+  };
+})();

@@ -1,0 +1,124 @@
+"""What a number does to an objective: each configuration as a point, and a smooth fit with its band.
+
+The other parameters are not held fixed: the fit is the mean over what the search tried, and the band is of that mean.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from scipy import special
+
+from analysis import naming, theme
+from analysis.figures import figure, fit_range, scatter
+from analysis.naming import Objective
+
+FEWEST, DISTINCT = 8, 5  # configurations, and values of the parameter, below which no fit is drawn
+WIDTHS = (0.06, 0.1, 0.16, 0.25, 0.4, 0.7, 1.5)  # of the smoother, as shares of the parameter's range
+MOST = 500  # configurations that choose the width: the choice costs the square of their number
+
+
+def parameters(table: pd.DataFrame) -> list[str]:
+    """The numeric parameters with enough values to draw a slice of, in the order of the space."""
+    names = dict.fromkeys(key for params in table["params"] for key in params)
+    return [name for name in names if len(np.unique(values(table, name)[0])) >= DISTINCT]
+
+
+def values(table: pd.DataFrame, parameter: str) -> tuple[np.ndarray, np.ndarray]:
+    """(values of a parameter, places in `table` of the configurations that have it as a number)."""
+    found = [
+        (float(value), i)
+        for i, params in enumerate(table["params"])
+        if isinstance(value := params.get(parameter), (int, float)) and not isinstance(value, bool)
+    ]
+    return np.array([v for v, _ in found]), np.array([i for _, i in found], int)
+
+
+def is_log(x: np.ndarray) -> bool:
+    """Whether values are better seen on a logarithmic axis: above 0, and over more than a factor of ten."""
+    return bool(len(x)) and x.min() > 0 and x.max() / x.min() > 10
+
+
+def smooth(x: np.ndarray, y: np.ndarray, points: int = 60, level: float = 0.95) -> pd.DataFrame:
+    """Rows x, fit, low, high: a local straight line and a pointwise band of the mean; empty for too few values.
+
+    Fan & Gijbels, Local Polynomial Modelling (1996): at each x a line by least squares with Gaussian weights. Their
+    width is the one of `WIDTHS` that best predicts each configuration from the others. The band supposes the same
+    spread everywhere and leaves out the bias of the fit: where the truth bends sharply, it covers it less often.
+    """
+    empty = pd.DataFrame(columns=["x", "fit", "low", "high"], dtype=float)
+    if len(x) < FEWEST or len(np.unique(x)) < DISTINCT:
+        return empty
+    log = is_log(x)
+    t = np.log(x) if log else x
+    t = (t - t.min()) / (t.max() - t.min())
+    some = np.unique(np.linspace(0, len(t) - 1, min(len(t), MOST)).astype(int))
+    best = _width(t[some], y[some])
+    hat = weights(t[some], t[some], best)
+    residual = y[some] - hat @ y[some]
+    freedom = len(some) - 2 * np.trace(hat) + np.sum(hat**2)
+    if freedom < 1:
+        return empty
+    grid = np.linspace(0, 1, points)
+    at = weights(grid, t, best)
+    spread = math.sqrt(residual @ residual / freedom) * np.sqrt(np.sum(at**2, axis=1))
+    half = special.stdtrit(freedom, 0.5 + level / 2) * spread
+    low, high = (np.log(x.min()), np.log(x.max())) if log else (x.min(), x.max())
+    back = low + grid * (high - low)
+    fit = at @ y
+    return pd.DataFrame({"x": np.exp(back) if log else back, "fit": fit, "low": fit - half, "high": fit + half})
+
+
+def weights(at: np.ndarray, t: np.ndarray, width: float) -> np.ndarray:
+    """(m, n) weights with which the values at `t` (n,) make up the fit at the places `at` (m,)."""
+    gap = t[None] - at[:, None]
+    kernel = np.exp(-0.5 * (gap / width) ** 2) + 1e-12
+    s0, s1, s2 = (np.sum(kernel * gap**k, axis=1, keepdims=True) for k in range(3))
+    # A little ridge on the slope, for places near which all values are the same.
+    s2 = s2 + 1e-9 * s0
+    return kernel * (s2 - s1 * gap) / (s0 * s2 - s1**2)
+
+
+def _width(t: np.ndarray, y: np.ndarray) -> float:
+    return min(WIDTHS, key=lambda width: _left_out(t, y, width).mean())
+
+
+def _left_out(t: np.ndarray, y: np.ndarray, width: float) -> np.ndarray:
+    """(n,) squared errors of predicting each value from the others, which a linear smoother gives in closed form."""
+    hat = weights(t, t, width)
+    keep = 1 - np.diag(hat)
+    return np.full(len(t), np.inf) if (keep < 1e-6).any() else ((y - hat @ y) / keep) ** 2
+
+
+def slice_figure(
+    table: pd.DataFrame, parameter: str, objectives: Sequence[Objective], objective: Objective
+) -> go.Figure:
+    """One objective over one parameter; `table` is that of `tables.front`."""
+    x, places = values(table, parameter)
+    rows = table.iloc[places].assign(**{"slice_x": x})
+    drawn = figure(naming.parameter(parameter), objective.axis, height=360)
+    fitted = smooth(x, rows[objective.metric].to_numpy(float))
+    if len(fitted):
+        drawn.add_scatter(
+            x=[*fitted["x"], *fitted["x"][::-1]],
+            y=[*fitted["high"], *fitted["low"][::-1]],
+            fill="toself",
+            fillcolor="rgba(0,114,178,0.16)",
+            line=dict(width=0),
+            name="95 % band of the mean",
+            hoverinfo="skip",
+        )
+        drawn.add_scatter(
+            x=fitted["x"],
+            y=fitted["fit"],
+            mode="lines",
+            name="smooth fit",
+            line=dict(color=theme.BLUE, width=2),
+            hovertemplate="fit at %{x:.3g}: %{y:.4g}<extra></extra>",
+        )
+    scatter(drawn, rows, objectives, ("slice_x", objective.metric))
+    fit_range(drawn, "y", rows[objective.metric], {})
+    drawn.update_layout(showlegend=False, xaxis_type="log" if is_log(x) else "linear")
+    return drawn

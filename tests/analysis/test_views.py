@@ -1,0 +1,208 @@
+"""The tables behind slices, equal rate, hypervolume, thinned curves, advice and pictures, each as data."""
+
+import io
+import itertools
+import json
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from synthetic import write_study
+
+from analysis import advice, curves, details, footing, hypervolume, parallel, pictures, provenance, slices, tables
+from analysis.load import StudyData, load
+from analysis.naming import Objective
+
+DOWN = Objective("gen_fd_x", "min")
+
+
+@pytest.mark.parametrize(("truth", "least"), [(lambda x: 3 + 2 * x, 0.92), (lambda x: np.sin(5 * x), 0.85)])
+def test_the_band_covers_the_truth_as_often_as_it_says(truth: Callable, least: float) -> None:
+    random, covered = np.random.default_rng(3), []
+    for _ in range(60):
+        x = random.uniform(1, 2, 60)
+        found = slices.smooth(x, truth(x) + random.normal(0, 0.3, 60))
+        covered.append(((truth(found["x"]) - found["fit"]).abs() <= found["high"] - found["fit"]).mean())
+    assert least < np.mean(covered) < 0.98
+
+
+def test_the_fit_finds_a_valley_on_a_logarithmic_axis() -> None:
+    random = np.random.default_rng(1)
+    x = 10 ** random.uniform(-3, 1, 150)
+    found = slices.smooth(x, np.log10(x / 0.05) ** 2 + random.normal(0, 0.2, 150))
+    assert found.loc[found["fit"].idxmin(), "x"] == pytest.approx(0.05, rel=0.4)
+
+
+def test_a_straight_line_is_fitted_exactly() -> None:
+    x = np.linspace(2, 3, 12)
+    found = slices.smooth(x, 5 - x)
+    assert found["fit"].to_numpy() == pytest.approx(5 - found["x"].to_numpy())
+
+
+@pytest.mark.parametrize("x", [np.arange(7.0), np.repeat([1.0, 2.0, 3.0, 4.0], 5)])
+def test_too_few_values_give_no_fit(x: np.ndarray) -> None:
+    assert slices.smooth(x, x).empty
+
+
+def kernels_over_rates(effect: dict[str, float], noise: float, seed: int = 0) -> pd.DataFrame:
+    """Configurations whose objective falls with the rate, and whose kernels were tried at different rates."""
+    random, rows = np.random.default_rng(seed), []
+    for k, (kernel, offset) in enumerate(effect.items()):
+        for rate in np.exp(random.normal(3 + 0.3 * k, 0.4, 12)):
+            value = 50 - 10 * np.log(rate) + offset + random.normal(0, noise)
+            rows.append({"kernel": kernel, "rate_nats": rate, "rate_is": "exact", DOWN.metric: value})
+    return pd.DataFrame(rows).assign(**{f"select_{DOWN.metric}": lambda t: t[DOWN.metric]})
+
+
+def test_kernels_at_equal_rate_are_told_from_their_rates() -> None:
+    """Raw means would rank the kernels by the rates that they were tried at."""
+    table = kernels_over_rates({"a": 0.0, "b": 0.0, "c": 4.0}, noise=0.3, seed=1)
+    assert table.groupby("kernel")[DOWN.metric].mean().idxmin() == "b"
+    found = footing.at_equal_rate(table, DOWN).set_index("kernel")
+    assert found["within_noise"].to_dict() == {"a": True, "b": True, "c": False}
+    assert found.loc["c", "difference"] == pytest.approx(4, abs=0.5)
+
+
+def test_equal_kernels_differ_as_rarely_as_the_interval_says() -> None:
+    apart = [
+        not footing.at_equal_rate(kernels_over_rates({"a": 0.0, "b": 0.0}, 1.0, seed), DOWN)["within_noise"].all()
+        for seed in range(150)
+    ]
+    assert np.mean(apart) == pytest.approx(0.05, abs=0.05)
+
+
+def test_a_rate_that_is_a_bound_takes_no_part() -> None:
+    table = kernels_over_rates({"a": 0.0, "b": 0.0}, 1.0)
+    assert footing.at_equal_rate(table.assign(rate_is="bound"), DOWN).empty
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 3).flatmap(lambda k: st.lists(st.tuples(*[st.integers(0, 5)] * k), min_size=1, max_size=8)))
+def test_hypervolume_is_the_number_of_cells_dominated(points: list[tuple[int, ...]]) -> None:
+    cells = itertools.product(range(5), repeat=len(points[0]))
+    counted = sum(any(all(p <= c for p, c in zip(point, cell, strict=True)) for point in points) for cell in cells)
+    assert hypervolume.hypervolume(np.array(points, float), np.full(len(points[0]), 5.0)) == counted
+
+
+def test_hypervolume_history_is_optunas(study: StudyData) -> None:
+    table = tables.configurations(study)
+    found = hypervolume.history(study, table)
+    rows = tables.ranked(table, study.objectives).set_index("configuration").loc[found["configuration"]]
+    points = hypervolume.scaled(rows, study.objectives)
+    other = optuna.create_study(directions=["minimize", "minimize"])
+    other.add_trials([optuna.trial.create_trial(values=list(map(float, point))) for point in points])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        drawn = optuna.visualization.plot_hypervolume_history(other, [1.0, 1.0])
+    assert list(found["share"]) == pytest.approx(list(drawn.data[0].y))
+
+
+def test_thinned_curves_keep_their_ends() -> None:
+    whole = pd.DataFrame({"trial": np.repeat(["a", "b"], 100), "epoch": np.tile(np.arange(1, 101), 2), "v": 0.0})
+    found, k = curves.thin(whole, most=60)
+    assert k > 1 and len(found) <= 62
+    assert found.groupby("trial")["epoch"].agg(["min", "max"]).to_numpy().tolist() == [[1, 100], [1, 100]]
+    assert curves.thin(whole, most=200)[1] == 1
+
+
+def test_every_parameter_has_its_place_on_its_axis(study: StudyData) -> None:
+    front = tables.front(tables.configurations(study), study.objectives).reset_index(drop=True)
+    for axis in parallel.dimensions(front, study.objectives):
+        assert np.isfinite(axis.at).all() and axis.at.min() >= -0.12 and axis.at.max() <= 1 + 1e-9
+        assert set(axis.texts) != set() and len(axis.texts) == len(axis.ticks)
+    beta = next(axis for axis in parallel.dimensions(front, study.objectives) if axis.label.startswith("β"))
+    lacking = [params.get("beta") is None for params in front["params"]]
+    assert list(beta.at == -0.12) == lacking and any(lacking)
+
+
+def test_advice_to_widen_a_range_needs_the_front_at_its_edge() -> None:
+    front = pd.DataFrame({"on_front": True, "label": None, "params": [{"beta": b} for b in (0.011, 0.012, 0.013, 1.0)]})
+    space = {"beta": {"low": 0.01, "high": 10.0, "log": True}}
+    found = advice.edges(space, front)
+    assert found.to_dict("records") == [{"parameter": "beta", "end": "low", "n": 3, "of": 4}]
+    middle = front.assign(params=[{"beta": b} for b in (0.1, 0.3, 0.5, 1.0)])
+    assert advice.edges(space, middle).empty
+
+
+def test_advice_follows_from_its_tables(study: StudyData) -> None:
+    table = tables.configurations(study)
+    front = tables.front(table, study.objectives)
+    shares = {o: pd.DataFrame({"parameter": ["beta", "latent"], "share": [0.98, 0.02]}) for o in study.objectives}
+    found = advice.next_steps(study, table, front, shares).groupby("kind")["text"].agg(list)
+    assert "latent size: each below 5 %" in found["idle"][0] and "β" not in found["idle"][0]
+    close = advice.contenders(table, study.objectives[0])
+    assert any(f"{len(close) - 1} configuration" in text for text in found["noise"])
+    single = replace(study, trials=study.trials[study.trials["seed"] == 0])
+    one = tables.configurations(single)
+    assert "--seeds 2" in advice.next_steps(single, one, tables.front(one, study.objectives), {})["text"].str.cat()
+
+
+def test_late_progress_is_that_of_the_last_quarter(study: StudyData) -> None:
+    steady = pd.DataFrame(
+        {"trial": "t", "configuration": "c", "epoch": range(1, 9), "val_distortion_nats": range(80, 0, -10)}
+    )
+    some = replace(study, epochs=steady, trials=study.trials.head(1).assign(trial="t", state="finished"))
+    assert advice.late_progress(some)["share"].tolist() == pytest.approx([2 / 7])
+
+
+def test_details_name_what_the_panel_shows(study: StudyData) -> None:
+    table = tables.configurations(study)
+    found = details.configurations(study, table, tables.front(table, study.objectives))
+    common = details.common_recipe(study)
+    trials = details.trials(study, table)
+    for entry, configuration in zip(found, table["configuration"], strict=True):
+        own = study.trials[study.trials["configuration"] == configuration]
+        assert [trials[i]["id"] for i in entry["trials"]] == list(own["trial"])
+        assert common | entry["recipe"] == json.loads(own["recipe"].iloc[0])
+    known = study.trials["rate_per_latent"].notna()
+    assert [t["rates"] is not None for t in trials] == list(known) and known.any()
+
+
+def test_small_budgets_show_the_best_first_and_say_what_is_missing(study: StudyData) -> None:
+    table = tables.configurations(study)
+    front = tables.front(table, study.objectives)
+    order = pictures.wanted(study, front)
+    assert len(order) == (study.trials["state"] == "finished").sum()
+    assert order[0] in set(front.loc[front["on_front"], "trial"])
+    whole = pictures.pictures(study, front.iloc[:0], order)
+    assert whole.reduced == whole.left_out == 0 and set(whole.of) == set(order)
+    none = pictures.pictures(study, front.iloc[:0], order, budget=0)
+    assert none.left_out + none.reduced == len(order) and none.left_out > 0
+    assert len(whole.files) == len(set(whole.files))
+
+
+def test_a_strip_holds_the_first_rows_of_each_kind(study: StudyData) -> None:
+    rows = study.pictures(study.trials["trial"].iloc[0])
+    content, pieces = pictures.strip(rows)
+    assert [piece[0] for piece in pieces] == ["reconstructed", "sampled", "interpolated"]
+    image = np.asarray(Image.open(io.BytesIO(content)).convert("L"), float)
+    for kind, y, height, width in pieces:
+        png = next(row["png"] for row in rows if row["kind"] == kind)
+        stored = np.asarray(Image.open(io.BytesIO(png)).convert("L"), float)[:height, :width]
+        assert np.abs(image[y : y + height, :width] - stored).mean() < 12
+    assert len(content) < 0.45 * sum(len(row["png"]) for row in rows)
+
+
+def test_distances_of_one_identity_compare(study: StudyData) -> None:
+    said = dict((text, agrees) for agrees, text in provenance.comparable(study))
+    assert any(text.startswith("gen_fd_") and "one identity" in text and agrees for text, agrees in said.items())
+    mixed = replace(study, trials=study.trials.assign(precision=["fp32", *["bf16"] * (len(study.trials) - 1)]))
+    assert (False, "Arithmetic: bf16 and fp32, so values may differ by it.") in provenance.comparable(mixed)
+
+
+@pytest.mark.slow
+def test_ten_thousand_trials_build_and_say_what_was_thinned(tmp_path: Path) -> None:
+    from analysis.report import write_report
+
+    write_study(tmp_path, configurations=10_000, seeds=1, with_pictures=2_500)
+    text = write_report(tmp_path).read_text(encoding="utf-8")
+    assert len(text) < 25e6
+    assert "of 9," in text and "configurations are drawn" in text and load(tmp_path).name == "kernel-sweep"
