@@ -19,6 +19,7 @@ from ray.train.torch import TorchConfig
 from ray.train.torch.config import _setup_torch_process_group, _TorchBackend
 
 from evae.errors import UserError
+from evae.tuning.versions import machines
 
 LOOPBACK = next((name for _, name in socket.if_nameindex() if name.startswith("lo")), "lo")
 ANSWER_S = 5.0
@@ -80,12 +81,11 @@ def is_open(place: str) -> bool:
 
 def require_token() -> None:
     """Raise UserError where the cluster that was joined has several machines and lets everybody in."""
-    machines = {node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
-    if len(machines) < 2 or os.environ.get("RAY_AUTH_MODE") == "disabled":
+    if (count := machines()) < 2 or os.environ.get("RAY_AUTH_MODE") == "disabled":
         return
     if is_open(ray.get_runtime_context().gcs_address):
         raise UserError(
-            f"this cluster of {len(machines)} machines asks for no token, so that whoever reaches it runs code on all "
+            f"this cluster of {count} machines asks for no token, so that whoever reaches it runs code on all "
             f"of them: {MAKE_TOKEN}. Where nobody else can reach them, RAY_AUTH_MODE=disabled lets a study run."
         )
 
