@@ -11,11 +11,11 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any
 
 import ray
 import tyro
+from ray._common.network_utils import is_localhost
 from rich.console import Console
 
 from evae import data
@@ -139,7 +139,7 @@ def _stores(location: str, answers: Mapping[str, Mapping[str, Any]]) -> Iterator
 def _locked() -> Iterator[Finding]:
     """Whoever reaches Ray's ports can run code on all nodes."""
     place = ray.get_runtime_context().gcs_address
-    if ip_address(place.rpartition(":")[0].strip("[]")).is_loopback:
+    if is_localhost(place.rpartition(":")[0].strip("[]")):  # with any other address it listens on all
         yield Finding(True, f"Ray listens on {place}, which no other machine reaches")
     else:
         yield Finding(not is_open(place), f"Ray listens on {place} and asks for a token", MAKE_TOKEN)

@@ -60,11 +60,19 @@ def clean() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "GLOO_", "NCCL_"))}
 
 
+def free_port() -> int:
+    with socket.create_server((OTHERS, 0)) as free:
+        return free.getsockname()[1]
+
+
 @contextlib.contextmanager
 def ray_start(*options: str, **settings: str) -> Iterator[None]:
     """`ray start`, whose processes end with the context."""
+    # Ray gives its agents 15 s to say which ports they chose, which on a busy machine are not enough: so we choose.
+    ports = ("dashboard-agent-grpc", "dashboard-agent-listen", "metrics-export", "runtime-env-agent")
+    chosen = [f"--{name}-port={free_port()}" for name in ports]
     process = subprocess.Popen(
-        [str(Path(sys.executable).with_name("ray")), "start", "--block", "--num-cpus=1", *options],
+        [str(Path(sys.executable).with_name("ray")), "start", "--block", "--num-cpus=1", *chosen, *options],
         env=clean() | settings,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -84,8 +92,7 @@ def ray_start(*options: str, **settings: str) -> Iterator[None]:
 @contextlib.contextmanager
 def head(**settings: str) -> Iterator[str]:
     """A cluster's head; its address."""
-    with socket.create_server((OTHERS, 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     options = (f"--port={port}", f"--node-ip-address={OTHERS}", "--include-dashboard=false")
     with ray_start("--head", *options, **settings):
         yield f"{OTHERS}:{port}"
