@@ -52,7 +52,7 @@ def test_a_session_on_this_machine_listens_to_no_other():
         assert len(listening(processes)) >= 5
         assert to_other_machines(processes) == {}
     left = {name for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME") if name in os.environ} - before[0].keys()
-    assert not left and ray_constants.ENABLE_RAY_CLUSTER == before[1]
+    assert not left and before[1] == ray_constants.ENABLE_RAY_CLUSTER
 
 
 def clean() -> dict[str, str]:
@@ -81,7 +81,8 @@ def ray_start(*options: str, **settings: str) -> Iterator[None]:
     try:
         said = b""
         while b"--block" not in said:  # the last words of a node that has started
-            assert (line := process.stdout.readline()), said.decode()
+            line = process.stdout.readline()
+            assert line, said.decode()
             said += line
         yield
     finally:
