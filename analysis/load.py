@@ -161,7 +161,7 @@ def parse(text: object, default: Any) -> Any:
 
 def _frame(store: Store, kind: str) -> pd.DataFrame:
     """One kind as a frame: expected columns exist; numbers are float, times UTC, text str or None."""
-    frame = store.read(kind).to_pandas()
+    frame = store.read(kind).to_pandas(ignore_metadata=True)
     for column in [*TEXT[kind], *NUMBERS[kind], *TIMES[kind]]:
         if column not in frame:
             frame[column] = None

@@ -7,34 +7,29 @@ One line for each check: ok, or what to do about it. The exit status is 1 where 
 """
 
 import dataclasses
-import hashlib
-import importlib.metadata
-import os
-import platform
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import ray
 import tyro
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+from ray._common.network_utils import is_localhost
 from rich.console import Console
 
-import evae
+from evae import data
+from evae.data.base import DataRecipe
 from evae.errors import UserError
 from evae.metrics.features import DEFAULT_FEATURES, load_features
+from evae.tuning.access import MAKE_TOKEN, is_open
 from evae.tuning.machine import ray_session
 from evae.tuning.options import StudyOptions
 from evae.tuning.store import Store
+from evae.tuning.versions import ANSWER_S, differing, nodes, placed, versions, why_silent
 
-PACKAGES = ("torch", "ray", "pyarrow", "optuna")
 SKEW_S = 2.0
 """Clocks that differ by more confuse the times in the tables."""
-ANSWER_S = 60.0
-"""A node that has not answered by then is not fit to train."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +42,10 @@ class Questions:
     """Where studies will put their results: a folder or URI that every node can write to."""
     features: str = DEFAULT_FEATURES
     """Network of the Fréchet distance, whose weights every node must have."""
+    data: str = "mnist-5k"
+    """Data source, which the machine on which the study is started must have; downloaded if it can be."""
+    data_root: str | None = None
+    """Folder that holds the data (default: ./data)."""
 
 
 @dataclass(frozen=True)
@@ -60,15 +59,13 @@ class Finding:
 
 def examine(questions: Questions) -> Iterator[Finding]:
     """The findings on a cluster that this process has joined."""
-    nodes = [node for node in ray.nodes() if node["Alive"]]
-    cpus, gpus = (sum(node["Resources"].get(kind, 0) for node in nodes) for kind in ("CPU", "GPU"))
-    yield Finding(cpus >= 1, f"{len(nodes)} node(s) with {cpus:g} CPUs and {gpus:g} GPUs", "start Ray with --num-cpus")
+    there = nodes()
+    cpus, gpus = (sum(node["Resources"].get(kind, 0) for node in there.values()) for kind in ("CPU", "GPU"))
+    yield Finding(cpus >= 1, f"{len(there)} node(s) with {cpus:g} CPUs and {gpus:g} GPUs", "start Ray with --num-cpus")
     here = probe(questions.store, questions.features, "driver")
     asked = {}
-    for node in nodes:
-        there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        task = ray.remote(num_cpus=0, scheduling_strategy=there)(probe)
-        name = f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
+    for name, node in there.items():
+        task = ray.remote(**placed(node))(probe)
         asked[name] = (time.time(), task.remote(questions.store, questions.features, node["NodeID"][:12]))
     answers = {}
     for name, (sent, reference) in asked.items():
@@ -77,7 +74,7 @@ def examine(questions: Questions) -> Iterator[Finding]:
         except (ray.exceptions.RayError, ray.exceptions.GetTimeoutError) as error:
             yield Finding(
                 False,
-                f"{name} does not answer: {str(error).strip().splitlines()[-1]}",
+                f"{name} does not answer: {why_silent(error)}",
                 "install the project there, in the same place and with the same Python",
             )
     yield from _same(here, answers)
@@ -88,7 +85,8 @@ def examine(questions: Questions) -> Iterator[Finding]:
     skews = {name: max(a["sent"] - a["clock"], a["clock"] - time.time(), 0.0) for name, a in answers.items()}
     late = [f"{name} {skew:.1f} s" for name, skew in skews.items() if skew > SKEW_S]
     yield Finding(not late, f"clocks agree{': no, ' + ', '.join(late) if late else ''}", "run an NTP service")
-    yield from _locked(len(nodes))
+    yield _data(questions)
+    yield from _locked()
 
 
 def probe(store: str, features: str, name: str) -> dict[str, Any]:
@@ -105,22 +103,21 @@ def probe(store: str, features: str, name: str) -> dict[str, Any]:
     return answer
 
 
-def versions() -> dict[str, str]:
-    """Of python, the packages that must agree, and the project's own files."""
-    root = Path(evae.__file__).parent
-    digest = hashlib.sha256()
-    for file in sorted(root.rglob("*.py")):
-        digest.update(file.relative_to(root).as_posix().encode() + file.read_bytes())
-    found = {"python": platform.python_version(), "evae": digest.hexdigest()[:12]}
-    return found | {name: importlib.metadata.version(name) for name in PACKAGES}
-
-
 def _same(here: Mapping[str, Any], answers: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
-    for package, version in here["versions"].items():
-        others = {n: a["versions"][package] for n, a in answers.items() if a["versions"][package] != version}
-        differing = ", ".join(f"{name} has {other}" for name, other in others.items())
+    others = differing(here["versions"], {name: answer["versions"] for name, answer in answers.items()})
+    for package, who in others.items():
         remedy = "synchronise the project to every node" if package == "evae" else "install from the same lock file"
-        yield Finding(not others, f"{package} {version} everywhere{': no, ' + differing if others else ''}", remedy)
+        version = here["versions"][package]
+        yield Finding(not who, f"{package} {version} everywhere{': no, ' + ', '.join(who) if who else ''}", remedy)
+
+
+def _data(questions: Questions) -> Finding:
+    """Data are needed where the study is started: it sends them to the other nodes itself."""
+    try:
+        images = data.load(DataRecipe(source=questions.data), questions.data_root)
+    except UserError as error:
+        return Finding(False, f"{questions.data} cannot be had here", str(error))
+    return Finding(True, f"{questions.data} is here: {len(images.train):,} training images")
 
 
 def _stores(location: str, answers: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
@@ -139,17 +136,13 @@ def _stores(location: str, answers: Mapping[str, Mapping[str, Any]]) -> Iterator
         store.delete_bytes("doctor", name)
 
 
-def _locked(nodes: int) -> Iterator[Finding]:
+def _locked() -> Iterator[Finding]:
     """Whoever reaches Ray's ports can run code on all nodes."""
-    if nodes > 1:
-        yield Finding(
-            os.environ.get("RAY_AUTH_MODE") == "token",
-            "the cluster asks for a token",
-            "ray get-auth-token --generate, copy ~/.ray/auth_token to all nodes, RAY_AUTH_MODE=token before ray start",
-        )
-    address = ray.get_runtime_context().gcs_address.rpartition(":")[0]
-    if nodes == 1:
-        yield Finding(True, f"Ray listens on {address}")
+    place = ray.get_runtime_context().gcs_address
+    if is_localhost(place.rpartition(":")[0].strip("[]")):  # with any other address it listens on all
+        yield Finding(True, f"Ray listens on {place}, which no other machine reaches")
+    else:
+        yield Finding(not is_open(place), f"Ray listens on {place} and asks for a token", MAKE_TOKEN)
     dashboard = ray._private.worker.get_dashboard_url()
     public = dashboard and not dashboard.startswith(("127.", "localhost"))
     yield Finding(

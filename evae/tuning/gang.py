@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import ray
 import torch
 from ray import train
-from ray.train.torch import TorchConfig, TorchTrainer, prepare_model
+from ray.train.torch import TorchTrainer, prepare_model
 from ray.util.placement_group import get_current_placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from torch import nn
@@ -24,6 +24,7 @@ from evae.errors import UserError
 from evae.evaluation import Evaluated
 from evae.ranks import Ranks
 from evae.training import Diverged
+from evae.tuning.access import process_group
 from evae.tuning.board import Board, Caretaker
 from evae.tuning.worker import Begun, Worker
 
@@ -196,7 +197,7 @@ class Gang:
                         "caretaker": self.caretaker,
                         "setting": ray.put(setting),
                     },
-                    torch_config=TorchConfig(),
+                    torch_config=process_group(scratch),
                     scaling_config=train.ScalingConfig(
                         num_workers=setting.workers,
                         use_gpu=setting.gpus > 0,

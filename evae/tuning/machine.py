@@ -5,7 +5,6 @@ import logging
 import math
 import os
 import signal
-import socket
 import sys
 import threading
 import time
@@ -29,6 +28,7 @@ from ray._private import worker as ray_worker
 from ray.tune.execution import class_cache
 
 from evae.errors import UserError
+from evae.tuning.access import knock, on_this_machine_only
 from evae.tuning.options import StudyOptions
 
 # Tune asks for workers with an environment of their own, for a variable of PyTorch Lightning. Without it, its actors
@@ -42,8 +42,6 @@ PRELOADED = "torch._dynamo,evae.tuning.trainable"
 """What those processes import; the first optimiser would import torch's compiler."""
 COUNT_EVERY_S = 2.0
 """How long a count of the machines holds."""
-ANSWER_S = 5.0
-"""A cluster's head that does not answer by then is not there."""
 
 
 class Slots:
@@ -102,39 +100,39 @@ def _living() -> list[Mapping[str, float]]:
 
 @contextlib.contextmanager
 def ray_session(options: StudyOptions) -> Iterator[None]:
-    """Ray on this machine alone, or joined at the options' address; shut down or left at the end.
+    """Ray on this machine alone, where no other machine reaches it, or joined at the options' address; shut down or
+    left at the end.
 
-    Raises UserError when nothing answers at the address.
+    Raises UserError when nothing answers at the address, or asks for a token that this process does not have.
     """
     address = options.address
     if _most_cores_train(options):
         os.environ.setdefault("RAY_preload_python_modules", PRELOADED)
     for name in ("ray", "ray.tune", "ray.train"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    try:
-        if address and ":" in address:
-            # Ray itself keeps trying for minutes.
-            host, _, port = address.rpartition("://")[2].rpartition(":")
-            socket.create_connection((host, int(port)), timeout=ANSWER_S).close()
-        # Without an explicit address Ray joins any cluster it finds a trace of, even a dead one.
-        ray.init(
-            address=address or "local",
-            include_dashboard=None if address else False,
-            log_to_driver=False,
-            logging_level=logging.CRITICAL,
-        )
-    except (OSError, ValueError, RuntimeError) as error:
-        raise UserError(
-            f"no Ray cluster answers at {address!r}: {error}. Start one with `ray start --head`, "
-            "or leave --address out to use this machine alone."
-        ) from None
-    if threading.current_thread() is threading.main_thread():
-        # Ray's handler prints a stack and ends the process; a polite kill shall be recorded like Ctrl-C.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        ray.shutdown()
+    if address:
+        knock(address)
+    with contextlib.nullcontext() if address else on_this_machine_only():
+        try:
+            # Without an explicit address Ray joins any cluster it finds a trace of, even a dead one.
+            ray.init(
+                address=address or "local",
+                include_dashboard=None if address else False,
+                log_to_driver=False,
+                logging_level=logging.CRITICAL,
+            )
+        except (OSError, ValueError, RuntimeError) as error:
+            raise UserError(
+                f"no Ray cluster answers at {address!r}: {error}. Start one with `ray start --head`, "
+                "or leave --address out to use this machine alone."
+            ) from None
+        if threading.current_thread() is threading.main_thread():
+            # Ray's handler prints a stack and ends the process; a polite kill shall be recorded like Ctrl-C.
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            yield
+        finally:
+            ray.shutdown()
 
 
 def _most_cores_train(options: StudyOptions) -> bool:

@@ -25,6 +25,7 @@ from evae.metrics.features import Features, load_features
 from evae.metrics.reference import Reference, reference
 from evae.recipe import Recipe
 from evae.training import check_trainable
+from evae.tuning.access import require_token
 from evae.tuning.machine import Slots, find_slots, ray_session
 from evae.tuning.manifest import Manifest
 from evae.tuning.mishaps import Mishaps, close_row
@@ -34,6 +35,7 @@ from evae.tuning.progress import StudyProgress, summary
 from evae.tuning.searcher import StudySearcher
 from evae.tuning.store import Store
 from evae.tuning.trainable import EpochTrainable, Setting
+from evae.tuning.versions import require_same_versions
 
 
 def _qmc(seed: int) -> optuna.samplers.BaseSampler:
@@ -81,6 +83,8 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
         )
         console.print(_headline(options, base, images))
         with ray_session(options):
+            require_token()
+            require_same_versions()
             slots = find_slots(options)
             setting = Setting(
                 study=options.name,

@@ -13,7 +13,7 @@ import pytest
 
 from evae.tuning.store import Store
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 TINY = {
     "train-images": 200,
     "validation-images": 50,

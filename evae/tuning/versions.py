@@ -1,0 +1,82 @@
+"""Do all machines of a cluster run the same code? Where they do not, trials differ by more than their recipes."""
+
+import hashlib
+import importlib.metadata
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+import evae
+from evae.errors import UserError
+
+PACKAGES = ("torch", "ray", "pyarrow", "optuna")
+ANSWER_S = 60.0
+"""A node that has not answered by then is not fit to train."""
+
+
+def versions() -> dict[str, str]:
+    """Of python, the packages that must agree, and the project's own files."""
+    root = Path(evae.__file__).parent
+    digest = hashlib.sha256()
+    for file in sorted(root.rglob("*.py")):
+        digest.update(file.relative_to(root).as_posix().encode() + file.read_bytes())
+    found = {"python": platform.python_version(), "evae": digest.hexdigest()[:12]}
+    return found | {name: importlib.metadata.version(name) for name in PACKAGES}
+
+
+def nodes() -> dict[str, Any]:
+    """Ray's nodes that are alive, by a name to show. A machine may have several, with ports of their own."""
+    return {
+        f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']}:{node['NodeManagerPort']})": node
+        for node in ray.nodes()
+        if node["Alive"]
+    }
+
+
+def machines() -> int:
+    """On how many machines Ray's nodes are."""
+    return len({node["NodeManagerAddress"] for node in nodes().values()})
+
+
+def placed(node: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a task that takes no core of this node."""
+    return {"num_cpus": 0, "scheduling_strategy": NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)}
+
+
+def differing(here: Mapping[str, str], there: Mapping[str, Mapping[str, str]]) -> dict[str, list[str]]:
+    """For each package, the nodes whose version is not the one here, in words."""
+    return {
+        package: [f"{name} has {found[package]}" for name, found in there.items() if found[package] != version]
+        for package, version in here.items()
+    }
+
+
+def why_silent(error: Exception) -> str:
+    """The last line of what Ray says about a node that does not answer."""
+    return str(error).strip().splitlines()[-1]
+
+
+def require_same_versions() -> None:
+    """Raise UserError where a machine of the cluster that was joined has other versions than this process."""
+    if machines() < 2:
+        return
+    asked = {name: ray.remote(**placed(node))(versions).remote() for name, node in nodes().items()}
+    try:
+        there = {name: ray.get(reference, timeout=ANSWER_S) for name, reference in asked.items()}
+    except (ray.exceptions.RayError, ray.exceptions.GetTimeoutError) as error:
+        raise UserError(
+            f"a machine of the cluster cannot run the project: {why_silent(error)}; "
+            "`python -m evae.doctor --address ...` says which one."
+        ) from None
+    here = versions()
+    wrong = {what: who for what, who in differing(here, there).items() if who}
+    if wrong:
+        told = "; ".join(f"{what} is {here[what]} here, but {', '.join(who)}" for what, who in wrong.items())
+        raise UserError(
+            f"{told}. Bring the same code and packages to every machine (`ray up` does), and see "
+            "`python -m evae.doctor --address ...`."
+        )
