@@ -163,6 +163,7 @@ def test_several_machines_without_a_token_are_refused_and_told_by_the_doctor(mon
                 monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
                 require_token()
                 findings = list(examine(Questions(address=address, store=str(tmp_path))))
+    assert findings[0].what == "2 node(s) with 2 CPUs and 0 GPUs"
     (bad,) = [f for f in findings if not f.ok]
     assert "asks for a token" in bad.what and "get-auth-token" in bad.remedy
 
