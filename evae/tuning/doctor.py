@@ -62,11 +62,12 @@ def examine(questions: Questions) -> Iterator[Finding]:
     there = nodes()
     cpus, gpus = (sum(node["Resources"].get(kind, 0) for node in there.values()) for kind in ("CPU", "GPU"))
     yield Finding(cpus >= 1, f"{len(there)} node(s) with {cpus:g} CPUs and {gpus:g} GPUs", "start Ray with --num-cpus")
-    here = probe(questions.store, questions.features, "driver")
+    store = Store(questions.store)
+    here = probe(store, questions.features, "driver")
     asked = {}
     for name, node in there.items():
         task = ray.remote(**placed(node))(probe)
-        asked[name] = (time.time(), task.remote(questions.store, questions.features, node["NodeID"][:12]))
+        asked[name] = (time.time(), task.remote(store, questions.features, node["NodeID"][:12]))
     answers = {}
     for name, (sent, reference) in asked.items():
         try:
@@ -78,7 +79,10 @@ def examine(questions: Questions) -> Iterator[Finding]:
                 "install the project there, in the same place and with the same Python",
             )
     yield from _same(here, answers)
-    yield from _stores(questions.store, answers)
+    yield from _stores(store, answers)
+    # Where the nodes do not share the store, each has files of its own.
+    ray.get([ray.remote(**placed(there[name]))(clear).remote(store, a["name"]) for name, a in answers.items()])
+    clear(store, "driver")
     for name, answer in answers.items():
         if answer["features"]:
             yield Finding(False, f"{name} cannot load {questions.features}", answer["features"])
@@ -89,11 +93,11 @@ def examine(questions: Questions) -> Iterator[Finding]:
     yield from _locked()
 
 
-def probe(store: str, features: str, name: str) -> dict[str, Any]:
+def probe(store: Store, features: str, name: str) -> dict[str, Any]:
     """What a node says of itself. Leaves a file `doctor/<name>` in the store."""
     answer: dict[str, Any] = {"clock": time.time(), "versions": versions(), "store": "", "features": "", "name": name}
     try:
-        Store(store).write_bytes("doctor", name, b"written")
+        store.write_bytes("doctor", name, b"written")
     except UserError as error:
         answer["store"] = str(error)
     try:
@@ -101,6 +105,11 @@ def probe(store: str, features: str, name: str) -> dict[str, Any]:
     except UserError as error:
         answer["features"] = str(error)
     return answer
+
+
+def clear(store: Store, name: str) -> None:
+    """Remove what `probe` has left."""
+    store.delete_bytes("doctor", name)
 
 
 def _same(here: Mapping[str, Any], answers: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
@@ -120,20 +129,17 @@ def _data(questions: Questions) -> Finding:
     return Finding(True, f"{questions.data} is here: {len(images.train):,} training images")
 
 
-def _stores(location: str, answers: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+def _stores(store: Store, answers: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
     """Every node must be able to write, and what one writes all must see."""
-    store = Store(location)
     for name, answer in answers.items():
         if answer["store"]:
-            yield Finding(False, f"{name} cannot write to {location}", answer["store"])
+            yield Finding(False, f"{name} cannot write to {store.location}", answer["store"])
     unseen = [n for n, a in answers.items() if not a["store"] and store.read_bytes("doctor", a["name"]) is None]
     yield Finding(
         not unseen,
-        f"{location} is one place for all nodes{': no, not for ' + ', '.join(unseen) if unseen else ''}",
+        f"{store.location} is one place for all nodes{': no, not for ' + ', '.join(unseen) if unseen else ''}",
         "give a shared folder, or an object store such as s3://bucket/path",
     )
-    for name in ("driver", *(a["name"] for a in answers.values())):
-        store.delete_bytes("doctor", name)
 
 
 def _locked() -> Iterator[Finding]:

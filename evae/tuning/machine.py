@@ -122,6 +122,11 @@ def ray_session(options: StudyOptions) -> Iterator[None]:
                 logging_level=logging.CRITICAL,
             )
         except (OSError, ValueError, RuntimeError) as error:
+            if "Version mismatch" in str(error):
+                raise UserError(
+                    f"the cluster at {address!r} and this process have other versions: {' '.join(str(error).split())}. "
+                    "Install both from the same lock file, with the same Python."
+                ) from None
             raise UserError(
                 f"no Ray cluster answers at {address!r}: {error}. Start one with `ray start --head`, "
                 "or leave --address out to use this machine alone."

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import ray
 from listening import listening, to_other_machines
 from ray._private import ray_constants
 from ray._raylet import AuthenticationTokenLoader
-from running import Study
+from running import Study, ended, processes, wait_until
 
 from evae.errors import UserError
 from evae.tuning.access import is_open, knock, require_token
@@ -66,13 +67,16 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def ray_start(*options: str, **settings: str) -> Iterator[None]:
-    """`ray start`, whose processes end with the context."""
+def ray_start(*options: str, version: str = "", **settings: str) -> Iterator[None]:
+    """`ray start`, of another version if one is given, whose processes end with the context."""
     # Ray gives its agents 15 s to say which ports they chose, which on a busy machine are not enough: so we choose.
     ports = ("dashboard-agent-grpc", "dashboard-agent-listen", "metrics-export", "runtime-env-agent")
     chosen = [f"--{name}-port={free_port()}" for name in ports]
+    program = (
+        f"import ray; ray.__version__ = {version!r} or ray.__version__; from ray.scripts.scripts import main; main()"
+    )
     process = subprocess.Popen(
-        [str(Path(sys.executable).with_name("ray")), "start", "--block", "--num-cpus=1", *chosen, *options],
+        [sys.executable, "-c", program, "start", "--block", "--num-cpus=1", *chosen, *options],
         env=clean() | settings,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -91,11 +95,11 @@ def ray_start(*options: str, **settings: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def head(**settings: str) -> Iterator[str]:
+def head(version: str = "", **settings: str) -> Iterator[str]:
     """A cluster's head; its address."""
     port = free_port()
     options = (f"--port={port}", f"--node-ip-address={OTHERS}", "--include-dashboard=false")
-    with ray_start("--head", *options, **settings):
+    with ray_start("--head", *options, version=version, **settings):
         yield f"{OTHERS}:{port}"
 
 
@@ -163,8 +167,35 @@ def test_several_machines_without_a_token_are_refused_and_told_by_the_doctor(mon
                 monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
                 require_token()
                 findings = list(examine(Questions(address=address, store=str(tmp_path))))
+    assert findings[0].what == "2 node(s) with 2 CPUs and 0 GPUs"
     (bad,) = [f for f in findings if not f.ok]
     assert "asks for a token" in bad.what and "get-auth-token" in bad.remedy
+
+
+@pytest.mark.slow
+def test_a_cluster_of_another_version_is_named_with_both(token):
+    token(TOKEN)
+    both = rf"Ray: 2\.99\.0 .* Ray: {ray.__version__} .*same lock file"
+    with (
+        head(version="2.99.0", RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=TOKEN) as address,
+        pytest.raises(UserError, match=both),
+        ray_session(StudyOptions(address=address)),
+    ):
+        pass
+
+
+@pytest.mark.slow
+def test_a_study_of_gangs_on_this_machine_listens_to_no_other(tmp_path):
+    study = Study(tmp_path, workers_per_trial=2, trials=1, epochs=20)
+    process = study.start()
+    try:
+        wait_until(lambda: study.rows(), "no trial")
+        started = processes(process.pid)
+        assert sum("RayTrainWorker" in command for command in started.values()) == 2
+        assert to_other_machines(started) == {}
+    finally:
+        process.send_signal(signal.SIGINT)
+        ended(process)
 
 
 @pytest.mark.parametrize("address", ["somewhere", "127.0.0.1:port", "http://x"])

@@ -1,17 +1,16 @@
-"""The checks of a cluster: on this machine, on two simulated nodes, and from the shell."""
+"""The checks of a cluster: on this machine, and from the shell."""
 
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-import ray
-from ray.cluster_utils import Cluster
 
 from evae.tuning import doctor
 from evae.tuning.doctor import Finding, Questions, examine, probe
 from evae.tuning.machine import ray_session
 from evae.tuning.options import StudyOptions
+from evae.tuning.store import Store
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,8 +38,8 @@ def test_a_store_that_cannot_be_written_is_named_with_what_to_do(alone, tmp_path
 
 
 def test_features_that_cannot_be_loaded_are_told_by_the_node(tmp_path):
-    assert probe(str(tmp_path), "efficientnet-lite0-b10", "here")["features"] == ""
-    assert "unknown features 'no-such'" in probe(str(tmp_path), "no-such", "here")["features"]
+    assert probe(Store(tmp_path), "efficientnet-lite0-b10", "here")["features"] == ""
+    assert "unknown features 'no-such'" in probe(Store(tmp_path), "no-such", "here")["features"]
 
 
 def test_other_versions_on_a_node_are_named():
@@ -52,6 +51,12 @@ def test_other_versions_on_a_node_are_named():
     python, code = doctor._same(here, there)
     assert not python.ok and "two has 3.11.7" in python.what and "lock file" in python.remedy
     assert not code.ok and "one has b" in code.what and "synchronise" in code.remedy
+
+
+def test_data_that_cannot_be_had_are_told_with_what_to_do(tmp_path):
+    assert doctor._data(Questions()).what == "mnist-5k is here: 4,000 training images"
+    found = doctor._data(Questions(data=f"folder:{tmp_path}"))
+    assert not found.ok and str(tmp_path) in found.what + found.remedy
 
 
 def test_from_the_shell_the_exit_status_tells(tmp_path):
@@ -67,17 +72,3 @@ def test_an_address_where_nobody_listens_is_an_error_within_seconds():
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert run.returncode == 2
     assert "no Ray cluster answers" in run.stderr and "Traceback" not in run.stderr
-
-
-@pytest.mark.slow
-def test_two_nodes_without_a_token_are_told_to_use_one(tmp_path):
-    ray.shutdown()
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    try:
-        cluster.add_node(num_cpus=1)
-        with ray_session(StudyOptions(address=cluster.address)):
-            findings = list(examine(Questions(address=cluster.address, store=str(tmp_path))))
-    finally:
-        cluster.shutdown()
-    assert bad(findings) == ["the cluster asks for a token"]
-    assert any(f.what.startswith("2 node(s) with 2 CPUs") for f in findings)
