@@ -140,7 +140,7 @@ def learning(study: StudyData, front: pd.DataFrame) -> list[Chart]:
         table, k = curves.thin(tables.learning_curves(study, metric))
         if len(table):
             drawn = curves.learning_curves(table, metric, f"validation {label} (nats per image)", highlight, stops)
-            note = f"Of each trial the first, the last and every {k}th epoch between are drawn." if k > 1 else ""
+            note = f"Of each trial the first, the last and one in {k} epochs between are drawn." if k > 1 else ""
             title = f"{label} on the validation split"
             said = f"{title} by epoch, {naming.count(table['trial'].nunique(), 'trial')}."
             found.append(Chart(metric, title, drawn, said, note))

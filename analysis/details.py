@@ -9,7 +9,6 @@ import pandas as pd
 from analysis import naming
 from analysis.figures import hovers
 from analysis.load import StudyData, metric_columns, parse
-from analysis.naming import Objective
 
 DIGITS = 3  # significant digits of the rate of a latent
 
@@ -23,7 +22,7 @@ def configurations(study: StudyData, table: pd.DataFrame, front: pd.DataFrame) -
     places = study.trials.groupby("configuration", sort=False).indices
     common = common_recipe(study)
     recipes = study.trials.drop_duplicates("configuration").set_index("configuration")["recipe"]
-    metrics = [metric for metric in metric_columns(study.trials) if not metric.startswith(("val_", "real_"))]
+    metrics = shown_metrics(study)
     found = []
     texts = hovers(table, study.objectives)
     for row, hover in zip(table.to_dict("records"), texts, strict=True):
@@ -37,7 +36,7 @@ def configurations(study: StudyData, table: pd.DataFrame, front: pd.DataFrame) -
                 "origin": row["origin"],
                 "front": row["configuration"] in on_front,
                 "hover": hover,
-                "values": [[label, text] for label, text in values(row, study.objectives, metrics)],
+                "values": values(row, metrics),
                 "params": [[naming.parameter(k), naming.number(v)] for k, v in row["params"].items()],
                 "trials": [int(i) for i in places.get(row["configuration"], [])],
                 "recipe": {key: part for key, part in recipe.items() if common.get(key) != part},
@@ -51,19 +50,22 @@ def common_recipe(study: StudyData) -> dict[str, Any]:
     return next((recipe for text in study.trials["recipe"] if (recipe := parse(text, {}))), {})
 
 
-def values(row: dict[str, Any], objectives: Sequence[Objective], metrics: Sequence[str]) -> list[tuple[str, str]]:
-    """(metric with its unit, value) of a configuration: objectives with their intervals, then the other `metrics`."""
-    chosen = [o.metric for o in objectives]
-    found = [(_named(o.metric), naming.interval(row[o.metric], row[f"{o.metric}_half"])) for o in objectives]
-    for metric in metrics:
-        if metric not in chosen and _is_finite(row[metric]):
-            found.append((_named(metric), naming.number(row[metric])))
-    return found
+def shown_metrics(study: StudyData) -> list[str]:
+    """The objectives, then the other metrics of the test split."""
+    others = [m for m in metric_columns(study.trials) if not m.startswith(("val_", "real_"))]
+    return list(dict.fromkeys([*(o.metric for o in study.objectives), *others]))
 
 
-def _named(metric: str) -> str:
+def named(metric: str) -> str:
+    """A metric in words with its unit."""
     unit = naming.unit(metric)
     return f"{naming.label(metric)} ({unit})" if unit else naming.label(metric)
+
+
+def values(row: dict[str, Any], metrics: Sequence[str]) -> list[str | None]:
+    """A configuration's value of each of `metrics` as text, with its interval where it has one; None where unknown."""
+    known = [m if _is_finite(row[m]) else None for m in metrics]
+    return [m and naming.interval(row[m], row.get(f"{m}_half", math.nan)) for m in known]
 
 
 def _is_finite(value: object) -> bool:

@@ -190,6 +190,7 @@ def embed(
             "configurations": details.configurations(study, table, front),
             "trials": details.trials(study, table),
             "recipe": details.common_recipe(study),
+            "metrics": [details.named(metric) for metric in details.shown_metrics(study)],
             "objectives": [o.metric for o in study.objectives],
             "columns": [[title, kind, key] for key, title, kind in trial_columns(study)],
             "rows": trial_rows(study),

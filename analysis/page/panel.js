@@ -53,7 +53,7 @@ report.panel = (() => {
   const cells = (tag, values) => values.map((value) => element(tag, { textContent: value ?? "–" }));
 
   function values(it) {
-    const rows = it.values.map(([name, value]) => element("tr", {}, element("th", { textContent: name, scope: "row" }), element("td", { className: "number", textContent: value })));
+    const rows = it.values.map((value, i) => value && element("tr", {}, element("th", { textContent: data.metrics[i], scope: "row" }), element("td", { className: "number", textContent: value })));
     const params = it.params.map(([name, value]) => element("span", {}, `${name} `, element("b", { textContent: value })));
     return section("Values", element("p", { className: "values" }, ...params), element("table", { className: "plain" }, element("tbody", {}, ...rows)));
   }
