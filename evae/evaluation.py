@@ -28,6 +28,8 @@ PRIOR, CODES, SUBSETS = range(100, 103)
 """The independent random streams of an evaluation."""
 PREFIXES = {"test": "", "validation": "val_"}
 TILES, STEPS, CHUNK = 32, 8, 250
+PERTURBED, DELTAS = 4, torch.linspace(-20, 20, 9)
+"""How many latents are perturbed, and by how many standard deviations of theirs."""
 
 
 @dataclass
@@ -148,19 +150,41 @@ def _distances(
 
 
 def _pictures(training: Training, shown: Tensor, count: int) -> list[dict]:
-    """Grids of real, reconstructed and sampled images, and straight lines between the codes of neighbours."""
+    """Grids of real, reconstructed and sampled images, straight lines between the codes of neighbours, and
+    perturbations of single latents (Rivera, arXiv 2309.13160, figures 5 and 4)."""
     model, posterior = training.model, training.recipe.posterior
     # The first of the samples that were measured.
     noise = generator(training.device, training.recipe.evaluation.seed, PRIOR)
     drawn = posterior.sample_prior(min(CHUNK, count), training.recipe.latent, noise, training.device)
     samples = model.decode(drawn[: len(shown)])
     x = shown.to(training.device).float().div_(255)
-    codes = posterior.mean(model.encode(x))
+    heads = model.encode(x)
+    codes = posterior.mean(heads)
     weights = torch.linspace(0, 1, STEPS, device=training.device)[:, None]
     pairs = codes[: STEPS * 2].split(2)[: len(codes) // 2]
     lines = torch.cat([model.decode(torch.lerp(*pair, weights)) for pair in pairs])
     grids = {"real": x, "reconstructed": model.decode(codes), "sampled": samples, "interpolated": lines}
-    return [picture(kind, images) for kind, images in grids.items()]
+    perturbed = model.decode(perturbations(codes, posterior.std(heads)))
+    return [
+        *(picture(kind, images) for kind, images in grids.items()),
+        picture("perturbed", perturbed, columns=len(DELTAS)),
+    ]
+
+
+def perturbations(codes: Tensor, std: Tensor) -> Tensor:
+    """The first image's code with one latent moved by each of `DELTAS`: a row of codes for each of the (at most)
+    `PERTURBED` latents whose means vary most among the images. Shape (latents * deltas, latent).
+
+    `codes` (n, latent) are the posteriors' means, `std` (n, latent) their standard deviations. A latent's unit is the
+    standard deviation of the mixture of its posteriors: near the prior's where a model fills its prior, and not tied
+    to it where the rate leaves the means free.
+    """
+    between = codes.var(0, correction=0)
+    units = (between + std.square().mean(0)).sqrt()
+    chosen = between.argsort(descending=True, stable=True)[:PERTURBED]
+    moved = codes[0].repeat(len(chosen), len(DELTAS), 1)
+    moved[range(len(chosen)), :, chosen] += units[chosen, None] * DELTAS.to(codes.device)
+    return moved.flatten(0, 1)
 
 
 def picture(kind: str, images: Tensor, columns: int = STEPS) -> dict:

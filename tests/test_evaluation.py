@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from PIL import Image
 from tiny import POSTERIORS, tiny_images, tiny_recipe
 
-from evae.evaluation import Evaluated, evaluate, picture
+from evae.evaluation import Evaluated, evaluate, perturbations, picture
 from evae.metrics.features import Features, load_features
 from evae.metrics.frechet import Moments, frechet_distance
 from evae.metrics.reference import Reference, reference
@@ -208,12 +208,12 @@ def decoded(row: dict) -> np.ndarray:
 def test_pictures_are_grids_of_the_stated_size(channels, features):
     images = tiny_images(test=40, channels=channels)
     pictures = evaluate(trained(images=images), features, refer(features, images)).pictures
-    assert [p["kind"] for p in pictures] == ["real", "reconstructed", "sampled", "interpolated"]
+    assert [p["kind"] for p in pictures] == ["real", "reconstructed", "sampled", "interpolated", "perturbed"]
     for row in pictures:
-        assert row["png"].startswith(b"\x89PNG") and row["image_size"] == 32 and row["columns"] == 8
+        assert row["png"].startswith(b"\x89PNG") and row["image_size"] == 32
         size = (row["rows"] * 32, row["columns"] * 32)
         assert decoded(row).shape == (size if channels == 1 else (*size, 3))
-    assert [p["rows"] for p in pictures] == [4, 4, 4, 8]
+    assert [(p["rows"], p["columns"]) for p in pictures] == [(4, 8), (4, 8), (4, 8), (8, 8), (3, 9)]
 
 
 def test_the_tiles_are_the_first_test_images_row_by_row(result):
@@ -234,12 +234,33 @@ def test_an_interpolation_begins_and_ends_with_the_reconstructions_of_neighbours
             assert abs(line[:, column * 32 : (column + 1) * 32] - rebuilt).max() <= 1
 
 
+def test_a_perturbation_goes_through_the_first_reconstruction(result):
+    grids = {p["kind"]: decoded(p).astype(int) for p in result.pictures}
+    for row in range(3):
+        middle = grids["perturbed"][row * 32 : (row + 1) * 32, 4 * 32 : 5 * 32]
+        assert abs(middle - grids["reconstructed"][:32, :32]).max() <= 1
+
+
+def test_perturbations_move_one_latent_each_by_standard_deviations_of_the_mixture():
+    """The most varied latent first; two equal Gaussians a distance of 2 apart have the variance of one plus 1."""
+    codes = torch.tensor([[1.0, 0.0, -3.0, 0.2, 5.0], [1.0, 2.0, 3.0, 0.0, 5.0]])
+    moved = perturbations(codes, torch.full((2, 5), 2.0)).view(4, 9, 5) - codes[0]
+    assert [row.any(0).nonzero().flatten().tolist() for row in moved] == [[2], [1], [3], [0]]
+    sigmas = torch.linspace(-20, 20, 9)
+    for row, latent, variance in ((0, 2, 13.0), (1, 1, 5.0), (2, 3, 4.01), (3, 0, 4.0)):
+        torch.testing.assert_close(moved[row, :, latent], sigmas * math.sqrt(variance))
+
+
+def test_a_single_image_and_a_single_latent_are_perturbed_too():
+    assert perturbations(torch.zeros(1, 1), torch.ones(1, 1)).flatten().tolist() == list(range(-20, 21, 5))
+
+
 @pytest.mark.parametrize("count", [2, 3, 7, 9])
 def test_few_test_images_still_give_pictures(count, features):
     images = tiny_images(test=count, validation=count)
     result = evaluate(trained(images=images), features, refer(features, images))
     rows = {p["kind"]: p for p in result.pictures}
-    assert rows["real"]["columns"] == min(count, 8)
+    assert rows["real"]["columns"] == min(count, 8) and rows["perturbed"]["columns"] == 9
     assert rows["interpolated"]["rows"] == count // 2
     for row in result.pictures:
         assert decoded(row).shape == (row["rows"] * 32, row["columns"] * 32)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from evae.networks.base import Network, check_image_size, check_latent, check_width
 from evae.networks.layers import EPS, Centre, Maps, check_normalisation, glorot, normalisation_layer
@@ -11,6 +11,7 @@ from evae.networks.layers import EPS, Centre, Maps, check_normalisation, glorot,
 SUPPORTED = (32, 64, 128, 256)
 CHANNELS = 128
 SMALLEST = 4  # px, the side of the maps between encoder and code, and between code and decoder
+COLOURS = 3  # channels of the last block, for grey images too: its ReLU on a single one may never pass anything
 LATENTS_PER_CHANNEL = 8  # of those maps
 
 
@@ -46,7 +47,7 @@ class ResNetV2(Network):
         down = [block for _ in range(stages) for block in (*self._same(width, 2), self._halving(width))]
         up = [
             block
-            for after in [*[width] * (stages - 1), channels]
+            for after in [*[width] * (stages - 1), COLOURS]
             for block in (*self._same(width, 1), self._doubling(width, after))
         ]
         encoder = nn.Sequential(
@@ -64,7 +65,7 @@ class ResNetV2(Network):
             nn.Unflatten(1, (thin, SMALLEST, SMALLEST)),
             nn.Conv2d(thin, width, 3, padding=1),
             *up,
-            nn.Conv2d(channels, channels, 1),
+            nn.Conv2d(COLOURS, channels, 1),
         )
         return glorot(encoder), glorot(decoder)
 
@@ -95,14 +96,14 @@ class ResNetV2(Network):
 
 
 class Residual(nn.Module):
-    """branch(x) + shortcut(x)."""
+    """branch(x) + shortcut(x), for branches that change the maps' shape alike."""
 
     def __init__(self, branch: nn.Module, shortcut: nn.Module) -> None:
         super().__init__()
         self.branch = branch
         self.shortcut = shortcut
 
-    def forward(self, x: Maps) -> Maps:
+    def forward(self, x: Maps) -> Tensor:
         return self.branch(x) + self.shortcut(x)
 
 
