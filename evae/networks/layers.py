@@ -7,7 +7,7 @@ from torch import Tensor, addcmul, nn, ones, zeros
 
 from evae.errors import unknown
 
-NORMALISATIONS = ("batch", "group", "affine")
+NORMALISATIONS = ("affine", "batch", "group")
 GROUPS = 8
 EPS = 1e-3
 """Keras's default, for every normalisation here."""
@@ -61,8 +61,8 @@ class Centre(nn.Module):
 def glorot(network: nn.Module) -> nn.Module:
     """The network with Keras's initial weights: uniform after Glorot & Bengio (2010), biases zero.
 
-    They matter where nothing normalises: torch's own weights have a third of the variance, so that a branch of three
-    convolutions adds almost nothing to its shortcut.
+    They matter where nothing normalises (`benchmarks/results/normalisation.md`): torch's own weights have a third of
+    the variance, so that a branch of three convolutions adds almost nothing to its shortcut.
     """
     for layer in network.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
