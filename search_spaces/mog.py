@@ -12,8 +12,7 @@ import optuna
 
 from evae.adversarial import Adversarial
 from evae.likelihoods import Laplace
-from evae.networks import PatchGan, ResNetV2
-from evae.networks.layers import NORMALISATIONS
+from evae.networks import PatchGan
 from evae.posteriors.gaussian import Gaussian
 from evae.posteriors.mixture import READINGS, Mixture
 from evae.recipe import Recipe
@@ -43,7 +42,7 @@ def official(base: Recipe) -> Recipe:
 def space(base: Recipe, mixture_sizes: Sequence[int]) -> Space:
     """Around a study's `base`: mixtures of a batch, as the official code's, or of one of these sizes.
 
-    The controls have the base's latent size, learning rate and normalisation, but for the one that is all official.
+    The controls have the base's latent size and learning rate, but for the one that is all official.
     """
     sizes = sorted({base.optimisation.batch_size, *mixture_sizes})
 
@@ -61,13 +60,10 @@ def space(base: Recipe, mixture_sizes: Sequence[int]) -> Space:
 
 
 def _trained(trial: optuna.trial.BaseTrial, base: Recipe) -> Recipe:
-    """`base` with latent size, learning rate and, where the networks have a choice, normalisation."""
-    rate, network = base.optimisation.learning_rate, base.network
-    if isinstance(network, ResNetV2):
-        network = replace(network, normalisation=trial.suggest_categorical("normalisation", list(NORMALISATIONS)))
+    """`base` with a latent size and a learning rate."""
+    rate = base.optimisation.learning_rate
     return replace(
         base,
-        network=network,
         latent=trial.suggest_int("latent", min(8, base.latent), max(512, base.latent), log=True),
         optimisation=replace(
             base.optimisation,
@@ -97,15 +93,11 @@ def _adversarial(trial: optuna.trial.BaseTrial, base: Recipe) -> Adversarial:
 
 def _controls(base: Recipe) -> tuple[Control, ...]:
     trained = {"latent": base.latent, "learning_rate": base.optimisation.learning_rate}
-    affine = {}
-    if isinstance(base.network, ResNetV2):
-        trained |= {"normalisation": base.network.normalisation}
-        affine = {"normalisation": "affine"}
     whole = {**OFFICIAL, "mixture_size": base.optimisation.batch_size}
     mog = whole | trained
     alone = {name: value for name, value in mog.items() if not name.startswith("disc_")} | {"discriminator": False}
     return (
-        Control("MoG-VAE, official constants", whole | affine, origin="paper"),
+        Control("MoG-VAE, official constants", whole, origin="paper"),
         Control("MoG-VAE", mog),
         Control("MoG-VAE, moment-matched", mog | {"reading": "moments"}),
         Control("MoG-VAE without discriminator", alone),
