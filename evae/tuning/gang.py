@@ -3,9 +3,7 @@
 Ray's documented way, a TorchTrainer for every trial, starts processes each time (benchmarks/results/gangs.md). Here
 the processes and their process group stay; a trial is a command to them. They fetch commands from a board, an actor
 that also notices when Ray has replaced them: a trial that lost a worker continues from its last finished epoch.
-
-Not survived yet: the death of the Tune actor that leads a gang. Its workers' cores are not given back, so that the next
-gang waits for ever; stop the study and give the same command again.
+Where the leader itself dies, its gang goes with it, a caretaker gives the cores back, and Tune starts the trial anew.
 """
 
 import logging
@@ -18,19 +16,19 @@ import ray
 import torch
 from ray import train
 from ray.train.torch import TorchConfig, TorchTrainer, prepare_model
+from ray.util.placement_group import get_current_placement_group
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from torch import nn
 
 from evae.errors import UserError
 from evae.evaluation import Evaluated
 from evae.ranks import Ranks
 from evae.training import Diverged
+from evae.tuning.board import Board, Caretaker
 from evae.tuning.worker import Begun, Worker
 
 if TYPE_CHECKING:
     from evae.tuning.trainable import Setting
-
-FETCH_S = 5.0
-"""How long a worker waits on the board before it asks again, so that it notices when its gang has gone."""
 
 
 class GangLost(Exception):
@@ -41,78 +39,14 @@ class WorkerFailed(Exception):
     """A worker failed by itself, and starts anew with its whole gang; the text is its error."""
 
 
-class Board:
-    """Where a gang's commands hang until its workers fetch them, and its first rank's answers until they are read.
-
-    Every start of the gang's processes is an `era`. A command is meant for an era: what the processes of an earlier
-    one still do is ignored, and who waits for them is told that they were lost.
-    """
-
-    def __init__(self) -> None:
-        self.changed = threading.Condition()
-        self.era = 0
-        self.number, self.command = 0, None
-        self.answers: dict[int, Any] = {}
-        self.closed: str | None = None
-
-    def enlist(self) -> tuple[int, int]:
-        """The first rank reports that a new set of processes is ready: its era, and the last command before it."""
-        with self.changed:
-            self.era, self.command = self.era + 1, None
-            self.changed.notify_all()
-            return self.era, self.number
-
-    def post(self, era: int, name: str, arguments: tuple) -> int | None:
-        """Hang up a command for the processes of `era`; its number, or None where they have been replaced."""
-        with self.changed:
-            if era != self.era:
-                return None
-            self.number += 1
-            self.command = (name, arguments)
-            self.changed.notify_all()
-            return self.number
-
-    def fetch(self, era: int, after: int) -> tuple[str, Any]:
-        """What the workers of `era` shall do after command `after`: a command, "wait" or "leave"."""
-        with self.changed:
-            self.changed.wait_for(lambda: self.number > after or self.era != era or self.closed, FETCH_S)
-            if self.era != era or self.closed:
-                return "leave", None
-            return ("do", self.command) if self.number > after else ("wait", None)
-
-    def answer(self, number: int, value: Any) -> None:
-        with self.changed:
-            self.answers[number] = value
-            self.changed.notify_all()
-
-    def read(self, era: int, number: int) -> tuple[str, Any]:
-        """The answer to a command: "answer", "lost" where its processes have been replaced, "closed" or "wait"."""
-        with self.changed:
-            self.changed.wait_for(lambda: number in self.answers or self.era != era or self.closed, FETCH_S)
-            if number in self.answers:
-                return "answer", self.answers.pop(number)
-            if self.closed:
-                return "closed", self.closed
-            return ("lost", None) if self.era != era else ("wait", None)
-
-    def current(self, before: int) -> tuple[int, str | None]:
-        """The era after `before`, or `before` if there is none yet; and why the gang is closed, if it is."""
-        with self.changed:
-            self.changed.wait_for(lambda: self.era != before or self.closed, FETCH_S)
-            return self.era, self.closed
-
-    def close(self, reason: str) -> None:
-        with self.changed:
-            self.closed = self.closed or reason
-            self.changed.notify_all()
-
-
 def serve(config: dict[str, Any]) -> None:
     """In each worker: do what the board says until it says to leave."""
     context = train.get_context()
     setting, board = ray.get(config["setting"]), config["board"]
     ranks = Ranks(context.get_world_rank(), context.get_world_size(), wrap=prepared)
     device = train.torch.get_device()
+    if ranks.rank == 0:
+        ray.get(config["caretaker"].hold.remote(get_current_placement_group()))
     worker = Worker(setting.images, setting.references, device, max(1, int(setting.cpus)), ranks)
     era, number = _enlist(board, ranks)
     while True:
@@ -169,7 +103,14 @@ class Gang:
     def __init__(self, setting: "Setting"):
         self.setting = setting
         self.board = ray.remote(num_cpus=0, max_concurrency=64)(Board).remote()
-        self.era = self.losses = 0
+        # On this node, whose end is the leader's too, but not in this trial's placement group, which ends with it.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        outliving = {"lifetime": "detached", "scheduling_strategy": here}
+        self.caretaker = ray.remote(num_cpus=0, max_concurrency=2, **outliving)(Caretaker).remote(self.board)
+        self.caretaker.watch.remote()
+        self.era = 0
+        self.losses = 0
+        """How often the trial has lost workers."""
         self.stale = True
         """The processes of `era` are known to be gone, or not there yet: the next ones are to be waited for."""
         self.trial: tuple[Mapping[str, Any], bytes | None] | None = None
@@ -201,6 +142,7 @@ class Gang:
         """Send the workers home."""
         ray.get(self.board.close.remote("the study has ended"))
         self.thread.join(30)
+        ray.kill(self.board)
 
     def _call(self, name: str, *arguments: Any) -> Any:
         """A command's answer. Where workers were lost meanwhile, those that replace them take up the trial first."""
@@ -249,7 +191,11 @@ class Gang:
             with tempfile.TemporaryDirectory(prefix="evae-gang-") as scratch:
                 TorchTrainer(
                     serve,
-                    train_loop_config={"board": self.board, "setting": ray.put(setting)},
+                    train_loop_config={
+                        "board": self.board,
+                        "caretaker": self.caretaker,
+                        "setting": ray.put(setting),
+                    },
                     torch_config=TorchConfig(),
                     scaling_config=train.ScalingConfig(
                         num_workers=setting.workers,

@@ -6,9 +6,10 @@ import math
 import os
 import signal
 import socket
+import sys
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Mapping
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -17,11 +18,14 @@ os.environ.setdefault("RAY_DEDUP_LOGS", "0")
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "100000")
+# How many trials are under way is our searcher's business, which knows how many machines there are.
+os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "100000")
 # Ctrl-C must reach us, so that trials in flight are recorded as cancelled.
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
 
 import ray
 import torch
+from ray._private import worker as ray_worker
 from ray.tune.execution import class_cache
 
 from evae.errors import UserError
@@ -30,20 +34,31 @@ from evae.tuning.options import StudyOptions
 # Tune asks for workers with an environment of their own, for a variable of PyTorch Lightning. Without it, its actors
 # are the processes that Ray starts at once, a core each, and that import what a trial needs while data is prepared.
 class_cache.DEFAULT_ENV_VARS.clear()
+# What raylets have to say of processes that died, some of it pages long, Ray prints whatever one asks for. It is in
+# their log files; the console says which trial was lost and why (evae/tuning/mishaps.py).
+ray_worker.print_to_stdstream = lambda data, ignore_prefix: None
+
 PRELOADED = "torch._dynamo,evae.tuning.trainable"
 """What those processes import; the first optimiser would import torch's compiler."""
+COUNT_EVERY_S = 2.0
+"""How long a count of the machines holds."""
 ANSWER_S = 5.0
 """A cluster's head that does not answer by then is not there."""
 
 
-@dataclass(frozen=True)
 class Slots:
-    """`count` trials at a time, each of `workers` processes with these many CPU cores and GPUs."""
+    """Room for trials, each of `workers` processes with these many CPU cores and GPUs, and at most `at_once` at a time.
 
-    count: int
-    workers: int
-    cpus: float
-    gpus: float
+    Machines come and go, so the room is counted anew whenever it is asked for. Where it `grows`, trials may be under
+    way before there are machines for them: who has to wait for one makes the cluster start it.
+    """
+
+    def __init__(self, workers: int, cpus: float, gpus: float, at_once: int | None = None, grows: bool = False):
+        self.workers, self.cpus, self.gpus = workers, cpus, gpus
+        self.at_once, self.grows = at_once or sys.maxsize, grows
+        self.began = self.counted = time.monotonic()
+        self.last = self.now()
+        self.slot_s = 0.0
 
     @property
     def resources(self) -> dict[str, float]:
@@ -51,6 +66,38 @@ class Slots:
         if self.workers > 1:
             return {"CPU": 0, "node:__internal_head__": 0.001}
         return {"CPU": self.cpus, "GPU": self.gpus}
+
+    @property
+    def need(self) -> str:
+        """What a trial takes, in words."""
+        return f"{self.workers} worker(s) with {self.cpus:g} CPUs and {self.gpus:g} GPUs each"
+
+    def now(self) -> int:
+        """How many trials fit on the machines that are there."""
+        # A worker is on one node; those of a gang may be on several.
+        places = sum(
+            math.floor(min(node.get("CPU", 0) / self.cpus, node.get("GPU", 0) / self.gpus if self.gpus else math.inf))
+            for node in _living()
+        )
+        return min(places // self.workers, self.at_once)
+
+    def room(self) -> int:
+        """How many trials may be under way now."""
+        clock = time.monotonic()
+        if clock - self.counted > COUNT_EVERY_S:
+            self.slot_s += self.last * (clock - self.counted)
+            self.last, self.counted = self.now(), clock
+        return self.at_once if self.grows else self.last
+
+    def mean(self) -> float:
+        """How many trials fitted, on average since the first count."""
+        elapsed = self.counted - self.began
+        return self.slot_s / elapsed if elapsed > 0 else float(self.last)
+
+
+def _living() -> list[Mapping[str, float]]:
+    """The resources of each node that is alive."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
 @contextlib.contextmanager
@@ -99,19 +146,15 @@ def _most_cores_train(options: StudyOptions) -> bool:
 
 
 def find_slots(options: StudyOptions) -> Slots:
-    """How many trials fit on the machines that Ray has. Raises UserError when not even one does."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    cores, cards = (sum(node.get(kind, 0) for node in nodes) for kind in ("CPU", "GPU"))
-    workers, cpus = options.workers_per_trial, options.cpus_per_worker
-    gpus = options.gpus_per_worker if options.gpus_per_worker is not None else float(cards > 0)
-    # A worker is on one node; those of a gang may be on several.
-    places = sum(
-        math.floor(min(node.get("CPU", 0) / cpus, node.get("GPU", 0) / gpus if gpus else math.inf)) for node in nodes
-    )
-    if (count := places // workers) < 1:
+    """The room for the study's trials. Raises UserError when not even one fits, and no machines can be waited for."""
+    nodes, grows = _living(), bool(options.address and options.trials_at_once)
+    have = {kind: sum(node.get(kind, 0) for node in nodes) for kind in ("CPU", "GPU")}
+    gpus = options.gpus_per_worker if options.gpus_per_worker is not None else float(have["GPU"] > 0)
+    slots = Slots(options.workers_per_trial, options.cpus_per_worker, gpus, options.trials_at_once, grows)
+    if slots.room() < 1:
         raise UserError(
-            f"a trial asks for {workers} worker(s) with {cpus:g} CPUs and {gpus:g} GPUs each, but there are {cores:g} "
-            f"CPUs and {cards:g} GPUs on {len(nodes)} node(s); lower --workers-per-trial, --cpus-per-worker or "
-            "--gpus-per-worker."
+            f"a trial asks for {slots.need}, but there are {have['CPU']:g} CPUs and {have['GPU']:g} GPUs on "
+            f"{len(nodes)} node(s); lower --workers-per-trial, --cpus-per-worker or --gpus-per-worker, or give "
+            "--trials-at-once on a cluster that starts machines when they are needed."
         )
-    return Slots(min(count, options.trials_at_once or count), workers, cpus, gpus)
+    return slots

@@ -86,10 +86,11 @@ class Manifest:
         self.row |= changes
         store.write("study", self.row["session"], [self.row])
 
-    def close(self, store: Store, state: str) -> None:
+    def close(self, store: Store, state: str, slots: float) -> None:
+        """Say how the session ended, and for how many trials it had room on average."""
         ended = datetime.now(UTC)
         wall_s = (ended - self.row["started_at"]).total_seconds()
-        self.write(store, state=state, ended_at=ended, wall_s=wall_s)
+        self.write(store, state=state, ended_at=ended, wall_s=wall_s, slots=slots)
 
 
 def git_state() -> tuple[str | None, bool | None]:

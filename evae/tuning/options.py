@@ -78,9 +78,10 @@ class StudyOptions:
     gpus_per_worker: float | None = None
     """GPUs of one such process, fractions allowed (default: 1 where there are GPUs, else 0)."""
     trials_at_once: int | None = None
-    """At most this many trials at a time (default: as many as the machine has room for)."""
+    """At most this many trials at a time (default: as many as the machines have room for). On a cluster, trials then
+    also wait for machines that are not there yet, which makes an autoscaler start them."""
     max_failures: int = 2
-    """With several workers per trial: how often they may die before the trial is given up."""
+    """How often a trial may lose a process (killed, out of memory, its machine gone) before it is given up."""
     time_limit: float | None = None
     """Stop after this many minutes; the same command continues."""
     keep_weights: bool = True

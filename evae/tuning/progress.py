@@ -14,13 +14,15 @@ from evae.tuning.searcher import Configuration, StudySearcher
 
 LINE_EVERY_S = 10.0
 """Where the output is not a terminal: at most one line in this many seconds, and one at the end."""
+SHOWN = 16
+"""How many of the trials under way are shown."""
 
 
 class StudyProgress(Callback):
     """A Tune callback that keeps the console up to date. Use as a context manager around the run."""
 
-    def __init__(self, searcher: StudySearcher, console: Console, slots: int, epochs: int):
-        self.searcher, self.console, self.slots, self.epochs = searcher, console, slots, epochs
+    def __init__(self, searcher: StudySearcher, console: Console, epochs: int):
+        self.searcher, self.console, self.epochs = searcher, console, epochs
         self.total = searcher.total * searcher.seeds
         self.before = self.done
         self.started = self.spoken = time.monotonic()
@@ -96,7 +98,7 @@ class StudyProgress(Callback):
             table.add_column(heading, style="dim" if heading == "by" else None)
         for metric, value, who in self.best():
             table.add_row(metric, f"{value:.4g}", who)
-        return Group(self.bar, table, *list(self.now.values())[: self.slots])
+        return Group(self.bar, table, *list(self.now.values())[:SHOWN])
 
 
 def describe(configuration: Configuration) -> str:

@@ -6,6 +6,7 @@ RUNNING (Optuna would then keep away from its neighbourhood) nor count with a ma
 """
 
 import math
+import sys
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -75,6 +76,8 @@ class StudySearcher(Searcher):
         self.jobs: deque[Job] = deque()
         self.running: dict[str, Job] = {}
         self.exhausted = False
+        self.room: Callable[[], int] = lambda: sys.maxsize
+        """How many trials may be under way now; a study sets it once it has machines."""
         self._take_over(list(history))
         known = {c.label for c in self.configurations.values()}
         for control in space.controls:
@@ -84,10 +87,15 @@ class StudySearcher(Searcher):
                 )
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        while not self.jobs:
-            if len(self.configurations) >= self.total or self.exhausted:
-                return self.FINISHED
+        if not self.jobs and self._all_drawn:
+            return self.FINISHED
+        # Nothing is drawn before there is room: what ends meanwhile makes for a better suggestion.
+        if len(self.running) >= self.room():
+            return None
+        while not self.jobs and not self._all_drawn:
             self._ask()
+        if not self.jobs:
+            return self.FINISHED
         self.running[trial_id] = job = self.jobs.popleft()
         return {"job": job}
 
@@ -104,6 +112,10 @@ class StudySearcher(Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing to restore: see `history`."""
+
+    @property
+    def _all_drawn(self) -> bool:
+        return self.exhausted or len(self.configurations) >= self.total
 
     def _ask(self) -> None:
         """Draw one configuration and queue its replicates; one that the study has already is only told again."""

@@ -30,6 +30,10 @@ SCHEMA_VERSION = 1
 KINDS = ("study", "trials", "epochs", "images")
 
 
+class StoreError(UserError):
+    """The results cannot be reached now: the disk is full, the network away, a permission missing."""
+
+
 class Store:
     """A study's results folder, by path or by any URI that pyarrow knows."""
 
@@ -56,8 +60,8 @@ class Store:
         return "/".join((self.root.rstrip("/"), *parts))
 
     def prepare(self) -> None:
-        """Make the folders and prove that a file can be written and renamed; raises UserError if not."""
-        with self._writing():
+        """Make the folders and prove that a file can be written and renamed; raises StoreError if not."""
+        with self._reaching("write"):
             for kind in KINDS:
                 self.filesystem.create_dir(self.path(kind), recursive=True)
             self._write(self.path("study", ".probe"), pa.table({"probe": [1]}))
@@ -66,13 +70,13 @@ class Store:
     def write(self, kind: str, key: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Replace the file of `key` by `rows`. Dicts and lists of mixed type must be JSON text already.
 
-        Raises UserError when it cannot be written: the earlier file is then still there.
+        Raises StoreError when it cannot be written: the earlier file is then still there.
         """
         rows = [dict(row) for row in rows]
         # Left to itself, pyarrow takes the columns of the first row alone.
         names = dict.fromkeys(name for row in rows for name in row)
         table = pa.table({name: [row.get(name) for row in rows] for name in names})
-        with self._writing():
+        with self._reaching("write"):
             self._write(self.path(kind, f"{key}.parquet"), table)
 
     def read(self, kind: str) -> pa.Table:
@@ -101,33 +105,35 @@ class Store:
     def write_bytes(self, folder: str, name: str, data: bytes) -> None:
         """Put a file (weights, a checkpoint) beside the tables, as atomically as the tables.
 
-        Raises UserError when it cannot be written: the earlier file is then still there.
+        Raises StoreError when it cannot be written: the earlier file is then still there.
         """
-        with self._writing():
+        with self._reaching("write"):
             self.filesystem.create_dir(self.path(folder), recursive=True)
             self._put(self.path(folder, name), lambda sink: sink.write(data))
 
     def read_bytes(self, folder: str, name: str) -> bytes | None:
-        """The content of such a file; None when there is none."""
+        """The content of such a file; None when there is none. Raises StoreError when it cannot be read."""
         path = self.path(folder, name)
-        if self.filesystem.get_file_info(path).type == fs.FileType.NotFound:
-            return None
-        with self.filesystem.open_input_file(path) as source:
-            return source.read()
+        with self._reaching("read"):
+            if self.filesystem.get_file_info(path).type == fs.FileType.NotFound:
+                return None
+            with self.filesystem.open_input_file(path) as source:
+                return source.read()
 
     def delete_bytes(self, folder: str, name: str) -> None:
-        """Remove such a file where there is one."""
+        """Remove such a file where there is one. Raises StoreError when that cannot be done."""
         path = self.path(folder, name)
-        if self.filesystem.get_file_info(path).type != fs.FileType.NotFound:
-            self.filesystem.delete_file(path)
+        with self._reaching("write"):
+            if self.filesystem.get_file_info(path).type != fs.FileType.NotFound:
+                self.filesystem.delete_file(path)
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
+    def _reaching(self, what: str) -> Iterator[None]:
         try:
             yield
         except (OSError, pa.ArrowException) as error:
-            raise UserError(
-                f"cannot write results to {self.location!r}: {error}. "
+            raise StoreError(
+                f"cannot {what} results {'from' if what == 'read' else 'to'} {self.location!r}: {error}. "
                 "Free some space or mend its permissions, or choose another place with --results."
             ) from None
 

@@ -27,12 +27,13 @@ from evae.recipe import Recipe
 from evae.training import check_trainable
 from evae.tuning.machine import Slots, find_slots, ray_session
 from evae.tuning.manifest import Manifest
+from evae.tuning.mishaps import Mishaps, close_row
 from evae.tuning.objectives import resolve_objectives
 from evae.tuning.options import StudyOptions
 from evae.tuning.progress import StudyProgress, summary
 from evae.tuning.searcher import StudySearcher
 from evae.tuning.store import Store
-from evae.tuning.trainable import EpochTrainable, Job, Setting, opening_row
+from evae.tuning.trainable import EpochTrainable, Setting
 
 
 def _qmc(seed: int) -> optuna.samplers.BaseSampler:
@@ -92,7 +93,8 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
                 workers=slots.workers,
                 max_failures=options.max_failures,
             )
-            manifest.write(store, slots=slots.count)
+            manifest.write(store, slots=float(slots.now()))
+            searcher.room = slots.room
             _search(searcher, setting, slots, options, manifest, console)
     return store
 
@@ -105,19 +107,21 @@ def _search(
     manifest: Manifest,
     console: Console,
 ) -> None:
-    store, progress = setting.store, StudyProgress(searcher, console, slots.count, options.epochs)
+    store, progress = setting.store, StudyProgress(searcher, console, options.epochs)
+    mishaps = Mishaps(options.name, store, slots, console)
     state, interrupted = "failed", False
     try:
         with progress, tempfile.TemporaryDirectory(prefix="evae-tune-") as scratch:
-            _tuner(searcher, setting, slots, options, [progress, LostTrials(options.name, store)], scratch).fit()
+            _tuner(searcher, setting, slots, options, [progress, mishaps], scratch).fit()
         state = "finished" if progress.done == progress.total or searcher.exhausted else "stopped"
     except KeyboardInterrupt:
         state, interrupted = "stopped", True
     finally:
         # The trials in flight write rows as long as there is a Ray to run them.
         ray.shutdown()
+        mishaps.record()
         _cancel_running(store)
-        manifest.close(store, state)
+        manifest.close(store, state, slots.mean())
     console.print(summary(progress, [row["state"] for row in _history(store)]))
     if state == "stopped":
         console.print("Stopped before the end; every finished trial is kept. The same command continues the study.")
@@ -139,7 +143,6 @@ def _tuner(
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             num_samples=-1,
-            max_concurrent_trials=slots.count,
             reuse_actors=True,
             time_budget_s=options.time_limit and options.time_limit * 60,
             trial_name_creator=lambda trial: trial.config["job"].trial,
@@ -150,25 +153,10 @@ def _tuner(
             storage_path=scratch,
             verbose=0,
             callbacks=callbacks,
+            failure_config=tune.FailureConfig(max_failures=options.max_failures),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
-
-
-class LostTrials(tune.Callback):
-    """Records trials whose worker process died: nobody else is left to do it."""
-
-    def __init__(self, study: str, store: Store):
-        self.study, self.store = study, store
-
-    def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-        job: Job = trial.config["job"]
-        rows = self.store.rows("trials", job.trial)
-        if not rows or rows[0]["attempt"] != job.attempt:
-            # It died before it could say that it began.
-            self.store.write("trials", job.trial, [opening_row(self.study, job)])
-        _close_row(self.store, job.trial, "failed", "the worker process died (killed, or out of memory)")
-        self.store.delete_bytes("checkpoints", f"{job.trial}.safetensors")
 
 
 def _check_suits(recipes: Iterable[Recipe], images: ImageSet, workers: int) -> None:
@@ -195,14 +183,7 @@ def _check_suits(recipes: Iterable[Recipe], images: ImageSet, workers: int) -> N
 
 def _cancel_running(store: Store) -> None:
     for row in store.read("trials").to_pylist():
-        _close_row(store, row["trial"], "cancelled", "the study was stopped")
-
-
-def _close_row(store: Store, trial: str, state: str, reason: str) -> None:
-    for row in store.rows("trials", trial):
-        if row["state"] == "running":
-            row |= {"state": state, "reason": reason, "ended_at": datetime.now(UTC)}
-            store.write("trials", trial, [row])
+        close_row(store, row["trial"], "cancelled", "the study was stopped")
 
 
 def _history(store: Store) -> list[dict[str, Any]]:

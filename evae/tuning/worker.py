@@ -32,6 +32,9 @@ class Begun:
 class Worker:
     """Trains on a device, with the other `ranks` of its gang or alone. One trial at a time."""
 
+    losses = 0
+    """A trial in one process cannot lose it and go on."""
+
     def __init__(
         self,
         images: ImageSet,

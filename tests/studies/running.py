@@ -67,18 +67,15 @@ class Study:
         return {row["trial"]: row["state"] for row in self.rows()}
 
 
-def ended(process: subprocess.Popen, unless: tuple[str, ...] = ()) -> tuple[int, str]:
-    """Wait for a study to end, and for all its processes with it, `unless` their command lines say otherwise."""
+def ended(process: subprocess.Popen) -> tuple[int, str]:
+    """Wait for a study to end, and within a minute all its processes with it."""
     try:
         output, _ = process.communicate(timeout=DEADLINE_S)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
 
-    def all_gone() -> bool:
-        return not set(processes(process.pid).values()).difference(unless)
-
-    wait_until(all_gone, "a process of the study is left behind", 30)
+    wait_until(lambda: not processes(process.pid), "a process of the study is left behind", 60)
     return process.returncode, output
 
 

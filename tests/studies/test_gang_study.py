@@ -44,9 +44,7 @@ def test_kill_nine_of_a_worker_costs_no_trial(tmp_path):
     assert kill_in_the_second_trial(study, "RayTrainWorker") == {"finished": 4}
 
 
-@pytest.mark.xfail(
-    run=False, reason="the workers of a gang without leader keep their cores: the next one waits for ever"
-)
-def test_kill_nine_of_the_leader_costs_one_trial(tmp_path):
+def test_kill_nine_of_the_leader_costs_no_trial(tmp_path):
     study = Study(tmp_path, workers_per_trial=2, epochs=6, train_images=1000)
-    assert kill_in_the_second_trial(study, "ResourceTrainable") == {"finished": 3, "failed": 1}
+    assert kill_in_the_second_trial(study, "ResourceTrainable") == {"finished": 4}
+    assert sorted(row["restarts"] for row in study.rows()) == [0, 0, 0, 1]

@@ -4,6 +4,7 @@ import pytest
 import ray
 
 from evae.errors import UserError
+from evae.tuning import machine
 from evae.tuning.machine import Slots, find_slots
 from evae.tuning.options import StudyOptions
 
@@ -30,7 +31,8 @@ def node(cpus: float, gpus: float = 0, alive: bool = True) -> dict:
 )
 def test_as_many_trials_as_have_room(monkeypatch, nodes, options, count):
     monkeypatch.setattr(ray, "nodes", lambda: nodes)
-    assert find_slots(StudyOptions(**options)).count == count
+    slots = find_slots(StudyOptions(**options))
+    assert slots.now() == slots.room() == count and slots.mean() == count
 
 
 @pytest.mark.parametrize(
@@ -49,6 +51,26 @@ def test_what_does_not_fit_is_refused_with_what_is_asked_and_what_is_there(monke
         find_slots(StudyOptions(**options))
 
 
-def test_a_leader_of_a_gang_leaves_the_cores_to_its_workers():
-    assert Slots(1, 1, 2.0, 0.5).resources == {"CPU": 2.0, "GPU": 0.5}
-    assert Slots(1, 2, 2.0, 1.0).resources["CPU"] == 0
+def test_on_a_cluster_that_grows_trials_may_wait_for_machines(monkeypatch):
+    monkeypatch.setattr(ray, "nodes", lambda: [node(0)])
+    slots = find_slots(StudyOptions(address="auto", trials_at_once=4, gpus_per_worker=1))
+    assert (slots.now(), slots.room(), slots.gpus) == (0, 4, 1.0)
+    for options in ({"address": "auto"}, {"trials_at_once": 4}):
+        with pytest.raises(UserError, match="asks for"):
+            find_slots(StudyOptions(**options))
+
+
+def test_a_machine_that_joins_brings_room(monkeypatch):
+    nodes = [node(2)]
+    monkeypatch.setattr(ray, "nodes", lambda: nodes)
+    monkeypatch.setattr(machine, "COUNT_EVERY_S", -1.0)
+    slots = find_slots(StudyOptions())
+    assert slots.room() == 2
+    nodes.append(node(4))
+    assert slots.room() == 6 and 2 <= slots.mean() <= 6
+
+
+def test_a_leader_of_a_gang_leaves_the_cores_to_its_workers(monkeypatch):
+    monkeypatch.setattr(ray, "nodes", lambda: [node(4, gpus=2)])
+    assert Slots(1, 2.0, 0.5).resources == {"CPU": 2.0, "GPU": 0.5}
+    assert Slots(2, 2.0, 1.0).resources["CPU"] == 0

@@ -50,11 +50,11 @@ def test_a_row_says_what_was_asked_of_which_code_on_which_data_and_machine(store
 def test_closing_replaces_the_row_and_dates_it(store):
     made = manifest()
     made.write(store, slots=1)
-    made.close(store, "finished")
+    made.close(store, "finished", slots=1.5)
     rows = store.read("study").to_pylist()
     assert [row["state"] for row in rows] == ["finished"]
     assert rows[0]["wall_s"] == pytest.approx((rows[0]["ended_at"] - rows[0]["started_at"]).total_seconds())
-    assert rows[0]["slots"] == 1
+    assert rows[0]["slots"] == 1.5
 
 
 def test_sessions_are_kept_beside_each_other_and_sort_by_time(store):

@@ -328,3 +328,14 @@ def test_an_unknown_trial_of_tunes_is_no_matter():
     search = searcher(total=2)
     search.on_trial_complete("never suggested", {"state": "finished"})
     assert len(drive(search)) == 2
+
+
+def test_nothing_is_drawn_before_there_is_room():
+    search = searcher(total=6)
+    search.room = lambda: 2
+    first, second = search.suggest("a"), search.suggest("b")
+    assert first and second and search.suggest("c") is None
+    drawn = len(search.study.trials)
+    assert search.suggest("c") is None and len(search.study.trials) == drawn
+    search.on_trial_complete("a", good(first["job"]))
+    assert search.suggest("c")["job"].trial not in (first["job"].trial, second["job"].trial)

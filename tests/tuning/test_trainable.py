@@ -215,3 +215,41 @@ def test_what_tune_is_told_does_not_take_the_names_of_its_own_numbers(setting):
     result = finish(actor(setting, job()))[-1]
     assert result["training_iteration"] == 3 and result["trial"] == job().trial
     assert not [name for name, value in result.items() if isinstance(value, list)]
+
+
+def test_a_trial_whose_results_cannot_be_written_waits_and_loses_nothing(setting, eager, monkeypatch, tmp_path):
+    monkeypatch.setattr(trainable, "RETRY_S", 0.0)
+    folder, away, made = tmp_path / "study", tmp_path / "away", actor(setting, job())
+    assert made.train()["waits_for"] is None
+    for _ in range(2):  # while an epoch is to be written, and while a trial is
+        folder.rename(away)
+        folder.write_text("in the way")
+        results = [made.train() for _ in range(3)]
+        assert all("cannot write results" in r["waits_for"] and not r["done"] for r in results)
+        assert len({r["epochs"] for r in results}) == 1
+        folder.unlink()
+        away.rename(folder)
+        result = made.train()
+    assert result["done"] and result["waits_for"] is None and result["epochs"] == 3
+    found = row(setting, job())
+    assert found["state"] == "finished" and found["attempt"] == 1
+    assert [e["epoch"] for e in setting.store.rows("epochs", job().trial)] == [1, 2, 3]
+    assert not list((folder / "checkpoints").iterdir())
+
+
+def test_memory_that_cannot_be_had_is_recorded_as_such(setting):
+    big = job(replace(tiny_recipe(), latent=10**12))
+    made = actor(setting, big)
+    assert finish(made)[-1]["done"]
+    found = row(setting, big)
+    assert found["state"] == "failed" and found["reason"].startswith("out of memory: ")
+    made.reset_config({"job": job()})
+    assert finish(made)[-1]["state"] == "finished"
+
+
+def test_a_trial_that_lost_its_process_continues_and_counts_it(setting, eager):
+    lost = actor(setting, job())
+    lost.train()
+    results = finish(actor(setting, job()))
+    assert [r["epochs"] for r in results] == [2, 3]
+    assert row(setting, job())["restarts"] == 1 and row(setting, job())["attempt"] == 1
