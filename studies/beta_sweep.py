@@ -1,6 +1,13 @@
 """How much distortion does a nat of rate save, with each posterior?
 
     python studies/beta_sweep.py
+
+Trains every posterior family that has a rate to weight with a range of betas, and ends with a table of rate and
+distortion, whose curve the report draws. The rate is the exact KL divergence from the prior where the table says
+"exact": for Gaussians, for the EVAE's kernel with its own divergence, and for the mixture, which trains on
+other terms and is only measured by it. The EVAE's own is a "bound" in its paper's sense, and not comparable.
+
+TODO minutes
 """
 
 import sys

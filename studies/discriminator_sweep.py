@@ -1,6 +1,12 @@
 """What does a discriminator do to a MoG-VAE: how much weight should it have, and from which epoch?
 
     python studies/discriminator_sweep.py
+
+Trains the mixture with the official code's constants without a discriminator, and with one of every weight from every
+start; `--losses logistic hinge` compares the losses too. A discriminator that wins ends its trial, which is recorded
+with the reason. Ends with a table of all.
+
+TODO minutes
 """
 
 import sys

@@ -1,6 +1,18 @@
 """What do a mixture posterior and a discriminator give a VAE: which mixture size, weights, start and latent size?
 
     python studies/mog_sweep.py
+    python studies/mog_sweep.py --name mog-photos --data photos
+    python studies/mog_sweep.py --name mog-faces --data folder:CelebA-HQ --image-size 256 --network resnet_v2
+
+Trains the controls (the MoG-VAE with the official code's constants; at the study's latent size and learning rate the
+MoG-VAE, the same by the moment-matched reading, the same without its discriminator, and the code's own baseline, a VAE
+with the standard KL) and then what Optuna's multi-objective search suggests. The goals are samples from the prior that
+are close to real images, and sharp; reconstructions are measured beside. More sharpness than real images have is noise.
+
+TODO minutes
+
+The first two commands are for two cores, with the convolutional networks of the EVAE at a quarter of their width. The
+third is the official setting, for a GPU (not tried yet); so are `--image-size 128` or 256, and `--data folder:CelebA-HQ`.
 """
 
 import sys
