@@ -3,10 +3,13 @@
 import inspect
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import ModuleType
+from typing import Annotated
 
 import tyro
 from rich.console import Console
+from tyro.conf import Suppress
 
 from evae.errors import UserError
 from evae.tuning.options import StudyOptions
@@ -15,6 +18,15 @@ from evae.tuning.study import run_study
 
 INTERRUPTED = 130
 """The exit status that shells give to a command ended by Ctrl-C."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridOptions(StudyOptions):
+    """The options of a study, without those of a search: a grid says what is trained."""
+
+    trials: Annotated[int, Suppress] = 1
+    sampler: Annotated[str, Suppress] = "random"
+    sampler_seed: Annotated[int, Suppress] = 0
 
 
 def main(options: type[StudyOptions], study: ModuleType, closing: Callable[[Store], str] | None = None) -> None:

@@ -20,15 +20,14 @@ from tyro.conf import Suppress
 
 from analysis.load import load
 from analysis.reproduction import as_markdown
-from evae.tuning.options import StudyOptions
 from evae.tuning.space import Space
 from search_spaces.evae_paper import MODELS, grid
-from studies.cli import main
+from studies.cli import GridOptions, main
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReproduceEvae(StudyOptions):
-    """The options of a study, without those of a search: the grid says what is trained."""
+class ReproduceEvae(GridOptions):
+    """The options of a grid, with the paper's setting."""
 
     name: str = "reproduce-evae"
     data: str = "fashion-mnist"
@@ -37,10 +36,7 @@ class ReproduceEvae(StudyOptions):
     models: tuple[str, ...] = tuple(MODELS)
     """Models to train."""
     objectives: tuple[str, ...] = ("rec_fd", "rec_sharpness")
-    trials: Annotated[int, Suppress] = 1
     latent: Annotated[int, Suppress] = 64
-    sampler: Annotated[str, Suppress] = "random"
-    sampler_seed: Annotated[int, Suppress] = 0
 
     @property
     def space(self) -> Space:

@@ -31,18 +31,24 @@ DEADLINE_S = 300.0
 
 
 class Study:
-    """`python studies/kernel_sweep.py` with its results below `folder`, in processes of its own."""
+    """`python studies/kernel_sweep.py`, or another `script`, with its results below `folder`, in processes of its own.
 
-    def __init__(self, folder: Path, **options: Any):
-        self.folder, self.options = folder, TINY | {n.replace("_", "-"): v for n, v in options.items()}
-        self.store = Store(folder / "kernel-sweep")
+    An option that is None is not given.
+    """
+
+    def __init__(self, folder: Path, script: str = "kernel_sweep", **options: Any):
+        self.folder, self.script = folder, script
+        self.options = TINY | {n.replace("_", "-"): v for n, v in options.items()}
+        self.store = Store(folder / script.replace("_", "-"))
 
     def command(self, **changes: Any) -> list[str]:
         options = self.options | {n.replace("_", "-"): v for n, v in changes.items()}
         objectives = options.pop("objectives", OBJECTIVES)
-        given = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+        given = [
+            text for name, value in options.items() if value is not None for text in (f"--{name}", *str(value).split())
+        ]
         results = [] if "results" in options else ["--results", str(self.folder)]
-        return [sys.executable, "studies/kernel_sweep.py", *results, *given, "--objectives", *objectives]
+        return [sys.executable, f"studies/{self.script}.py", *results, *given, "--objectives", *objectives]
 
     def start(self, **changes: Any) -> subprocess.Popen:
         """In a session of its own, so that a signal to its group is the terminal's Ctrl-C."""

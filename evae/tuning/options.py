@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from evae.data.base import DataRecipe
 from evae.errors import UserError, unknown
 from evae.metrics.features import DEFAULT_FEATURES
-from evae.networks.conv import SIZES, Conv
+from evae.networks import FAMILIES, SIZES
 from evae.recipe import Evaluation, Optimisation, Recipe
 from evae.tuning.space import Space
 
@@ -41,6 +41,8 @@ class StudyOptions:
     horizontal_flip: bool = False
     """Mirror training images at random."""
 
+    network: str = "conv"
+    """Networks: conv (Qin & Huang, EVAE) or resnet_v2 (Rivera, MoG-VAE)."""
     size: str = "paper"
     """Width of the networks: tiny (1/4 of the paper's channels), small (1/2), paper, large (2)."""
     latent: int = 64
@@ -90,6 +92,8 @@ class StudyOptions:
             raise UserError(f"a study's name is the name of a folder, without slashes or spaces; got {self.name!r}")
         if self.sampler not in SAMPLERS:
             raise unknown("sampler", self.sampler, SAMPLERS)
+        if self.network not in FAMILIES:
+            raise unknown("network", self.network, FAMILIES)
         if self.size not in SIZES:
             raise unknown("size", self.size, SIZES)
         for option in ("trials", "seeds", "workers_per_trial", "cpus_per_worker", "trials_at_once", "time_limit"):
@@ -133,7 +137,7 @@ class StudyOptions:
                 test_images=self.test_images,
                 horizontal_flip=self.horizontal_flip,
             ),
-            network=Conv(width=SIZES[self.size]),
+            network=FAMILIES[self.network](width=SIZES[self.size]),
             latent=self.latent,
             optimisation=Optimisation(
                 learning_rate=self.learning_rate,

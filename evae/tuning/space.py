@@ -1,6 +1,6 @@
 """What a search space is: a function of an Optuna trial, and the points of it that every study trains first."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,9 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from evae.recipe import Recipe
+
+DRAWS = 200
+"""Random points of a space that show what it holds: every branch of some weight is among them."""
 
 Suggest = Callable[[optuna.trial.BaseTrial, Recipe], Recipe]
 
@@ -25,7 +28,7 @@ class Control:
 class Space:
     """`suggest(trial, base)` turns a trial's suggestions into a recipe; `controls` come first in every study.
 
-    Of a grid the controls are all there is.
+    Of a grid the controls are all there is: nothing is drawn, so its ranges may hold what no recipe takes.
     """
 
     suggest: Suggest
@@ -38,16 +41,26 @@ class Space:
         self.suggest(trial, base)
         return trial.distributions
 
-    def describe(self, base: Recipe, draws: int = 200) -> dict[str, dict[str, Any]]:
-        """Parameter name -> its choices or range, found by drawing `draws` random points of the space."""
+    def describe(self, base: Recipe) -> dict[str, dict[str, Any]]:
+        """Parameter name -> its choices or range, of all points that `_points` finds."""
         found: dict[str, BaseDistribution] = {}
-        with_seed = optuna.samplers.RandomSampler(seed=0)
-        study = optuna.create_study(sampler=with_seed)
-        for _ in range(draws):
-            trial = study.ask()
-            self.suggest(trial, base)
+        for trial, _ in self._points(base):
             found |= trial.distributions
         return {name: _describe(found[name]) for name in sorted(found)}
+
+    def recipes(self, base: Recipe) -> list[Recipe]:
+        """The recipes of the controls and, where there is a search, of random points of it."""
+        return [recipe for _, recipe in self._points(base)]
+
+    def _points(self, base: Recipe) -> Iterator[tuple[optuna.trial.BaseTrial, Recipe]]:
+        for control in self.controls:
+            fixed = optuna.trial.FixedTrial(dict(control.params))
+            yield fixed, self.suggest(fixed, base)
+        if not self.is_grid:
+            study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+            for _ in range(DRAWS):
+                trial = study.ask()
+                yield trial, self.suggest(trial, base)
 
 
 def _describe(distribution: BaseDistribution) -> dict[str, Any]:

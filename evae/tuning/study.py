@@ -7,7 +7,7 @@ import os
 import platform
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
     with _sole_driver(store):
         base, space = options.base_recipe(), options.space
         images = data.load(base.data, options.data_root)
-        _check_suits(base, images, options.workers_per_trial)
+        _check_suits(space.recipes(base), images, options.workers_per_trial)
         features = load_features(options.features)
         objectives = resolve_objectives(options.objectives, features.column)
         manifest = Manifest(options, question, base, space.describe(base), objectives, images)
@@ -163,13 +163,20 @@ def _tuner(
     )
 
 
-def _check_suits(base: Recipe, images: ImageSet, workers: int) -> None:
-    """Raise UserError for what would otherwise fail in every trial, some of it after its training."""
-    check_trainable(base, images, workers)
-    with torch.device("meta"):
-        base.network.build(images.image_size, images.channels, base.latent, base.posterior.heads)
-        if base.adversarial is not None:
-            base.adversarial.discriminator.build(images.image_size, images.channels)
+def _check_suits(recipes: Iterable[Recipe], images: ImageSet, workers: int) -> None:
+    """Raise UserError for what would otherwise fail in the trials of these recipes, some of it after the training."""
+    shape, built = (images.image_size, images.channels), set()
+    for recipe in recipes:
+        check_trainable(recipe, images, workers)
+        parts = recipe.network, recipe.adversarial and recipe.adversarial.discriminator
+        if parts in built:
+            continue
+        built.add(parts)
+        network, discriminator = parts
+        with torch.device("meta"):
+            network.build(*shape, recipe.latent, recipe.posterior.heads)
+            if discriminator is not None:
+                discriminator.build(*shape)
     for split in ("validation", "test"):
         if (count := len(getattr(images, split))) < 2:
             raise UserError(
@@ -219,7 +226,7 @@ def _headline(options: StudyOptions, base: Recipe, images: ImageSet) -> str:
     splits = f"{len(images.train)} / {len(images.validation)} / {len(images.test)}"
     return (
         f"[bold]{options.name}[/bold]: {options.total} configurations x {options.seeds} seeds, {options.epochs} epochs "
-        f"each, {options.size} networks, {base.latent} latents\n"
+        f"each, {options.size} {options.network} networks, {base.latent} latents\n"
         f"data {images.name}: {splits} train / validation / test images of {images.image_size} px, "
         f"{images.channels} channel(s)"
     )

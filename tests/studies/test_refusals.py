@@ -2,26 +2,37 @@
 
 import fcntl
 import os
+import re
 import sys
+from types import ModuleType
 
 import pytest
 
 from evae.data.base import DataRecipe
-from evae.tuning.options import StudyOptions
-from studies import kernel_sweep
-from studies.cli import main
+from studies import beta_sweep, discriminator_sweep, kernel_sweep, mog_sweep, reproduce_evae
+from studies.cli import GridOptions, main
+
+STUDIES = {
+    kernel_sweep: kernel_sweep.KernelSweep,
+    mog_sweep: mog_sweep.MogSweep,
+    beta_sweep: beta_sweep.BetaSweep,
+    discriminator_sweep: discriminator_sweep.DiscriminatorSweep,
+    reproduce_evae: reproduce_evae.ReproduceEvae,
+}
 
 
 @pytest.fixture
 def refused(tmp_path, monkeypatch, capsys):
     """Runs the study's command in this process; returns what it says as it refuses."""
 
-    def run(*arguments: str, results: str | None = None) -> str:
+    def run(*arguments: str, results: str | None = None, study: ModuleType = kernel_sweep) -> str:
         results = results or str(tmp_path / "results")
         few = ["--train-images", "60", "--validation-images", "20", "--test-images", "20", "--trials", "1"]
-        monkeypatch.setattr(sys, "argv", ["kernel_sweep.py", "--results", results, *few, *arguments])
+        # A grid trains all of its points.
+        few = few[:-2] if issubclass(STUDIES[study], GridOptions) else few
+        monkeypatch.setattr(sys, "argv", [f"{study.__name__}.py", "--results", results, *few, *arguments])
         with pytest.raises(SystemExit) as ended:
-            main(kernel_sweep.KernelSweep, kernel_sweep)
+            main(STUDIES[study], study)
         said = capsys.readouterr()
         assert ended.value.code == 2
         assert "Traceback" not in said.err + said.out
@@ -79,6 +90,52 @@ def test_an_image_size_that_the_networks_lack_is_refused_before_training(refused
     assert "Supported: 32, 64" in refused("--image-size", "48")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (["--mixture-sizes", "0"], "mixture_size must be at least 2, got 0"),
+        (["--mixture-sizes", "1", "20"], "mixture_size must be at least 2, got 1"),
+        (["--mixture-sizes", "61"], "mixture_size is 61, but there are only 60 training images: give at most as many"),
+        (["--batch-size", "1"], "mixture_size must be at least 2, got 1"),
+        (["--batch-size", "2", "--workers-per-trial", "3"], "a batch of 2 cannot be shared by 3 processes"),
+        (["--image-size", "48", "--network", "resnet_v2"], "Supported: 32, 64, 128, 256. Use image_size"),
+        (["--image-size", "100", "--network", "resnet_v2"], "Supported: 32, 64, 128, 256. Use image_size 128"),
+        (["--network", "resnet_v3"], "Did you mean 'resnet_v2'?"),
+    ],
+    ids=lambda given: " ".join(given) if isinstance(given, list) else "",
+)
+def test_a_mixture_that_cannot_be_is_refused(refused, arguments, answer):
+    assert answer in refused("--mixture-sizes", "20", "--batch-size", "10", *arguments, study=mog_sweep)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (["--starts", "1", "4"], "the discriminator starts in epoch 4, but the training ends after 3"),
+        (["--starts", "0"], "start_epoch must be at least 1"),
+        (["--weights", "1e10"], "weight must be above 0 and at most 1e+09"),
+        (["--weights", "0"], "weight must be above 0"),
+        (["--losses", "hing"], "Did you mean 'hinge'?"),
+    ],
+    ids=lambda given: " ".join(given) if isinstance(given, list) else "",
+)
+def test_a_discriminator_that_cannot_be_is_refused(refused, arguments, answer):
+    assert answer in refused("--epochs", "3", "--starts", "1", *arguments, study=discriminator_sweep)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (["--families", "gausian"], "Did you mean 'gaussian'?"),
+        (["--betas", "0"], "--betas must be above 0"),
+        (["--trials", "3"], "--trials"),
+    ],
+    ids=lambda given: " ".join(given) if isinstance(given, list) else "",
+)
+def test_a_point_that_the_grid_of_betas_cannot_have_is_refused(refused, arguments, answer):
+    assert answer in refused(*arguments, study=beta_sweep)
+
+
 def test_results_below_a_regular_file_are_refused(refused, tmp_path):
     (tmp_path / "file").write_text("")
     assert "cannot write results" in refused(results=f"{tmp_path}/file/results")
@@ -118,17 +175,28 @@ def test_a_refusal_leaves_no_session_behind(refused, tmp_path):
     assert not list((tmp_path / "results").rglob("*.parquet"))
 
 
-def test_the_command_line_explains_itself(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["kernel_sweep.py", "--help"])
+@pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.__name__)
+def test_the_command_line_explains_itself(monkeypatch, capsys, study):
+    monkeypatch.setattr(sys, "argv", [f"{study.__name__}.py", "--help"])
     with pytest.raises(SystemExit) as ended:
-        main(kernel_sweep.KernelSweep, kernel_sweep)
+        main(STUDIES[study], study)
     text = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert ended.value.code == 0
-    for option in StudyOptions.__dataclass_fields__:
-        assert f"--{option.replace('_', '-')}" in text
-    for words in ("Which posterior should a VAE have", "Adam's learning rate", "minutes", "number of latent"):
+    hidden = ("trials", "sampler", "sampler_seed") if issubclass(STUDIES[study], GridOptions) else ()
+    for option in STUDIES[study].__dataclass_fields__:
+        if option == "latent" and study is reproduce_evae:
+            continue
+        shown = re.search(rf"--{option.replace('_', '-')}[ ,]", text) is not None
+        assert shown == (option not in hidden), option
+    question = study.__doc__.splitlines()[0]
+    assert question.endswith("?") and question in text
+    for words in ("Adam's learning rate", "two cores", f"python studies/{study.__name__[8:]}.py"):
         assert words.lower() in text.lower()
 
 
-def test_the_defaults_of_the_study_can_be_done():
-    assert kernel_sweep.KernelSweep().base_recipe().data == DataRecipe()
+@pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.__name__)
+def test_the_defaults_of_a_study_can_be_done(study):
+    given = STUDIES[study]()
+    recipes = given.space.recipes(given.base_recipe())
+    assert len(recipes) >= given.total
+    assert all(r.data == DataRecipe(source=given.data) for r in recipes)

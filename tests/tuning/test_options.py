@@ -7,7 +7,7 @@ import optuna
 import pytest
 
 from evae.errors import UserError
-from evae.networks.conv import SIZES
+from evae.networks import FAMILIES, SIZES
 from evae.recipe import Recipe
 from evae.tuning.options import SAMPLERS, StudyOptions
 from evae.tuning.study import SAMPLERS as MAKERS
@@ -49,9 +49,10 @@ def differences(a: Recipe, b: Recipe) -> list[str]:
     return [key for key in x.keys() | y.keys() if x.get(key) != y.get(key)]
 
 
+@pytest.mark.parametrize("network", FAMILIES)
 @pytest.mark.parametrize("size", SIZES)
-def test_the_size_is_the_width_of_the_networks(size):
-    assert StudyOptions(size=size).base_recipe().network.width == SIZES[size]
+def test_the_size_is_the_width_of_the_networks(size, network):
+    assert StudyOptions(size=size, network=network).base_recipe().network == FAMILIES[network](width=SIZES[size])
 
 
 def test_each_sampler_can_be_made_quietly():

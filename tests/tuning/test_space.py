@@ -8,7 +8,7 @@ import optuna
 from evae.posteriors.autoencoder import Autoencoder
 from evae.posteriors.gaussian import Gaussian
 from evae.recipe import Recipe
-from evae.tuning.space import Space
+from evae.tuning.space import Control, Space
 
 
 def suggest(trial: optuna.trial.BaseTrial, base: Recipe) -> Recipe:
@@ -42,3 +42,18 @@ def test_a_description_disturbs_no_other_study():
     expected = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0)).ask().suggest_float("x", 0, 1)
     SPACE.describe(Recipe())
     assert study.ask().suggest_float("x", 0, 1) == expected
+
+
+def test_recipes_are_those_of_the_controls_and_of_random_points():
+    control = Control("one", {"plain": False, "latent": 3, "beta": 4.0})
+    first, *drawn = Space(suggest, (control,)).recipes(Recipe())
+    assert (first.latent, first.posterior) == (3, Gaussian(beta=4.0))
+    assert len({recipe.configuration() for recipe in drawn}) > 50
+    assert {type(recipe.posterior) for recipe in drawn} == {Autoencoder, Gaussian}
+
+
+def test_of_a_grid_nothing_is_drawn():
+    """A point that is none of the grid's might be one that no recipe takes."""
+    grid = Space(suggest, (Control("one", {"plain": True}),), is_grid=True)
+    assert [recipe.posterior for recipe in grid.recipes(Recipe())] == [Autoencoder()]
+    assert set(grid.describe(Recipe())) == {"plain"}

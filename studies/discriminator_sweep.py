@@ -1,0 +1,48 @@
+"""What does a discriminator do to a MoG-VAE: how much weight should it have, and from which epoch?
+
+    python studies/discriminator_sweep.py
+
+Trains the mixture with the official code's constants without a discriminator, and with one of every weight from every
+start; `--losses logistic hinge` compares the losses too. A discriminator that wins ends its trial, which is recorded
+with the reason. Ends with a table of all.
+
+TODO minutes
+"""
+
+import sys
+from dataclasses import dataclass
+
+from analysis.load import load
+from analysis.side_by_side import as_markdown
+from evae.tuning.space import Space
+from search_spaces.discriminators import grid
+from studies.cli import GridOptions, main
+
+SHOWN = ("gen_fd", "rec_fd", "gen_sharpness", "rec_sharpness", "real_sharpness", "rec_psnr_db", "active_units")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscriminatorSweep(GridOptions):
+    """The options of a grid, with a size for a laptop."""
+
+    name: str = "discriminator-sweep"
+    weights: tuple[float, ...] = (10.0, 100.0, 1000.0)
+    """Weights of the adversarial loss; the official code's is 100."""
+    starts: tuple[int, ...] = (1, 4)
+    """First epochs of the discriminator."""
+    losses: tuple[str, ...] = ("logistic",)
+    """Adversarial losses: logistic, hinge."""
+    size: str = "tiny"
+    latent: int = 32
+    epochs: int = 6
+    batch_size: int = 50
+    learning_rate: float = 1e-3
+    objectives: tuple[str, ...] = ("gen_fd", "rec_sharpness")
+
+    @property
+    def space(self) -> Space:
+        return grid(self.weights, self.starts, self.losses)
+
+
+if __name__ == "__main__":
+    main(DiscriminatorSweep, sys.modules[__name__], closing=lambda store: as_markdown(load(store.location), SHOWN))
