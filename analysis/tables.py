@@ -12,6 +12,7 @@ from scipy import special
 
 from analysis.load import StudyData, metric_columns, parse
 from analysis.naming import Objective
+from evae.tuning.pareto import dominates
 
 LEVEL = 0.95
 UNFINISHED = ("diverged", "failed", "stopped", "cancelled", "interrupted")
@@ -114,13 +115,6 @@ def front(table: pd.DataFrame, objectives: list[Objective]) -> pd.DataFrame:
     overlap = ~apart.any(axis=-1)
     dominated = better.any(axis=0)
     return table.assign(on_front=~dominated, dominated_within_noise=dominated & ~(better & ~overlap).any(axis=0))
-
-
-def dominates(values: np.ndarray) -> np.ndarray:
-    """(n, n) booleans: row i dominates row j. `values` is (n, objectives), all to be minimised."""
-    at_least = (values[:, None] <= values[None, :]).all(axis=-1)
-    strictly = (values[:, None] < values[None, :]).any(axis=-1)
-    return at_least & strictly
 
 
 def best(table: pd.DataFrame, objective: Objective) -> pd.DataFrame:

@@ -10,6 +10,8 @@ from evae.recipe import Evaluation, Optimisation, Recipe
 from evae.tuning.space import Space
 
 SAMPLERS = ("tpe", "nsga2", "gp", "qmc", "random")
+REPLICATES = ("all", "race")
+EARLY_STOPPING = ("none", "median", "halving")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,11 +63,16 @@ class StudyOptions:
     trials: int = 24
     """Configurations in all, the controls included; each is trained once for every seed."""
     seeds: int = 1
-    """Replicates of every configuration; an objective is their mean."""
+    """Replicates of a configuration; an objective is their mean."""
+    replicates: str = "all"
+    """Which configurations get all --seeds: "all", or "race": one each, and more for those near the front."""
     sampler: str = "tpe"
     """How new configurations are drawn: tpe, nsga2, gp, qmc or random."""
     sampler_seed: int = 0
     """Seed of the sampler."""
+    early_stopping: str = "none"
+    """Stop trials that fall behind after a ninth or a third of their epochs: none, median (worse than half of the
+    others in every objective), or halving (not among the best third of those that came so far)."""
 
     address: str | None = None
     """A running Ray cluster ("auto", "HOST:6379"); default: this machine alone."""
@@ -89,6 +96,10 @@ class StudyOptions:
             raise UserError(f"a study's name is the name of a folder, without slashes or spaces; got {self.name!r}")
         if self.sampler not in SAMPLERS:
             raise unknown("sampler", self.sampler, SAMPLERS)
+        if self.replicates not in REPLICATES:
+            raise unknown("way to replicate", self.replicates, REPLICATES)
+        if self.early_stopping not in EARLY_STOPPING:
+            raise unknown("early stopping", self.early_stopping, EARLY_STOPPING)
         if self.size not in SIZES:
             raise unknown("size", self.size, SIZES)
         for option in ("trials", "seeds", "workers_per_trial", "cpus_per_worker", "trials_at_once", "time_limit"):

@@ -30,6 +30,7 @@ from evae.tuning.mishaps import Mishaps, close_row
 from evae.tuning.objectives import resolve_objectives
 from evae.tuning.options import StudyOptions
 from evae.tuning.progress import StudyProgress, summary
+from evae.tuning.scheduler import Rungs, Stopping
 from evae.tuning.searcher import StudySearcher
 from evae.tuning.store import Store
 from evae.tuning.trainable import EpochTrainable, Setting
@@ -68,14 +69,20 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
         objectives = resolve_objectives(options.objectives, features.column)
         manifest = Manifest(options, question, base, space.describe(base), objectives, images)
         manifest.check_continues(store)
+        searched = [(f"val_{metric}", direction) for metric, direction in objectives]
+        rungs = None if options.early_stopping == "none" else Rungs(options.early_stopping, options.epochs, searched)
+        if rungs is not None:
+            rungs.take_over(store.read("epochs").to_pylist())
         searcher = StudySearcher(
             space,
             base,
-            [(f"val_{metric}", direction) for metric, direction in objectives],
+            searched,
             total=options.total,
             seeds=options.seeds,
             sampler_seed=options.sampler_seed,
             make_sampler=SAMPLERS[options.sampler],
+            race=options.replicates == "race",
+            rungs=rungs,
             history=_history(store),
         )
         console.print(_headline(options, base, images))
@@ -107,7 +114,7 @@ def _search(
     console: Console,
 ) -> None:
     store, progress = setting.store, StudyProgress(searcher, console, options.epochs)
-    mishaps = Mishaps(options.name, store, slots, console)
+    mishaps = Mishaps(options.name, store, slots, console, searcher.rungs.stopped if searcher.rungs else {})
     state, interrupted = "failed", False
     try:
         with progress, tempfile.TemporaryDirectory(prefix="evae-tune-") as scratch:
@@ -141,6 +148,7 @@ def _tuner(
         tune.with_resources(trainable, slots.resources),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
+            scheduler=Stopping(searcher.rungs) if searcher.rungs else None,
             num_samples=-1,
             reuse_actors=True,
             time_budget_s=options.time_limit and options.time_limit * 60,
