@@ -11,6 +11,7 @@ from evae.tuning.space import Space
 
 SAMPLERS = ("tpe", "nsga2", "gp", "qmc", "random")
 REPLICATES = ("all", "race")
+RESUME = ("must", "auto", "never")
 EARLY_STOPPING = ("none", "median", "halving")
 
 
@@ -20,6 +21,11 @@ class StudyOptions:
 
     name: str = "study"
     """Name of the study: its folder below --results. The same command continues the study of that name."""
+    resume: str = "auto"
+    """Whether to continue the study of that name: must (refuse to begin one), auto, or never (refuse to continue)."""
+    extend: bool = False
+    """Continue it with more --trials or --epochs than it had. Trials that were trained for fewer epochs are trained
+    anew, since an optimiser's state is not kept; those that were stopped stay so."""
     results: str = "results"
     """Where results go: a folder, or a URI of a file system that pyarrow knows (s3://..., gs://...)."""
 
@@ -96,6 +102,8 @@ class StudyOptions:
             raise UserError(f"a study's name is the name of a folder, without slashes or spaces; got {self.name!r}")
         if self.sampler not in SAMPLERS:
             raise unknown("sampler", self.sampler, SAMPLERS)
+        if self.resume not in RESUME:
+            raise unknown("way to resume", self.resume, RESUME)
         if self.replicates not in REPLICATES:
             raise unknown("way to replicate", self.replicates, REPLICATES)
         if self.early_stopping not in EARLY_STOPPING:

@@ -95,7 +95,7 @@ class StudySearcher(Searcher):
         directions = ["minimize" if direction == "min" else "maximize" for _, direction in objectives]
         self.study = optuna.create_study(directions=directions)
         self.on_change: Callable[[optuna.trial.FrozenTrial, Configuration], None] = lambda trial, configuration: None
-        """Called whenever a trial of the Optuna study begins or ends."""
+        """Called whenever a configuration's trial of the Optuna study begins or ends."""
         self.configurations: dict[str, Configuration] = {}
         self.jobs: deque[Job] = deque()
         self.running: dict[str, Job] = {}
@@ -151,7 +151,8 @@ class StudySearcher(Searcher):
         """Tell Optuna FAIL of what has not ended, so that nothing stays RUNNING when the session is over."""
         for configuration in self.configurations.values():
             if not configuration.told:
-                self._tell(configuration.optuna_trial, configuration, TrialState.FAIL)
+                self.study.tell(configuration.optuna_trial, state=TrialState.FAIL)
+                self._changed(configuration.optuna_trial, configuration)
 
     @property
     def _all_drawn(self) -> bool:
@@ -218,6 +219,7 @@ class StudySearcher(Searcher):
         elif not configuration.told:
             self._tell(configuration.optuna_trial, configuration)
             configuration.told = True
+            self._changed(configuration.optuna_trial, configuration)
 
     def _more(self, configuration: Configuration, near: set[str] | None) -> int:
         """How many replicates it deserves beyond those that have ended."""
@@ -241,15 +243,14 @@ class StudySearcher(Searcher):
         )
         return {key for key, is_near in zip(values, near, strict=True) if is_near}
 
-    def _tell(self, trial: optuna.trial.Trial, of: Configuration, state: TrialState | None = None) -> None:
-        values = self.means(of) if state is None else None
+    def _tell(self, trial: optuna.trial.Trial, of: Configuration) -> None:
+        values = self.means(of)
         if values is not None:
             self.study.tell(trial, values)
-        elif state is None and any(row["state"] == "stopped" for row in of.ended.values()):
+        elif any(row["state"] == "stopped" for row in of.ended.values()):
             self.study.tell(trial, state=TrialState.PRUNED)
         else:
             self.study.tell(trial, state=TrialState.FAIL)
-        self._changed(trial, of)
 
     def _changed(self, trial: optuna.trial.Trial, configuration: Configuration) -> None:
         self.on_change(self.study.get_trials(deepcopy=False)[trial.number], configuration)
@@ -276,9 +277,12 @@ class StudySearcher(Searcher):
         for key, rows in groups.items():
             first = rows[0]
             recipe = replace(Recipe.from_dict(first["recipe"]), seed=self.base.seed)
+            # More epochs may be wanted than there were.
+            epochs = self.space.recipe(first["params"], self.base).optimisation.epochs
+            recipe = replace(recipe, optimisation=replace(recipe.optimisation, epochs=epochs))
             made = Configuration(key, first["number"], recipe, first["params"], first["origin"], first["label"])
             made.wanted = max(self.at_first, 1 + rows[-1]["seed"])
-            made.ended = {row["seed"]: row for row in rows if row["state"] in ENDED}
+            made.ended = {row["seed"]: row for row in rows if _has_ended(row, epochs)}
             attempts = {row["seed"]: row["attempt"] for row in rows}
             missing = [seed for seed in range(made.wanted) if seed not in made.ended]
             self.jobs += [self._job(made, seed, attempts.get(seed, 0) + 1) for seed in missing]
@@ -290,3 +294,9 @@ class StudySearcher(Searcher):
             self._place(trial)
             configuration.optuna_trial = trial
             self._proceed(configuration, near)
+
+
+def _has_ended(row: Mapping[str, Any], epochs: int) -> bool:
+    """Of a trial that finished, whether it has all the epochs that are wanted now."""
+    planned = row["recipe"]["optimisation"]["epochs"]
+    return row["state"] in ENDED and (row["state"] != "finished" or planned >= epochs)

@@ -38,6 +38,10 @@ class Space:
         self.suggest(trial, base)
         return trial.distributions
 
+    def recipe(self, params: Mapping[str, Any], base: Recipe) -> Recipe:
+        """The recipe of these parameters."""
+        return self.suggest(optuna.trial.FixedTrial(dict(params)), base)
+
     def describe(self, base: Recipe, draws: int = 200) -> dict[str, dict[str, Any]]:
         """Parameter name -> its choices or range, found by drawing `draws` random points of the space."""
         found: dict[str, BaseDistribution] = {}

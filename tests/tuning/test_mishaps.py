@@ -43,7 +43,8 @@ class Machines:
 
 
 def watching(store: Store, stopped: Mapping[str, str] | None = None) -> Mishaps:
-    return Mishaps("study", store, Machines(), Console(file=io.StringIO(), width=500), {} if stopped is None else stopped)
+    console = Console(file=io.StringIO(), width=500)
+    return Mishaps("study", store, Machines(), console, {} if stopped is None else stopped)
 
 
 def said(by: Mishaps) -> str:

@@ -46,10 +46,10 @@ def quiet():
     optuna.logging.set_verbosity(before)
 
 
-def searcher(space=LINE, *, total=6, seeds=1, sampler="tpe", sampler_seed=0, objectives=OBJECTIVES, **more):
+def searcher(space=LINE, *, total=6, seeds=1, sampler="tpe", sampler_seed=0, objectives=OBJECTIVES, base=BASE, **more):
     return StudySearcher(
         space,
-        BASE,
+        base,
         objectives,
         total=total,
         seeds=seeds,
@@ -78,7 +78,7 @@ def drive(search: StudySearcher, score: Score = good, slots: int = 2, limit: int
     while True:
         while len(running) < slots and started < limit:
             answer = search.suggest(f"t{started}")
-            if answer == search.FINISHED or answer is None and running:
+            if answer == search.FINISHED or (answer is None and running):
                 break
             running.append((f"t{started}", answer["job"]))
             started += 1
@@ -419,3 +419,16 @@ def test_the_genetic_algorithm_keeps_its_generations_over_a_take_over():
     key = "NSGAIISampler:generation"
     assert [t.system_attrs[key] for t in again.study.trials] == [t.system_attrs[key] for t in whole.study.trials]
     assert again.study.trials[-1].system_attrs[key] >= 3
+
+
+def test_more_epochs_train_what_had_finished_anew_and_leave_the_rest():
+    ends = {1: {"state": "stopped"}, 2: {"state": "diverged"}}
+    first = drive(searcher(total=4), lambda job: ends.get(job.number, good(job)))
+    base = replace(BASE, optimisation=replace(BASE.optimisation, epochs=BASE.optimisation.epochs + 1))
+    again = searcher(total=4, history=first, base=base)
+    rows = drive(again)
+    trained = [(r["number"], r["attempt"], r["recipe"]["optimisation"]["epochs"]) for r in rows]
+    assert trained == [(0, 2, 51), (3, 2, 51)]
+    assert {r["configuration"] for r in rows} <= {r["configuration"] for r in first}
+    later = [r for r in first if r["number"] in ends] + rows
+    assert drive(searcher(total=4, history=later, base=base)) == []
