@@ -12,6 +12,7 @@ from scipy import special
 
 from analysis.load import StudyData, metric_columns, parse
 from analysis.naming import Objective, is_kernel_distance
+from evae.tuning.pareto import dominates
 
 LEVEL = 0.95
 BLOCK = 256  # configurations compared with all others at a time, so that ten thousand fit in memory
@@ -126,16 +127,6 @@ def front(table: pd.DataFrame, objectives: list[Objective]) -> pd.DataFrame:
             apart |= gap > halves[:, None, k] + halves[None, some, k]
         beyond_noise[some] = (better & apart).any(axis=0)
     return table.assign(on_front=~dominated, dominated_within_noise=dominated & ~beyond_noise)
-
-
-def dominates(values: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """(n, m) booleans: row i of `values` dominates row j of `others`; (n, k) and (m, k), all to be minimised."""
-    at_least = np.ones((len(values), len(others)), bool)
-    strictly = np.zeros_like(at_least)
-    for one, other in zip(values.T, others.T, strict=True):
-        at_least &= one[:, None] <= other[None]
-        strictly |= one[:, None] < other[None]
-    return at_least & strictly
 
 
 def best(table: pd.DataFrame, objective: Objective) -> pd.DataFrame:

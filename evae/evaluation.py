@@ -42,8 +42,10 @@ class Evaluated:
 
 
 @torch.no_grad()
-def evaluate(training: Training, features: Features, references: Mapping[str, Reference]) -> Evaluated:
-    """Measure a trained model against the real images of each split in `references`.
+def evaluate(
+    training: Training, features: Features, references: Mapping[str, Reference], pictures: bool = True
+) -> Evaluated:
+    """Measure a trained model against the real images of each split in `references`, and draw `pictures`.
 
     `references` maps "test" and "validation" (where there is one) to the statistics of that split's real images on
     `features`. The ranks of a training share the images, and all return the same. Raises Diverged when a loss term is
@@ -66,7 +68,8 @@ def evaluate(training: Training, features: Features, references: Mapping[str, Re
                 )
         measured["real_sharpness"] = reference.sharpness
         result.metrics |= {PREFIXES[split] + name: value for name, value in measured.items()}
-    result.pictures = _pictures(training, tensor(training.images.test)[:TILES], max(counts.values()))
+    if pictures:
+        result.pictures = _pictures(training, tensor(training.images.test)[:TILES], max(counts.values()))
     return result
 
 

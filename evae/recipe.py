@@ -113,8 +113,10 @@ class Recipe:
         return _from_dict(cls, given, "recipe")
 
     def configuration(self) -> str:
-        """12 hex digits that name this configuration: the recipe without its seed."""
+        """12 hex digits that name this configuration: the recipe without its seed, and without its epochs, which say
+        how far it is trained."""
         given = self.to_dict() | {"seed": None}
+        given["optimisation"].pop("epochs")
         return hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -12,7 +12,8 @@ are close to real images, and sharp; reconstructions are measured beside. More s
 TODO minutes
 
 The first two commands are for two cores, with the convolutional networks of the EVAE at a quarter of their width. The
-third is the official setting, for a GPU (not tried yet); so are `--image-size 128` or 256, and `--data folder:CelebA-HQ`.
+third is the official setting, for a GPU (not tried yet); so are `--image-size 128` or 256, and
+`--data folder:CelebA-HQ`.
 """
 
 import sys

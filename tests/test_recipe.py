@@ -129,7 +129,7 @@ def test_an_int_does_where_a_float_is_due_and_names_the_same_configuration():
     assert Recipe.from_dict(given).configuration() == Recipe(posterior=Gaussian(beta=2.0)).configuration()
 
 
-def test_a_configuration_ignores_the_seed_and_nothing_else():
+def test_a_configuration_ignores_the_seed_and_the_epochs_and_nothing_else():
     recipe = Recipe()
     changed = [
         replace(recipe, latent=65),
@@ -151,6 +151,7 @@ def test_a_configuration_ignores_the_seed_and_nothing_else():
     assert len(names) == 1 + len(changed)
     assert all(re.fullmatch(r"[0-9a-f]{12}", name) for name in names)
     assert replace(recipe, seed=5).configuration() == recipe.configuration()
+    assert replace(recipe, optimisation=Optimisation(epochs=7)).configuration() == recipe.configuration()
 
 
 def test_recipes_of_older_stores_keep_their_names():

@@ -130,6 +130,9 @@ class Gang:
     def dump(self) -> bytes:
         return self.trial[1]
 
+    def measure(self) -> dict[str, float]:
+        return self._call("measure")
+
     def evaluate(self) -> Evaluated:
         return self._call("evaluate")
 

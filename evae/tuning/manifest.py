@@ -5,9 +5,10 @@ import json
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,10 @@ from evae.recipe import Recipe
 from evae.tuning.options import StudyOptions
 from evae.tuning.store import SCHEMA_VERSION, Store, to_json
 
+SESSION = "%Y%m%dT%H%M%S%fZ"
+"""A session's name: when it began, to the microsecond, so that names sort."""
+EXTENSIBLE = ("trials", "recipe.optimisation.epochs")
+"""What of a study's identity may grow."""
 PACKAGES = ("evae", "ray", "torch", "torchvision", "optuna", "pyarrow", "numpy")
 
 
@@ -33,17 +38,20 @@ class Manifest:
         objectives: Sequence[tuple[str, str]],
         images: ImageSet,
     ):
-        started = datetime.now(UTC)
+        started, self.clock = datetime.now(UTC), time.monotonic()
         commit, dirty = git_state()
         self.identity = {
             "recipe": base.to_dict(),
             "space": dict(space),
             "objectives": [list(objective) for objective in objectives],
+            "trials": options.trials,
             "seeds": options.seeds,
+            "replicates": options.replicates,
+            "early stopping": options.early_stopping,
             "data digest": images.digest,
         }
         self.row: dict[str, Any] = {
-            "session": started.strftime("%Y%m%dT%H%M%S%fZ"),
+            "session": started.strftime(SESSION),
             "study": options.name,
             "question": question,
             "schema_version": SCHEMA_VERSION,
@@ -64,23 +72,46 @@ class Manifest:
             "data": to_json(images.describe()),
         }
 
-    def check_continues(self, store: Store) -> None:
-        """Raise UserError when the results hold a study that this one does not continue, with the differences."""
+    def check_continues(self, store: Store, resume: str = "auto", extend: bool = False) -> list[str]:
+        """What is to be said before the study in the results is continued, if there is one.
+
+        Raises UserError when `resume` forbids to continue it ("never"), or to begin one ("must"), and with the
+        differences when this study is not the one in the results. More trials or epochs make no other study if
+        `extend` says that they are wanted.
+        """
         earlier = store.read("study").to_pylist()
         if not earlier:
-            return
+            if resume == "must":
+                raise UserError(f"{store.location} holds no study to continue; mend --results or --name")
+            return []
         last = max(earlier, key=lambda row: row["session"])
-        then, now = _flat(json.loads(last["identity"])), _flat(json.loads(self.row["identity"]))
-        changed = [
-            f"  {key}: {then.get(key, 'absent')} then, {now.get(key, 'absent')} now"
-            for key in sorted(then.keys() | now.keys())
-            if then.get(key) != now.get(key)
-        ]
-        if changed:
+        if resume == "never":
             raise UserError(
-                f"{store.location} holds another study:\n" + "\n".join(changed) + "\n"
-                "Repeat its command to continue it, or give this study a --name of its own."
+                f"{store.location} holds a study already, begun {last['started_at']:%Y-%m-%d %H:%M} UTC; give this one "
+                "a --name of its own, or leave out --resume never to continue that one."
             )
+        self._check_same(store, json.loads(last["identity"]), extend)
+        if self.row["session"] <= last["session"]:
+            # The clock was set back meanwhile; sessions are in order of their names.
+            after = datetime.strptime(last["session"], SESSION) + timedelta(microseconds=1)
+            self.row["session"] = after.strftime(SESSION)
+        if self.row["git_commit"] == last["git_commit"] and self.row["git_dirty"] == last["git_dirty"]:
+            return []
+        then, now = (_code(row["git_commit"], row["git_dirty"]) for row in (last, self.row))
+        return [f"the code is not that of the last session: {then} then, {now} now; both are recorded"]
+
+    def _check_same(self, store: Store, identity: Mapping[str, Any], extend: bool) -> None:
+        then, now = _flat(identity), _flat(self.identity)
+        changed = [key for key in sorted(then.keys() | now.keys()) if then.get(key) != now.get(key)]
+        grown = [k for k in changed if k in EXTENSIBLE and k in then and json.loads(now[k]) > json.loads(then[k])]
+        if extend:
+            changed = [key for key in changed if key not in grown]
+        if changed:
+            remedy = "Repeat its command to continue it, or give this study a --name of its own."
+            if changed == grown:
+                remedy = "Add --extend if more is wanted, or give this study a --name of its own."
+            lines = [f"  {key}: {then.get(key, 'absent')} then, {now.get(key, 'absent')} now" for key in changed]
+            raise UserError(f"{store.location} holds another study:\n" + "\n".join(lines) + f"\n{remedy}")
 
     def write(self, store: Store, **changes: Any) -> None:
         self.row |= changes
@@ -88,9 +119,13 @@ class Manifest:
 
     def close(self, store: Store, state: str, slots: float) -> None:
         """Say how the session ended, and for how many trials it had room on average."""
-        ended = datetime.now(UTC)
-        wall_s = (ended - self.row["started_at"]).total_seconds()
-        self.write(store, state=state, ended_at=ended, wall_s=wall_s, slots=slots)
+        # By a clock that nobody sets.
+        wall_s = time.monotonic() - self.clock
+        self.write(store, state=state, ended_at=datetime.now(UTC), wall_s=wall_s, slots=slots)
+
+
+def _code(commit: str | None, dirty: bool | None) -> str:
+    return f"commit {(commit or 'unknown')[:10]}{' with uncommitted changes' if dirty else ''}"
 
 
 def git_state() -> tuple[str | None, bool | None]:

@@ -1,7 +1,8 @@
-"""What the driver does about mishaps: trials that died without a word, results that cannot be written, no machines."""
+"""What the driver does about trials that ended without a word, results that cannot be written, and lost machines."""
 
 import contextlib
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,14 +22,16 @@ PATIENCE_S = 600.0
 
 
 class Mishaps(tune.Callback):
-    """A Tune callback that records lost trials and says on the console what a study has to wait for.
+    """A Tune callback that records lost trials and those that were stopped at a rung, and says on the console what a
+    study has to wait for.
 
     Raises UserError, which ends the study, where a trial's results cannot be written for more than `PATIENCE_S`.
     """
 
-    def __init__(self, study: str, store: Store, slots: Slots, console: Console):
-        self.study, self.store, self.slots, self.console = study, store, slots, console
-        self.lost: list[tuple[Job, str]] = []
+    def __init__(self, study: str, store: Store, slots: Slots, console: Console, stopped: Mapping[str, str]):
+        """`stopped` says why, by trial, as the rungs fill it."""
+        self.study, self.store, self.slots, self.console, self.stopped = study, store, slots, console, stopped
+        self.unrecorded: list[tuple[Job, str, str]] = []
         self.waiting: dict[str, float] = {}
         """Since when which trials cannot write."""
         self.looked, self.fit = time.monotonic(), slots.now()
@@ -58,24 +61,30 @@ class Mishaps(tune.Callback):
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         """A trial has lost its process once too often, and there is nobody else to say so."""
         self.waiting.pop(trial.trial_id, None)
-        self.lost.append((trial.config["job"], reason(trial.error_file)))
+        self.unrecorded.append((trial.config["job"], "failed", reason(trial.error_file)))
         self._look()
+
+    def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
+        job = trial.config["job"]
+        if job.trial in self.stopped:
+            self.unrecorded.append((job, "stopped", self.stopped[job.trial]))
+            self._look()
 
     def on_step_begin(self, iteration: int, trials: list, **info: Any) -> None:
         if time.monotonic() - self.looked > LOOK_EVERY_S:
             self._look()
 
     def record(self) -> None:
-        """Write the lost trials' rows. Raises UserError where that cannot be done; they are not forgotten then."""
-        while self.lost:
-            job, why = self.lost[0]
+        """Write the rows of these trials. Raises UserError where that cannot be done; they are not forgotten then."""
+        while self.unrecorded:
+            job, state, why = self.unrecorded[0]
             rows = self.store.rows("trials", job.trial)
             if not rows or rows[0]["attempt"] != job.attempt:
                 # It died before it could say that it began.
                 self.store.write("trials", job.trial, [opening_row(self.study, job)])
-            close_row(self.store, job.trial, "failed", why)
+            close_row(self.store, job.trial, state, why)
             self.store.delete_bytes("checkpoints", f"{job.trial}.safetensors")
-            del self.lost[0]
+            del self.unrecorded[0]
 
     def _look(self) -> None:
         self.looked = time.monotonic()

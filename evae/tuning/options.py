@@ -10,6 +10,9 @@ from evae.recipe import Evaluation, Optimisation, Recipe
 from evae.tuning.space import Space
 
 SAMPLERS = ("tpe", "nsga2", "gp", "qmc", "random")
+REPLICATES = ("all", "race")
+RESUME = ("must", "auto", "never")
+EARLY_STOPPING = ("none", "median", "halving")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +21,11 @@ class StudyOptions:
 
     name: str = "study"
     """Name of the study: its folder below --results. The same command continues the study of that name."""
+    resume: str = "auto"
+    """Whether to continue the study of that name: must (refuse to begin one), auto, or never (refuse to continue)."""
+    extend: bool = False
+    """Continue it with more --trials or --epochs than it had. Trials that were trained for fewer epochs are trained
+    anew, since an optimiser's state is not kept; those that were stopped stay so."""
     results: str = "results"
     """Where results go: a folder, or a URI of a file system that pyarrow knows (s3://..., gs://...)."""
 
@@ -63,11 +71,16 @@ class StudyOptions:
     trials: int = 24
     """Configurations in all, the controls included; each is trained once for every seed."""
     seeds: int = 1
-    """Replicates of every configuration; an objective is their mean."""
+    """Replicates of a configuration; an objective is their mean."""
+    replicates: str = "all"
+    """Which configurations get all --seeds: "all", or "race": one each, and more for those near the front."""
     sampler: str = "tpe"
     """How new configurations are drawn: tpe, nsga2, gp, qmc or random."""
     sampler_seed: int = 0
     """Seed of the sampler."""
+    early_stopping: str = "none"
+    """Stop trials that fall behind after a ninth or a third of their epochs: none, median (worse than half of the
+    others in every objective), or halving (not among the best third of those that came so far)."""
 
     address: str | None = None
     """A running Ray cluster ("auto", "HOST:6379"); default: this machine alone."""
@@ -94,6 +107,12 @@ class StudyOptions:
             raise unknown("sampler", self.sampler, SAMPLERS)
         if self.network not in FAMILIES:
             raise unknown("network", self.network, FAMILIES)
+        if self.resume not in RESUME:
+            raise unknown("way to resume", self.resume, RESUME)
+        if self.replicates not in REPLICATES:
+            raise unknown("way to replicate", self.replicates, REPLICATES)
+        if self.early_stopping not in EARLY_STOPPING:
+            raise unknown("early stopping", self.early_stopping, EARLY_STOPPING)
         if self.size not in SIZES:
             raise unknown("size", self.size, SIZES)
         for option in ("trials", "seeds", "workers_per_trial", "cpus_per_worker", "trials_at_once", "time_limit"):

@@ -23,7 +23,6 @@ class StudyProgress(Callback):
 
     def __init__(self, searcher: StudySearcher, console: Console, epochs: int):
         self.searcher, self.console, self.epochs = searcher, console, epochs
-        self.total = searcher.total * searcher.seeds
         self.before = self.done
         self.started = self.spoken = time.monotonic()
         self.now: dict[str, str] = {}
@@ -41,6 +40,10 @@ class StudyProgress(Callback):
     def __getstate__(self) -> dict:
         # Tune pickles its callbacks for a restore of its own that we never ask for; a console cannot be pickled.
         return {}
+
+    @property
+    def total(self) -> int:
+        return self.searcher.planned
 
     @property
     def done(self) -> int:
@@ -65,7 +68,7 @@ class StudyProgress(Callback):
 
     def _ended(self, trial_id: str) -> None:
         self.now.pop(trial_id, None)
-        self.bar.update(self.task, completed=self.done, left=self._left())
+        self.bar.update(self.task, completed=self.done, total=self.total, left=self._left())
         waited = time.monotonic() - self.spoken
         if not self.console.is_terminal and (waited > LINE_EVERY_S or self.done == self.total):
             self.spoken = time.monotonic()

@@ -1,8 +1,12 @@
 """Optuna behind Tune: asks for configurations, replicates them over seeds, and tells Optuna the truth.
 
-Optuna is told the mean of a configuration's objectives over its finished replicates, once all replicates have ended.
-A configuration of which no replicate finished is told FAIL: a diverged trial is a normal outcome and must neither stay
-RUNNING (Optuna would then keep away from its neighbourhood) nor count with a made-up value.
+Optuna is told of a configuration once all replicates that it was given have ended: the mean of its objectives over
+those that finished (COMPLETE); PRUNED where its trial was stopped at a rung, without values, which are of a lower
+fidelity than the others'; FAIL where no replicate finished otherwise. A diverged trial is a normal outcome and must
+neither stay RUNNING (Optuna would then keep away from its neighbourhood) nor count with a made-up value.
+
+What samplers make of PRUNED without values: TPE takes such trials for worse than every complete one, so that it learns
+where not to look; NSGA-II and the Gaussian process leave them out.
 """
 
 import math
@@ -10,39 +14,53 @@ import sys
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from statistics import fmean
 from typing import Any
 
+import numpy as np
 import optuna
+from optuna.samplers import BaseGASampler
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
 from evae.recipe import Recipe
+from evae.tuning.pareto import signed
+from evae.tuning.replicates import near_front
+from evae.tuning.scheduler import Rungs
 from evae.tuning.space import Space
 from evae.tuning.trainable import Job
 
 REDRAWS = 20
 """How often, beyond the configurations there are, a known one is drawn anew before the search is called exhausted."""
 
-ENDED = ("finished", "diverged", "failed")
+ENDED = ("finished", "stopped", "diverged", "failed")
 """States of a trial that will not be trained again."""
 
 
 @dataclass
 class Configuration:
-    """A point of the space in the study: its recipe and the rows of its replicates that have ended, by seed."""
+    """A point of the space in the study: its recipe and the rows of its replicates that have ended, by seed.
 
+    `wanted` replicates have been asked for so far.
+    """
+
+    key: str
     number: int
     recipe: Recipe
     params: Mapping[str, Any]
     origin: str
     label: str | None
-    optuna_trial: optuna.trial.Trial
+    optuna_trial: optuna.trial.Trial | None = None
     ended: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    wanted: int = 0
+    told: bool = False
 
 
 class StudySearcher(Searcher):
-    """Suggests `total` configurations with `seeds` replicates each; controls of the space come first.
+    """Suggests `total` configurations with up to `seeds` replicates each; controls of the space come first.
+
+    With `race`, more than one replicate is for configurations near the front (`evae.tuning.replicates`): each gets the
+    next one when its last has ended, and once all configurations are drawn, those that have come near since. With
+    `rungs`, the first replicate goes ahead and the others follow once it has finished.
 
     `objectives` are (metric, "min" or "max"), read from the result a trial ends with. `history` holds the trials' rows
     of earlier sessions of the same study: ended ones are told again, replicates still missing are trained first.
@@ -60,6 +78,8 @@ class StudySearcher(Searcher):
         seeds: int,
         sampler_seed: int,
         make_sampler: Callable[[int], optuna.samplers.BaseSampler],
+        race: bool = False,
+        rungs: Rungs | None = None,
         history: Iterable[Mapping[str, Any]] = (),
     ):
         super().__init__()
@@ -70,8 +90,12 @@ class StudySearcher(Searcher):
             sampler_seed,
             make_sampler,
         )
+        self.race, self.rungs = race, rungs
+        self.at_first = 1 if race or rungs else seeds
         directions = ["minimize" if direction == "min" else "maximize" for _, direction in objectives]
         self.study = optuna.create_study(directions=directions)
+        self.on_change: Callable[[optuna.trial.FrozenTrial, Configuration], None] = lambda trial, configuration: None
+        """Called whenever a configuration's trial of the Optuna study begins or ends."""
         self.configurations: dict[str, Configuration] = {}
         self.jobs: deque[Job] = deque()
         self.running: dict[str, Job] = {}
@@ -86,8 +110,14 @@ class StudySearcher(Searcher):
                     dict(control.params), user_attrs={"label": control.label, "origin": control.origin}
                 )
 
+    @property
+    def planned(self) -> int:
+        """Trials in all, as far as is known now."""
+        rest = 0 if self.exhausted else max(0, self.total - len(self.configurations))
+        return sum(c.wanted for c in self.configurations.values()) + rest * self.at_first
+
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        if not self.jobs and self._all_drawn:
+        if not self.jobs and self._all_drawn and self._settled():
             return self.FINISHED
         # Nothing is drawn before there is room: what ends meanwhile makes for a better suggestion.
         if len(self.running) >= self.room():
@@ -95,7 +125,7 @@ class StudySearcher(Searcher):
         while not self.jobs and not self._all_drawn:
             self._ask()
         if not self.jobs:
-            return self.FINISHED
+            return self.FINISHED if self._settled() else None
         self.running[trial_id] = job = self.jobs.popleft()
         return {"job": job}
 
@@ -103,9 +133,13 @@ class StudySearcher(Searcher):
         job = self.running.pop(trial_id, None)
         if job is not None:
             row = {"state": "failed"} if error or result is None else result
+            if self.rungs is not None and job.trial in self.rungs.stopped:
+                row = {"state": "stopped"}
             # When the time is up, Tune completes the trials in flight with their last epoch: they have not ended.
             if row["state"] in ENDED:
-                self._end(self.configurations[job.configuration], job.seed, row)
+                configuration = self.configurations[job.configuration]
+                configuration.ended[job.seed] = row
+                self._proceed(configuration)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save: the store is the source of truth."""
@@ -113,57 +147,127 @@ class StudySearcher(Searcher):
     def restore(self, checkpoint_path: str) -> None:
         """Nothing to restore: see `history`."""
 
+    def close(self) -> None:
+        """Tell Optuna FAIL of what has not ended, so that nothing stays RUNNING when the session is over."""
+        for configuration in self.configurations.values():
+            if not configuration.told:
+                self.study.tell(configuration.optuna_trial, state=TrialState.FAIL)
+                self._changed(configuration.optuna_trial, configuration)
+
     @property
     def _all_drawn(self) -> bool:
         return self.exhausted or len(self.configurations) >= self.total
+
+    def _settled(self) -> bool:
+        """Whether no further replicate will be wanted; queues those that are."""
+        if self.running and self.at_first < self.seeds:
+            return False
+        if self.race:
+            for key in self._near_front():
+                if self.configurations[key].wanted < self.seeds:
+                    self._want(self.configurations[key], 1)
+        return not self.jobs
 
     def _ask(self) -> None:
         """Draw one configuration and queue its replicates; one that the study has already is only told again."""
         # In a continued study a quasi-random sequence first runs through the points that it has drawn before.
         for _ in range(REDRAWS + len(self.configurations)):
             number = 1 + max((c.number for c in self.configurations.values()), default=-1)
-            self.study.sampler = self.make_sampler((self.sampler_seed * 1_000_003 + len(self.study.trials)) % 2**31)
+            self.study.sampler = self._sampler()
             trial = self.study.ask()
+            self._place(trial)
             recipe = self.space.suggest(trial, self.base)
             key = recipe.configuration()
             if key not in self.configurations:
                 attrs = trial.user_attrs
                 origin, label = attrs.get("origin", "searched"), attrs.get("label")
-                self._add(key, Configuration(number, recipe, trial.params, origin, label, trial))
+                configuration = Configuration(key, number, recipe, trial.params, origin, label, trial)
+                self.configurations[key] = configuration
+                self._want(configuration, self.at_first)
+                self._changed(trial, configuration)
                 return
             self._tell(trial, self.configurations[key])
         self.exhausted = True
 
-    def _add(self, key: str, configuration: Configuration) -> None:
-        self.configurations[key] = configuration
-        for seed in range(self.seeds):
-            self.jobs.append(self._job(key, configuration, seed, attempt=1))
+    def _sampler(self) -> optuna.samplers.BaseSampler:
+        return self.make_sampler((self.sampler_seed * 1_000_003 + len(self.study.trials)) % 2**31)
 
-    def _job(self, key: str, of: Configuration, seed: int, attempt: int) -> Job:
+    def _place(self, trial: optuna.trial.Trial) -> None:
+        """Make a trial part of a genetic sampler's generation, also where its parameters were given: populations are
+        made of the trials that are marked so."""
+        if isinstance(sampler := self._sampler(), BaseGASampler):
+            sampler.get_trial_generation(self.study, self.study.get_trials(deepcopy=False)[trial.number])
+
+    def _want(self, configuration: Configuration, more: int) -> None:
+        for seed in range(configuration.wanted, configuration.wanted + more):
+            self.jobs.append(self._job(configuration, seed, attempt=1))
+        configuration.wanted += more
+
+    def _job(self, of: Configuration, seed: int, attempt: int) -> Job:
         recipe = replace(of.recipe, seed=seed).to_dict()
-        return Job(key, of.number, seed, attempt, of.params, recipe, of.origin, of.label)
+        rungs = self.rungs.epochs if self.rungs is not None and seed == 0 else ()
+        return Job(of.key, of.number, seed, attempt, of.params, recipe, of.origin, of.label, rungs)
 
-    def _end(self, configuration: Configuration, seed: int, row: Mapping[str, Any]) -> None:
-        configuration.ended[seed] = row
-        if len(configuration.ended) == self.seeds:
+    def _proceed(self, configuration: Configuration, near: set[str] | None = None) -> None:
+        """Once all its replicates have ended, ask for more of them, or tell Optuna."""
+        if len(configuration.ended) < configuration.wanted:
+            return
+        if more := self._more(configuration, near):
+            self._want(configuration, more)
+            # They go first: until they have ended, Optuna does not know of a configuration near the front.
+            self.jobs.rotate(more)
+        elif not configuration.told:
             self._tell(configuration.optuna_trial, configuration)
+            configuration.told = True
+            self._changed(configuration.optuna_trial, configuration)
 
-    def _tell(self, trial: optuna.trial.Trial, configuration: Configuration) -> None:
-        values = self.means(configuration)
-        if values is None:
-            self.study.tell(trial, state=TrialState.FAIL)
-        else:
+    def _more(self, configuration: Configuration, near: set[str] | None) -> int:
+        """How many replicates it deserves beyond those that have ended."""
+        if configuration.wanted >= self.seeds or self.means(configuration) is None:
+            return 0
+        if not self.race:
+            return self.seeds - configuration.wanted
+        return int(configuration.key in (self._near_front() if near is None else near))
+
+    def _near_front(self) -> set[str]:
+        """The keys of the configurations near the front."""
+        values = {
+            key: signed(rows, self.objectives) for key, c in self.configurations.items() if (rows := self._finite(c))
+        }
+        if not values:
+            return set()
+        near = near_front(
+            np.array([v.mean(axis=0) for v in values.values()]),
+            np.array([v.std(axis=0, ddof=len(v) > 1) for v in values.values()]),
+            [len(v) for v in values.values()],
+        )
+        return {key for key, is_near in zip(values, near, strict=True) if is_near}
+
+    def _tell(self, trial: optuna.trial.Trial, of: Configuration) -> None:
+        values = self.means(of)
+        if values is not None:
             self.study.tell(trial, values)
+        elif any(row["state"] == "stopped" for row in of.ended.values()):
+            self.study.tell(trial, state=TrialState.PRUNED)
+        else:
+            self.study.tell(trial, state=TrialState.FAIL)
+
+    def _changed(self, trial: optuna.trial.Trial, configuration: Configuration) -> None:
+        self.on_change(self.study.get_trials(deepcopy=False)[trial.number], configuration)
 
     def means(self, configuration: Configuration) -> list[float] | None:
         """The objectives' means over the finished replicates; None when there is none with finite values."""
-        seen = defaultdict(list)
-        for row in configuration.ended.values():
-            values = [row.get(metric) for metric, _ in self.objectives]
-            if row["state"] == "finished" and all(v is not None and math.isfinite(v) for v in values):
-                for index, value in enumerate(values):
-                    seen[index].append(float(value))
-        return [fmean(seen[index]) for index in sorted(seen)] or None
+        rows = self._finite(configuration)
+        return [sum(row[metric] for row in rows) / len(rows) for metric, _ in self.objectives] if rows else None
+
+    def _finite(self, configuration: Configuration) -> list[Mapping[str, Any]]:
+        """The rows of finished replicates that have all objectives."""
+        return [
+            row
+            for row in configuration.ended.values()
+            if row["state"] == "finished"
+            and all(row.get(m) is not None and math.isfinite(row[m]) for m, _ in self.objectives)
+        ]
 
     def _take_over(self, history: list[Mapping[str, Any]]) -> None:
         """Rebuild the search from rows of earlier sessions; trials that had not ended are queued again."""
@@ -171,16 +275,28 @@ class StudySearcher(Searcher):
         for row in sorted(history, key=lambda row: (row["number"], row["seed"])):
             groups[row["configuration"]].append(row)
         for key, rows in groups.items():
-            first, params = rows[0], rows[0]["params"]
+            first = rows[0]
             recipe = replace(Recipe.from_dict(first["recipe"]), seed=self.base.seed)
-            self.study.enqueue_trial(params)
-            trial = self.study.ask(self.space.distributions(params, self.base))
-            configuration = Configuration(first["number"], recipe, params, first["origin"], first["label"], trial)
-            self.configurations[key] = configuration
+            # More epochs may be wanted than there were.
+            epochs = self.space.recipe(first["params"], self.base).optimisation.epochs
+            recipe = replace(recipe, optimisation=replace(recipe.optimisation, epochs=epochs))
+            made = Configuration(key, first["number"], recipe, first["params"], first["origin"], first["label"])
+            made.wanted = max(self.at_first, 1 + rows[-1]["seed"])
+            made.ended = {row["seed"]: row for row in rows if _has_ended(row, epochs)}
             attempts = {row["seed"]: row["attempt"] for row in rows}
-            ended = {row["seed"]: row for row in rows if row["state"] in ENDED}
-            for seed in range(self.seeds):
-                if seed in ended:
-                    self._end(configuration, seed, ended[seed])
-                else:
-                    self.jobs.append(self._job(key, configuration, seed, attempts.get(seed, 0) + 1))
+            missing = [seed for seed in range(made.wanted) if seed not in made.ended]
+            self.jobs += [self._job(made, seed, attempts.get(seed, 0) + 1) for seed in missing]
+            self.configurations[key] = made
+        near = self._near_front() if self.race else set()
+        for configuration in self.configurations.values():
+            self.study.enqueue_trial(configuration.params)
+            trial = self.study.ask(self.space.distributions(configuration.params, self.base))
+            self._place(trial)
+            configuration.optuna_trial = trial
+            self._proceed(configuration, near)
+
+
+def _has_ended(row: Mapping[str, Any], epochs: int) -> bool:
+    """Of a trial that finished, whether it has all the epochs that are wanted now."""
+    planned = row["recipe"]["optimisation"]["epochs"]
+    return row["state"] in ENDED and (row["state"] != "finished" or planned >= epochs)

@@ -41,6 +41,10 @@ class Space:
         self.suggest(trial, base)
         return trial.distributions
 
+    def recipe(self, params: Mapping[str, Any], base: Recipe) -> Recipe:
+        """The recipe of these parameters."""
+        return self.suggest(optuna.trial.FixedTrial(dict(params)), base)
+
     def describe(self, base: Recipe) -> dict[str, dict[str, Any]]:
         """Parameter name -> its choices or range, of all points that `_points` finds."""
         found: dict[str, BaseDistribution] = {}

@@ -26,12 +26,14 @@ from evae.metrics.reference import Reference, reference
 from evae.recipe import Recipe
 from evae.training import check_trainable
 from evae.tuning.access import require_token
+from evae.tuning.journal import Journal
 from evae.tuning.machine import Slots, find_slots, ray_session
 from evae.tuning.manifest import Manifest
 from evae.tuning.mishaps import Mishaps, close_row
 from evae.tuning.objectives import resolve_objectives
 from evae.tuning.options import StudyOptions
 from evae.tuning.progress import StudyProgress, summary
+from evae.tuning.scheduler import Rungs, Stopping
 from evae.tuning.searcher import StudySearcher
 from evae.tuning.store import Store
 from evae.tuning.trainable import EpochTrainable, Setting
@@ -53,8 +55,12 @@ SAMPLERS: dict[str, Callable[[int], optuna.samplers.BaseSampler]] = {
 }
 
 
-def run_study(question: str, options: StudyOptions, console: Console) -> Store:
+def run_study(
+    question: str, options: StudyOptions, console: Console, sampler: optuna.samplers.BaseSampler | None = None
+) -> Store:
     """Train the study's configurations, or those that earlier sessions of it left, and return its store.
+
+    A `sampler` of Optuna's, or one's own, takes the place of the options' sampler and its seed.
 
     Raises UserError, before anything is trained, for whatever of the options cannot be done. On Ctrl-C or at the
     time limit, finished trials are kept, those in flight are recorded as cancelled, and the same call continues; after
@@ -70,18 +76,26 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
         features = load_features(options.features)
         objectives = resolve_objectives(options.objectives, features.column)
         manifest = Manifest(options, question, base, space.describe(base), objectives, images)
-        manifest.check_continues(store)
+        notes = manifest.check_continues(store, options.resume, options.extend)
+        searched = [(f"val_{metric}", direction) for metric, direction in objectives]
+        rungs = None if options.early_stopping == "none" else Rungs(options.early_stopping, options.epochs, searched)
+        if rungs is not None:
+            rungs.take_over(store.read("epochs").to_pylist())
         searcher = StudySearcher(
             space,
             base,
-            [(f"val_{metric}", direction) for metric, direction in objectives],
+            searched,
             total=options.total,
             seeds=options.seeds,
             sampler_seed=options.sampler_seed,
-            make_sampler=SAMPLERS[options.sampler],
+            make_sampler=(lambda seed: sampler) if sampler else SAMPLERS[options.sampler],
+            race=options.replicates == "race",
+            rungs=rungs,
             history=_history(store),
         )
         console.print(_headline(options, base, images))
+        for note in notes:
+            console.print(note, markup=False, highlight=False)
         with ray_session(options):
             require_token()
             require_same_versions()
@@ -97,7 +111,8 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
                 workers=slots.workers,
                 max_failures=options.max_failures,
             )
-            manifest.write(store, slots=float(slots.now()))
+            drawn_by = type(sampler).__name__ if sampler else options.sampler
+            manifest.write(store, slots=float(slots.now()), sampler=drawn_by)
             searcher.room = slots.room
             _search(searcher, setting, slots, options, manifest, console)
     return store
@@ -112,10 +127,14 @@ def _search(
     console: Console,
 ) -> None:
     store, progress = setting.store, StudyProgress(searcher, console, options.epochs)
-    mishaps = Mishaps(options.name, store, slots, console)
+    mishaps = Mishaps(options.name, store, slots, console, searcher.rungs.stopped if searcher.rungs else {})
     state, interrupted = "failed", False
     try:
-        with progress, tempfile.TemporaryDirectory(prefix="evae-tune-") as scratch:
+        with (
+            progress,
+            Journal(store, options.name, searcher),
+            tempfile.TemporaryDirectory(prefix="evae-tune-") as scratch,
+        ):
             _tuner(searcher, setting, slots, options, [progress, mishaps], scratch).fit()
         state = "finished" if progress.done == progress.total or searcher.exhausted else "stopped"
     except KeyboardInterrupt:
@@ -146,6 +165,7 @@ def _tuner(
         tune.with_resources(trainable, slots.resources),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
+            scheduler=Stopping(searcher.rungs) if searcher.rungs else None,
             num_samples=-1,
             reuse_actors=True,
             time_budget_s=options.time_limit and options.time_limit * 60,

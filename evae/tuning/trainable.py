@@ -33,7 +33,10 @@ RETRY_S = 1.0
 
 @dataclass(frozen=True)
 class Job:
-    """One trial to be trained: a configuration with a seed, and how the search came to it."""
+    """One trial to be trained: a configuration with a seed, and how the search came to it.
+
+    After the epochs in `rungs` its objectives are measured on the validation split, to decide whether it goes on.
+    """
 
     configuration: str
     number: int
@@ -43,6 +46,7 @@ class Job:
     recipe: Mapping[str, Any]
     origin: str
     label: str | None
+    rungs: tuple[int, ...] = ()
 
     @property
     def trial(self) -> str:
@@ -113,6 +117,7 @@ class EpochTrainable(tune.Trainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.job: Job = new_config["job"]
         self.begun = False
+        self.measured: dict[str, Any] = {}
         self.row = opening_row(self.setting.study, self.job)
         self.unwritten: deque[tuple[str, tuple]] = deque()
         return True
@@ -128,7 +133,7 @@ class EpochTrainable(tune.Trainable):
             waits_for = str(error)
             time.sleep(RETRY_S)
         done = self.row["state"] != "running" and not self.unwritten
-        return {"trial": self.job.trial, "done": done, "waits_for": waits_for, **self._numbers()}
+        return {"trial": self.job.trial, "done": done, "waits_for": waits_for, **self._numbers(), **self.measured}
 
     def cleanup(self) -> None:
         self.worker.close()
@@ -193,20 +198,36 @@ class EpochTrainable(tune.Trainable):
     def _epoch(self) -> None:
         key = {"trial": self.job.trial, "configuration": self.job.configuration, "seed": self.job.seed}
         epoch = key | self.worker.train_epoch()
+        at_rung = epoch["epoch"] in self.job.rungs
+        self.measured = self._measure(epoch) if at_rung else {}
         self.epochs.append(epoch)
         self.row["epochs"] = epoch["epoch"]
         self.row["train_s"] += epoch["train_s"]
         self.row["evaluate_s"] += epoch["evaluate_s"]
         self.row["images_per_s"] = epoch["images_per_s"]
+        if at_rung:
+            # Where the trial is stopped now, nobody asks this process about it again.
+            self.row["wall_s"] = time.perf_counter() - self.started
+            self._write_epochs()
+            self._later("write", "trials", self.job.trial, [dict(self.row)])
         finished = epoch["epoch"] >= self.row["epochs_planned"]
         if time.perf_counter() - self.checkpointed > CHECKPOINT_EVERY_S and not finished:
             self._write_epochs()
             self._later("write_bytes", "checkpoints", f"{self.job.trial}.safetensors", self.worker.dump())
             self.checkpointed = time.perf_counter()
 
+    def _measure(self, epoch: dict[str, Any]) -> dict[str, Any]:
+        """The validation metrics after an epoch, also put into its row beside the losses."""
+        clock = time.perf_counter()
+        measured = self.worker.measure()
+        epoch |= {name: value for name, value in measured.items() if name not in epoch}
+        epoch["evaluate_s"] += time.perf_counter() - clock
+        return measured
+
     def _finish(self) -> None:
         """Evaluate, write pictures and weights, and last of all the row that says the trial is finished."""
         clock, trial = time.perf_counter(), self.job.trial
+        self.measured = {}
         result = self.worker.evaluate()
         key = {"trial": trial, "configuration": self.job.configuration, "seed": self.job.seed}
         self._later("write", "images", trial, [key | picture for picture in result.pictures])

@@ -77,11 +77,20 @@ class Worker:
         """The trial as it stands, for `begin`."""
         return dump_training(self.training)
 
+    def measure(self) -> dict[str, float]:
+        """The metrics of the model as it is now, on the validation split alone and without pictures."""
+        references = {"validation": self.references["validation"]}
+        metrics = evaluate(self.training, self._features(), references, pictures=False).metrics
+        return {name: value for name, value in metrics.items() if isinstance(value, int | float)}
+
     def evaluate(self) -> Evaluated:
         """Measure the trained model."""
+        return evaluate(self.training, self._features(), self.references)
+
+    def _features(self) -> Features:
         if self.features is None:
             self.features = load_features(self.training.recipe.evaluation.features, self.device)
-        return evaluate(self.training, self.features, self.references)
+        return self.features
 
     def weights(self) -> bytes:
         """The trained model, as a file."""

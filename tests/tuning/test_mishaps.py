@@ -1,6 +1,7 @@
 """What the driver does about trials whose process died, and about results that cannot be written."""
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -41,8 +42,9 @@ class Machines:
         return self.fit
 
 
-def watching(store: Store) -> Mishaps:
-    return Mishaps("study", store, Machines(), Console(file=io.StringIO(), width=500))
+def watching(store: Store, stopped: Mapping[str, str] | None = None) -> Mishaps:
+    console = Console(file=io.StringIO(), width=500)
+    return Mishaps("study", store, Machines(), console, {} if stopped is None else stopped)
 
 
 def test_a_study_that_has_to_wait_for_its_first_machine_says_so(store):
@@ -87,6 +89,20 @@ def test_a_second_attempt_lost_before_it_began_is_not_mistaken_for_the_first(sto
     store.write("trials", job().trial, [opening_row("study", job()) | {"state": "cancelled"}])
     row = lose(store, job(attempt=2))
     assert row["state"] == "failed" and row["attempt"] == 2
+
+
+def test_a_trial_stopped_at_a_rung_is_recorded_with_the_rung_and_its_place(store, tmp_path):
+    stopped, trial = {}, tune_trial(job(), tmp_path)
+    made = watching(store, stopped)
+    store.write("trials", job().trial, [opening_row("study", job()) | {"epochs": 3}])
+    store.write_bytes("checkpoints", f"{job().trial}.safetensors", b"no longer needed")
+    made.on_trial_complete(0, [], trial)  # as at the time limit: it has not ended
+    assert [row["state"] for row in store.rows("trials", job().trial)] == ["running"]
+    stopped[job().trial] = "stopped at the rung after epoch 3: place 5 of 6"
+    made.on_trial_complete(0, [], trial)
+    (row,) = store.rows("trials", job().trial)
+    assert row["state"] == "stopped" and row["reason"].endswith("epoch 3: place 5 of 6") and row["ended_at"]
+    assert row["epochs"] == 3 and store.read_bytes("checkpoints", f"{job().trial}.safetensors") is None
 
 
 def test_a_trial_that_had_finished_stays_finished(store):

@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 
 from evae.posteriors.gaussian import Gaussian
 from evae.recipe import Recipe
+from evae.tuning.scheduler import Rungs
 from evae.tuning.searcher import StudySearcher
 from evae.tuning.space import Control, Space
 from evae.tuning.study import SAMPLERS
@@ -45,16 +46,16 @@ def quiet():
     optuna.logging.set_verbosity(before)
 
 
-def searcher(space=LINE, *, total=6, seeds=1, sampler="tpe", history=(), sampler_seed=0, objectives=OBJECTIVES):
+def searcher(space=LINE, *, total=6, seeds=1, sampler="tpe", sampler_seed=0, objectives=OBJECTIVES, base=BASE, **more):
     return StudySearcher(
         space,
-        BASE,
+        base,
         objectives,
         total=total,
         seeds=seeds,
         sampler_seed=sampler_seed,
         make_sampler=SAMPLERS[sampler],
-        history=history,
+        **more,
     )
 
 
@@ -77,7 +78,7 @@ def drive(search: StudySearcher, score: Score = good, slots: int = 2, limit: int
     while True:
         while len(running) < slots and started < limit:
             answer = search.suggest(f"t{started}")
-            if answer == search.FINISHED:
+            if answer == search.FINISHED or (answer is None and running):
                 break
             running.append((f"t{started}", answer["job"]))
             started += 1
@@ -85,8 +86,11 @@ def drive(search: StudySearcher, score: Score = good, slots: int = 2, limit: int
             return rows
         name, job = running.pop(0)
         result = score(job)
+        if job.rungs and job.number % 3:
+            search.rungs.stopped[job.trial] = "stopped at a rung"
+            result = {"state": "running"}
         search.on_trial_complete(name, result)
-        rows.append(row_of(job, result))
+        rows.append(row_of(job, search.configurations[job.configuration].ended.get(job.seed, result)))
 
 
 def states(search: StudySearcher) -> list[TrialState]:
@@ -282,7 +286,7 @@ def test_a_continued_search_does_not_draw_its_first_suggestions_again():
     assert len(set(betas)) == 10
 
 
-@pytest.mark.parametrize("state", ["running", "cancelled", "stopped"])
+@pytest.mark.parametrize("state", ["running", "cancelled"])
 def test_interrupted_trials_come_first_with_the_next_attempt(state):
     first = drive(searcher(total=4))
     first[1] |= {"state": state, "attempt": 2}
@@ -295,12 +299,13 @@ def test_interrupted_trials_come_first_with_the_next_attempt(state):
     assert rows[0]["recipe"] == first[1]["recipe"]
 
 
-@pytest.mark.parametrize("state", ["failed", "diverged"])
-def test_failed_and_diverged_trials_are_not_tried_again(state):
+@pytest.mark.parametrize("state", ["failed", "diverged", "stopped"])
+def test_failed_diverged_and_stopped_trials_are_not_tried_again(state):
     first = drive(searcher(total=3), lambda job: {"state": state} if job.number == 1 else good(job))
     search = searcher(total=3, history=first)
     assert drive(search) == []
-    assert states(search) == [TrialState.COMPLETE, TrialState.FAIL, TrialState.COMPLETE]
+    told = TrialState.PRUNED if state == "stopped" else TrialState.FAIL
+    assert states(search) == [TrialState.COMPLETE, told, TrialState.COMPLETE]
 
 
 def test_a_control_that_no_session_got_to_is_still_trained():
@@ -339,3 +344,91 @@ def test_nothing_is_drawn_before_there_is_room():
     assert search.suggest("c") is None and len(search.study.trials) == drawn
     search.on_trial_complete("a", good(first["job"]))
     assert search.suggest("c")["job"].trial not in (first["job"].trial, second["job"].trial)
+
+
+def test_a_stopped_trial_is_told_pruned_without_values_and_gets_no_replicates():
+    search = searcher(total=9, seeds=2, rungs=Rungs("halving", 9, OBJECTIVES))
+    rows = drive(search)
+    assert Counter(states(search)) == {TrialState.PRUNED: 6, TrialState.COMPLETE: 3}
+    assert all(t.values is None for t in search.study.trials if t.state == TrialState.PRUNED)
+    assert Counter((r["state"], r["seed"]) for r in rows) == {
+        ("stopped", 0): 6, ("finished", 0): 3, ("finished", 1): 3,
+    }  # fmt: skip
+    again = searcher(total=9, seeds=2, rungs=Rungs("halving", 9, OBJECTIVES), history=rows)
+    assert drive(again) == [] and states(again) == states(search)
+
+
+def test_only_first_replicates_have_rungs():
+    search = searcher(total=1, seeds=2, rungs=Rungs("halving", 9, OBJECTIVES))
+    first = search.suggest("a")["job"]
+    assert first.rungs == (1, 3) and search.suggest("b") is None
+    search.on_trial_complete("a", good(first))
+    assert search.suggest("b")["job"].rungs == ()
+
+
+def straight(job: Job) -> dict[str, Any]:
+    """No trade-off: a small beta is better in both; with half a percent of noise."""
+    beta, noise = job.recipe["posterior"]["beta"], 1 + 0.005 * (-1) ** (job.seed + job.number)
+    return {"state": "finished", "val_a": beta * noise, "val_b": noise / beta}
+
+
+def test_a_race_gives_seeds_to_the_front_and_a_single_one_to_the_rest():
+    search = searcher(total=30, seeds=3, sampler="random", race=True)
+    rows = drive(search, straight)
+    seeds = Counter(r["configuration"] for r in rows)
+    best = min(rows, key=lambda r: r["params"]["beta"])
+    worst = max(rows, key=lambda r: r["params"]["beta"])
+    assert seeds[best["configuration"]] == 3 and seeds[worst["configuration"]] == 1
+    assert len(rows) < 60 and search.planned == len(rows)
+    assert Counter(states(search)) == {TrialState.COMPLETE: 30}
+
+
+def test_after_a_race_every_configuration_on_the_front_has_all_seeds():
+    def lucky(job: Job) -> dict[str, Any]:
+        """The first control is far ahead by luck, and falls back with its second seed."""
+        return straight(job) if job.number or job.seed else {"state": "finished", "val_a": 0.0, "val_b": 99.0}
+
+    search = searcher(total=12, seeds=3, sampler="random", race=True)
+    drive(search, lucky)
+    for key in search._near_front():
+        assert search.configurations[key].wanted == 3
+
+
+def test_a_race_is_taken_over():
+    first = drive(searcher(total=20, seeds=3, sampler="random", race=True), straight, limit=17)
+    search = searcher(total=20, seeds=3, sampler="random", race=True, history=first)
+    rows = drive(search, straight)
+    names = [(r["configuration"], r["seed"]) for r in first + rows]
+    assert len(set(names)) == len(names) == search.planned
+    assert len({r["configuration"] for r in first + rows}) == 20
+    assert TrialState.RUNNING not in states(search)
+
+
+def test_closing_leaves_nothing_running():
+    search = searcher(total=6)
+    jobs = [search.suggest(f"t{i}")["job"] for i in range(3)]
+    search.on_trial_complete("t0", good(jobs[0]))
+    search.close()
+    assert states(search)[:3] == [TrialState.COMPLETE, TrialState.FAIL, TrialState.FAIL]
+
+
+def test_the_genetic_algorithm_keeps_its_generations_over_a_take_over():
+    whole = searcher(total=60, sampler="nsga2")
+    rows = drive(whole, slots=1)
+    again = searcher(total=60, sampler="nsga2", history=rows)
+    key = "NSGAIISampler:generation"
+    assert [t.system_attrs[key] for t in again.study.trials] == [t.system_attrs[key] for t in whole.study.trials]
+    assert again.study.trials[-1].system_attrs[key] >= 3
+
+
+def test_more_epochs_train_what_had_finished_anew_and_leave_the_rest():
+    ends = {1: {"state": "stopped"}, 2: {"state": "diverged"}}
+    first = drive(searcher(total=4), lambda job: ends.get(job.number, good(job)))
+    base = replace(BASE, optimisation=replace(BASE.optimisation, epochs=BASE.optimisation.epochs + 1))
+    again = searcher(total=4, history=first, base=base)
+    rows = drive(again)
+    trained = [(r["number"], r["attempt"], r["recipe"]["optimisation"]["epochs"]) for r in rows]
+    assert trained == [(0, 2, 51), (3, 2, 51)]
+    assert {r["configuration"] for r in rows} <= {r["configuration"] for r in first}
+    later = [r for r in first if r["number"] in ends] + rows
+    assert drive(searcher(total=4, history=later, base=base)) == []

@@ -253,3 +253,41 @@ def test_a_trial_that_lost_its_process_continues_and_counts_it(setting, eager):
     results = finish(actor(setting, job()))
     assert [r["epochs"] for r in results] == [2, 3]
     assert row(setting, job())["restarts"] == 1 and row(setting, job())["attempt"] == 1
+
+
+def test_at_rungs_the_objectives_are_measured_and_the_epochs_are_in_the_store(setting):
+    one = replace(job(), rungs=(2,))
+    made = actor(setting, one)
+    first, second = made.train(), made.train()
+    assert "val_gen_sharpness" not in first and second["val_gen_sharpness"] > 0 and not second["done"]
+    epochs = setting.store.rows("epochs", one.trial)
+    assert epochs[1]["val_gen_sharpness"] == second["val_gen_sharpness"] and epochs[0]["val_gen_sharpness"] is None
+    assert epochs[1]["val_loss_nats"] > 0  # the losses' own columns are what they are in other epochs
+    found = row(setting, one)
+    # Of a trial that may be stopped now: no values that could be taken for its final ones.
+    assert found["state"] == "running" and found["epochs"] == 2 and "val_gen_sharpness" not in found
+    third = made.train()
+    assert third["done"] and third["val_gen_sharpness"] not in (None, second["val_gen_sharpness"])
+
+
+def test_a_rung_changes_nothing_of_the_training(setting):
+    plain, measured = job(), replace(job(tiny_recipe(seed=1)), rungs=(1, 2))
+    without = replace(measured, rungs=())
+    made = actor(setting, plain)
+    finish(made)
+    rows = []
+    for each in (measured, without):
+        made.reset_config({"job": each})
+        finish(made)
+        rows.append(row(setting, each))
+    assert rows[0]["val_gen_sharpness"] == rows[1]["val_gen_sharpness"]
+
+
+def test_a_stopped_trial_leaves_the_actor_to_the_next(setting):
+    stopped, following = replace(job(), rungs=(1,)), job(tiny_recipe(seed=1))
+    made = actor(setting, stopped)
+    made.train()
+    made.reset_config({"job": following})
+    finish(made)
+    assert row(setting, stopped)["state"] == "running"  # the driver, who stopped it, says so
+    assert row(setting, following)["state"] == "finished"

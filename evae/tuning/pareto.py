@@ -1,0 +1,75 @@
+"""Several objectives at once: which points dominate which, and an order from best to worst.
+
+Values are (n, objectives) arrays, all to be minimised (`signed` turns them so). Needs neither torch nor Ray.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+
+def signed(rows: Sequence[Mapping[str, Any]], objectives: Sequence[tuple[str, str]]) -> np.ndarray:
+    """The objectives of each row as (n, objectives) floats to be minimised; NaN where a row has no number."""
+    values = np.array([[row.get(metric) for metric, _ in objectives] for row in rows], dtype=float)
+    signs = [1.0 if direction == "min" else -1.0 for _, direction in objectives]
+    return values.reshape(len(rows), len(objectives)) * signs
+
+
+def dominates(values: np.ndarray, others: np.ndarray | None = None) -> np.ndarray:
+    """(n, m) booleans: row i of `values` is at least as good as row j of `others`, and better in one objective.
+
+    (n, k) and (m, k); without `others`, `values` against themselves.
+    """
+    others = values if others is None else others
+    at_least = np.ones((len(values), len(others)), bool)
+    strictly = np.zeros_like(at_least)
+    for one, other in zip(values.T, others.T, strict=True):
+        at_least &= one[:, None] <= other[None]
+        strictly |= one[:, None] < other[None]
+    return at_least & strictly
+
+
+def layers(values: np.ndarray) -> np.ndarray:
+    """(n,) non-dominated ranks: 0 for the front, 1 for the front of what is left without it, and so on.
+
+    Deb et al., A fast and elitist multiobjective genetic algorithm: NSGA-II (2002), section III A.
+    """
+    above = dominates(values)
+    rank = np.full(len(values), -1)
+    for layer in range(len(values)):
+        left = rank < 0
+        if not left.any():
+            break
+        rank[left & ~above[left].any(axis=0)] = layer
+    return rank
+
+
+def spread(values: np.ndarray) -> list[int]:
+    """Indices such that every beginning of the list covers the points well: an epsilon-net.
+
+    The best in the first objective comes first, then always the point farthest from those that came before, each
+    objective measured in units of its range (Salinas et al., A multi-objective perspective on jointly tuning hardware
+    and hyperparameters, arXiv 2106.05680, section 4). O(n^2) time.
+    """
+    if not len(values):
+        return []
+    extent = values.max(axis=0) - values.min(axis=0)
+    scaled = values / np.where(extent > 0, extent, 1.0)
+    chosen = [int(np.lexsort(values.T[::-1])[0])]
+    distance = np.full(len(values), np.inf)
+    while len(chosen) < len(values):
+        distance = np.minimum(distance, np.linalg.norm(scaled - scaled[chosen[-1]], axis=1))
+        distance[chosen] = -1.0
+        chosen.append(int(distance.argmax()))
+    return chosen
+
+
+def best_first(values: np.ndarray) -> list[int]:
+    """Indices from best to worst: by non-dominated rank, and within a rank by the epsilon-net."""
+    rank = layers(values)
+    order = []
+    for layer in range(rank.max(initial=-1) + 1):
+        members = np.flatnonzero(rank == layer)
+        order += [int(members[i]) for i in spread(values[members])]
+    return order
