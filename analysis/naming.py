@@ -10,6 +10,7 @@ QUANTITIES = {
     "fid": ("FID", "squared Inception feature units"),
     "kid": ("KID", "squared kernel units"),
     "sharpness": ("sharpness", "variance of the Laplacian, grey levels 0 to 1"),
+    "sharpness_gap": ("sharpness gap", "share of real images' sharpness; 0 is as sharp as they"),
     "psnr_db": ("PSNR", "dB"),
     "ssim": ("SSIM", "1 is identical"),
 }

@@ -20,7 +20,7 @@ from evae.metrics.frechet import Moments, frechet_distance, kernel_distance
 from evae.metrics.latents import active_units, aggregate_w1
 from evae.metrics.reconstruction import psnr, ssim
 from evae.metrics.reference import Reference, distance_identity
-from evae.metrics.sharpness import sharpness
+from evae.metrics.sharpness import sharpness, sharpness_gap
 from evae.ranks import Share
 from evae.training import Training, check_finite, generator
 
@@ -59,7 +59,8 @@ def evaluate(
         rebuilt, measured = _reconstruct(training, tensor(getattr(training.images, split)), features)
         for kind, images in {"rec": rebuilt, "gen": sampled}.items():
             images = {name: rows[: counts[split]] for name, rows in images.items()}
-            measured[f"{kind}_sharpness"] = float(images["sharpness"].mean())
+            measured[f"{kind}_sharpness"] = mean = float(images["sharpness"].mean())
+            measured[f"{kind}_sharpness_gap"] = sharpness_gap(mean, reference.sharpness)
             distances = _distances(training, kind, images["features"], features, reference)
             measured |= distances
             for column in distances:

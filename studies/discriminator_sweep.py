@@ -37,7 +37,6 @@ class DiscriminatorSweep(GridOptions):
     epochs: int = 6
     batch_size: int = 50
     learning_rate: float = 1e-3
-    objectives: tuple[str, ...] = ("gen_fd", "rec_sharpness")
 
     @property
     def space(self) -> Space:

@@ -35,7 +35,6 @@ class MogSweep(StudyOptions):
     epochs: int = 6
     batch_size: int = 50
     learning_rate: float = 1e-3
-    objectives: tuple[str, ...] = ("gen_fd", "rec_sharpness")
     trials: int = 8
     mixture_sizes: tuple[int, ...] = (10, 500)
     """Mixture sizes to search besides the batch's: smaller ones cut the batch, greater ones take recent images in."""

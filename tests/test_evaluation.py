@@ -26,6 +26,8 @@ IMAGES = tiny_images()
 COLUMNS = {
     *(f"{kind}_{distance}_{TAP}" for kind in ("rec", "gen") for distance in ("fd", "kd")),
     *(f"{kind}_sharpness" for kind in ("rec", "gen", "real")),
+    "rec_sharpness_gap",
+    "gen_sharpness_gap",
     *("rec_psnr_db", "rec_ssim", "distortion_nats", "rate_nats", "rate_is", "rate_per_latent"),
     *("active_units", "aggregate_w1"),
 }

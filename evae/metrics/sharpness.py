@@ -1,5 +1,7 @@
 """Sharpness as in Tolstikhin et al. 2018 and Qin & Huang, arXiv 2405.12783v2, appendix D."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -25,3 +27,11 @@ def sharpness(images: Tensor) -> Tensor:
     neighbours = x[:, :-2, 1:-1] + x[:, 2:, 1:-1] + x[:, 1:-1, :-2] + x[:, 1:-1, 2:]
     response = neighbours - 4 * x[:, 1:-1, 1:-1]
     return response.var(dim=(1, 2), correction=0)
+
+
+def sharpness_gap(measured: float, real: float) -> float:
+    """How far a mean sharpness is from real images', in units of theirs: 0 is as sharp, 1 a single grey, more is noise.
+
+    Infinite where the real images are of a single grey.
+    """
+    return abs(measured / real - 1) if real else math.inf

@@ -109,6 +109,7 @@ class Gang:
         outliving = {"lifetime": "detached", "scheduling_strategy": here}
         self.caretaker = ray.remote(num_cpus=0, max_concurrency=2, **outliving)(Caretaker).remote(self.board)
         self.caretaker.watch.remote()
+        self.closed = False
         self.era = 0
         self.losses = 0
         """How often the trial has lost workers."""
@@ -143,7 +144,10 @@ class Gang:
         self.trial = None
 
     def close(self) -> None:
-        """Send the workers home."""
+        """Send the workers home. A gang serves nothing after that; a second time does nothing."""
+        if self.closed:
+            return
+        self.closed = True
         ray.get(self.board.close.remote("the study has ended"))
         self.thread.join(30)
         ray.kill(self.board)

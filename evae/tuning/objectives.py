@@ -11,6 +11,8 @@ DIRECTIONS = {
     "gen_kd": "min",
     "rec_sharpness": "max",
     "gen_sharpness": "max",
+    "rec_sharpness_gap": "min",
+    "gen_sharpness_gap": "min",
     "rec_psnr_db": "max",
     "rec_ssim": "max",
     "distortion_nats": "min",
@@ -20,7 +22,8 @@ DIRECTIONS = {
     "aggregate_w1": "min",
 }
 """What can be searched for, and which way is better. `fd` and `kd` stand for the Fréchet and the kernel distance on
-the study's features."""
+the study's features. Noise has more sharpness than real images; a search for the smallest sharpness gap
+does not mistake it for detail."""
 
 
 def resolve_objectives(names: Sequence[str], features_column: str) -> list[tuple[str, str]]:

@@ -24,8 +24,8 @@ class StudyOptions:
     resume: str = "auto"
     """Whether to continue the study of that name: must (refuse to begin one), auto, or never (refuse to continue)."""
     extend: bool = False
-    """Continue it with more --trials or --epochs than it had. Trials that were trained for fewer epochs are trained
-    anew, since an optimiser's state is not kept; those that were stopped stay so."""
+    """Continue it with more trials, or more epochs of each, than it had. Trials that were trained for fewer epochs are
+    trained anew, since an optimiser's state is not kept; those that were stopped stay so."""
     results: str = "results"
     """Where results go: a folder, or a URI of a file system that pyarrow knows (s3://..., gs://...)."""
 
@@ -64,7 +64,7 @@ class StudyOptions:
     precision: str = "auto"
     """Arithmetic of the networks: fp32, bf16, or auto (bf16 where the hardware has it)."""
 
-    objectives: tuple[str, ...] = ("gen_fd", "rec_sharpness")
+    objectives: tuple[str, ...] = ("gen_fd", "rec_sharpness_gap")
     """What is searched for, one metric or more; fd is the Fréchet distance on --features."""
     features: str = DEFAULT_FEATURES
     """Network and tap of the Fréchet distance; "inception" is the standard FID (needs its weights)."""

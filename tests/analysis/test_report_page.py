@@ -404,7 +404,7 @@ def test_what_others_wrote_into_the_results_runs_nothing(browser: Browser, tmp_p
     page.get_by_label("Filter trials").fill("script")
     assert "<script>window.ran=1</script>" in page.locator("#table").text_content()  # it is there, as text
     assert page.evaluate("window.ran") is None
-    assert page.evaluate("[...document.querySelectorAll('script')].length") == 3
+    assert page.evaluate("[...document.querySelectorAll('script')].length") == 4  # the report's own
     assert page.locator("[onerror], [onload], [onmouseover], [*|href^='javascript' i]").count() == 0
     # Plotly's own complaint about a mouse that moves.
     assert [text for text in trouble if "Cannot set property target" not in text] == []

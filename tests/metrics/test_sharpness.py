@@ -1,8 +1,10 @@
+import math
+
 import pytest
 import scipy.ndimage
 import torch
 
-from evae.metrics.sharpness import grey, sharpness
+from evae.metrics.sharpness import grey, sharpness, sharpness_gap
 
 
 def test_constant_images_and_ramps_have_none():
@@ -43,3 +45,9 @@ def test_grey_is_pillows_luma():
 def test_rgb_copies_of_a_grey_image_are_as_sharp():
     images = torch.rand(4, 1, 16, 16, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(sharpness(images.expand(-1, 3, -1, -1)), sharpness(images))
+
+
+@pytest.mark.parametrize(("measured", "gap"), [(0.0, 1.0), (0.03, 0.5), (0.06, 0.0), (0.12, 1.0), (0.6, 9.0)])
+def test_a_gap_is_nothing_at_the_sharpness_of_real_images_and_noise_does_not_close_it(measured, gap):
+    assert sharpness_gap(measured, real=0.06) == pytest.approx(gap)
+    assert sharpness_gap(measured, real=0.0) == math.inf

@@ -52,7 +52,7 @@ def test_there_are_rows_of_every_kind_for_every_trial(done):
     assert len(trials) == 4 and set(study.states().values()) == {"finished"}
     assert [trials[t]["number"] for t in sorted(trials, key=lambda t: trials[t]["number"])] == [0, 1, 2, 3]
     assert all(row["label"] for row in trials.values())
-    for kind, each in (("epochs", 1), ("images", 4)):
+    for kind, each in (("epochs", 1), ("images", 5)):
         rows = study.rows(kind)
         assert {row["trial"] for row in rows} == set(trials) and len(rows) == 4 * each
     assert study.store.unreadable == []

@@ -49,7 +49,7 @@ def watching(store: Store, stopped: Mapping[str, str] | None = None) -> Mishaps:
 
 def test_a_study_that_has_to_wait_for_its_first_machine_says_so(store):
     console = Console(file=io.StringIO(), width=500)
-    Mishaps("study", store, Machines(0), console)
+    Mishaps("study", store, Machines(0), console, {})
     assert console.file.getvalue().startswith("no machine has room for a trial yet, which takes 1 worker(s)")
 
 

@@ -22,8 +22,9 @@ def test_other_metrics_are_their_own_column(name):
 
 
 def test_directions_and_order_are_kept():
-    assert resolve_objectives(["rec_sharpness", "distortion_nats", "elbo_nats"], "x") == [
+    assert resolve_objectives(["rec_sharpness", "gen_sharpness_gap", "distortion_nats", "elbo_nats"], "x") == [
         ("rec_sharpness", "max"),
+        ("gen_sharpness_gap", "min"),
         ("distortion_nats", "min"),
         ("elbo_nats", "max"),
     ]
