@@ -190,7 +190,7 @@ class StudySearcher(Searcher):
         self.exhausted = True
 
     def _sampler(self) -> optuna.samplers.BaseSampler:
-        return self.make_sampler((self.sampler_seed * 1_000_003 + len(self.study.trials)) % 2**31)
+        return self.make_sampler((self.sampler_seed * 1_000_003 + len(self.study.get_trials(deepcopy=False))) % 2**31)
 
     def _place(self, trial: optuna.trial.Trial) -> None:
         """Make a trial part of a genetic sampler's generation, also where its parameters were given: populations are
