@@ -7,7 +7,8 @@ distortion, whose curve the report draws. The rate is the exact KL divergence fr
 "exact": for Gaussians, for the EVAE's kernel with its own divergence, and for the mixture, which trains on
 other terms and is only measured by it. The EVAE's own is a "bound" in its paper's sense, and not comparable.
 
-TODO minutes
+With the defaults, on two cores, 12 configurations take 5 minutes. Expect distortion to rise and sharpness to fall with
+beta, but for the EVAE, whose term hardly weighs.
 """
 
 import sys
