@@ -74,14 +74,17 @@ class Study:
 
 
 def ended(process: subprocess.Popen) -> tuple[int, str]:
-    """Wait for a study to end, and within a minute all its processes with it."""
+    """Wait for a study to end, and soon all its processes with it.
+
+    After a driver's kill -9, Ray's agents try for a minute to tell it of the raylet's end, before they end themselves.
+    """
     try:
         output, _ = process.communicate(timeout=DEADLINE_S)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
 
-    wait_until(lambda: not processes(process.pid), "a process of the study is left behind", 60)
+    wait_until(lambda: not processes(process.pid), "a process of the study is left behind", 90)
     return process.returncode, output
 
 
