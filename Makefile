@@ -9,7 +9,7 @@ study: .venv/installed
 	$(BIN)/python studies/kernel_sweep.py
 
 test: .venv/installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .

@@ -9,7 +9,7 @@ import pytest
 from running import Study
 
 EPOCHS, SESSION_S = 3, 14.0
-"""A session of such a study, start and end included, takes about so long: kills come from its start to beyond its end."""
+"""A session of such a study takes about so long, start and end included: kills come at any moment of it."""
 
 
 def killed(study: Study, times: int, moments: random.Random) -> list[str]:
