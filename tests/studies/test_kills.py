@@ -56,5 +56,5 @@ def test_five_kills_lose_nothing_and_repeat_nothing(tmp_path):
 
 @pytest.mark.slow
 def test_fifty_kills_lose_nothing_and_repeat_nothing(tmp_path):
-    finished = kill_and_finish(Study(tmp_path, trials=40, seeds=2, epochs=EPOCHS, size="small"), 50)
+    finished = kill_and_finish(Study(tmp_path, trials=40, epochs=EPOCHS), 50)
     assert len(finished) > 10  # the kills did meet a study at work
