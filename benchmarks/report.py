@@ -11,6 +11,7 @@ Goals for 1,000 trials: 10 s of CPU, 15 MB, 2 s.
 
 import argparse
 import html
+import os
 import re
 import resource
 import statistics
@@ -87,7 +88,8 @@ if __name__ == "__main__":
     parser.add_argument("--opened", type=int, default=5)
     arguments = parser.parse_args()
     measured = [(trials, *measure(trials, arguments.opened)) for trials in arguments.trials]
-    text = table([line for _, line, _ in measured])
+    text = f"Load average over the last five minutes: {os.getloadavg()[1]:.1f} on {os.cpu_count()} cores.\n\n"
+    text += table([line for _, line, _ in measured])
     for trials, _, said in measured:
         text += f"\n{trials:,} trials; the page says of what it leaves out:\n\n"
         text += "".join(f"- {sentence}\n" for sentence in said) or "- nothing.\n"
