@@ -135,14 +135,16 @@ def parallels(study: StudyData, front: pd.DataFrame) -> list[Chart]:
 def learning(study: StudyData, front: pd.DataFrame) -> list[Chart]:
     shown = front[front["on_front"] | front["label"].notna()].head(HIGHLIGHTED)
     highlight = dict(zip(shown["configuration"], shown["name"], strict=True))
-    stops, found = tables.stops(study), []
+    stops, rungs, found = tables.stops(study), tables.rungs(study), []
     for metric, label in (("val_distortion_nats", "distortion"), ("val_rate_nats", "rate")):
         table, k = curves.thin(tables.learning_curves(study, metric))
         if len(table):
-            drawn = curves.learning_curves(table, metric, f"validation {label} (nats per image)", highlight, stops)
+            drawn = curves.learning_curves(
+                table, metric, f"validation {label} (nats per image)", highlight, stops, rungs
+            )
             note = f"Of each trial the first, the last and one in {k} epochs between are drawn." if k > 1 else ""
             title = f"{label} on the validation split"
-            said = f"{title} by epoch, {naming.count(table['trial'].nunique(), 'trial')}."
+            said = f"{title} by epoch, {naming.count(table['trial'].nunique(), 'trial')}, {len(stops):,} stopped early."
             found.append(Chart(metric, title, drawn, said, note))
     return found
 

@@ -27,11 +27,16 @@ def thin(curves: pd.DataFrame, most: int = POINTS) -> tuple[pd.DataFrame, int]:
 
 
 def learning_curves(
-    curves: pd.DataFrame, metric: str, title: str, highlight: dict[str, str], stops: pd.DataFrame | None = None
+    curves: pd.DataFrame,
+    metric: str,
+    title: str,
+    highlight: dict[str, str],
+    stops: pd.DataFrame | None = None,
+    rungs: pd.DataFrame | None = None,
 ) -> go.Figure:
     """`metric` per epoch, a line a trial; `highlight` maps the configurations in colour to their names.
 
-    `stops` (of `tables.stops`) are drawn as crosses where lines end, and dotted lines at the rungs.
+    `stops` (of `tables.stops`) are drawn as crosses where lines end, `rungs` (of `tables.rungs`) as dotted lines.
     """
     drawn = figure("epoch", title)
     others = curves[~curves["configuration"].isin(highlight)]
@@ -69,6 +74,10 @@ def learning_curves(
             )
     if stops is not None and len(stops):
         _draw_stops(drawn, curves, metric, stops)
+    for rung in rungs.itertuples() if rungs is not None else []:
+        text = f"{rung.stopped} of {rung.judged} stopped"
+        look = dict(annotation_text=text, annotation_position="top right", annotation_font=dict(size=10))
+        drawn.add_vline(x=rung.epoch, line=dict(color=theme.GREY, width=1, dash="dot"), **look)
     return drawn
 
 
@@ -85,8 +94,6 @@ def _draw_stops(drawn: go.Figure, curves: pd.DataFrame, metric: str, stops: pd.D
         customdata=list(ended["trial"]),
         meta="trial",
     )
-    for rung in sorted(stops["epochs"].dropna().unique()):
-        drawn.add_vline(x=rung, line=dict(color=theme.GREY, width=1, dash="dot"))
 
 
 def timeline(lanes: pd.DataFrame) -> go.Figure:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import naming
+from analysis import naming, tables
 from analysis.figures import hovers
 from analysis.load import StudyData, metric_columns, parse
 
@@ -35,6 +35,8 @@ def configurations(study: StudyData, table: pd.DataFrame, front: pd.DataFrame) -
                 "kernel": row["kernel"] if isinstance(row["kernel"], str) else None,
                 "origin": row["origin"],
                 "front": row["configuration"] in on_front,
+                "control": isinstance(row["label"], str),
+                "standard": isinstance(row["label"], str) and is_standard(row, recipe),
                 "hover": hover,
                 "values": values(row, metrics),
                 "params": [[naming.parameter(k), naming.number(v)] for k, v in row["params"].items()],
@@ -43,6 +45,13 @@ def configurations(study: StudyData, table: pd.DataFrame, front: pd.DataFrame) -
             }
         )
     return found
+
+
+def is_standard(row: dict[str, Any], recipe: dict[str, Any]) -> bool:
+    """Whether a configuration is the plain VAE: the exact KL divergence to the prior with weight 1."""
+    posterior = recipe.get("posterior")
+    beta = posterior.get("beta", 1.0) if isinstance(posterior, dict) else row["params"].get("beta", 1.0)
+    return row["method"] == "gaussian" and beta == 1.0
 
 
 def common_recipe(study: StudyData) -> dict[str, Any]:
@@ -63,9 +72,16 @@ def named(metric: str) -> str:
 
 
 def values(row: dict[str, Any], metrics: Sequence[str]) -> list[str | None]:
-    """A configuration's value of each of `metrics` as text, with its interval where it has one; None where unknown."""
-    known = [m if _is_finite(row[m]) else None for m in metrics]
-    return [m and naming.interval(row[m], row.get(f"{m}_half", math.nan)) for m in known]
+    """A configuration's value of each of `metrics` as text, with its interval where it has one, a sharpness beside real
+    images'; None where unknown.
+    """
+    return [_value(row, m) if _is_finite(row[m]) else None for m in metrics]
+
+
+def _value(row: dict[str, Any], metric: str) -> str:
+    text = naming.interval(row[metric], row.get(f"{metric}_half", math.nan))
+    ratio = tables.against_real(row, metric) if not naming.is_gap(metric) else math.nan
+    return f"{text} ({naming.times(ratio)} real)" if math.isfinite(ratio) else text
 
 
 def _is_finite(value: object) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis import naming, theme
+from analysis import naming, tables, theme
 from analysis.naming import Objective
 
 HEIGHT = 420
@@ -96,6 +96,8 @@ def _marks(objective: Objective, real_sharpness: float, floors: dict[str, float]
     marks = {"real against real": floors.get(objective.metric, math.nan)}
     if objective.metric.endswith("sharpness"):
         marks["real images"] = real_sharpness
+    if naming.is_gap(objective.metric):
+        marks["as sharp as real images"] = 0.0
     return {name: value for name, value in marks.items() if math.isfinite(value)}
 
 
@@ -170,12 +172,17 @@ def hovers(table: pd.DataFrame, objectives: Sequence[Objective]) -> list[str]:
     if "hover" in table:
         return list(table["hover"])
     columns = ["name", "n", "params", *(c for o in objectives for c in (o.metric, f"{o.metric}_half"))]
+    beside = [c for o in objectives if naming.is_gap(o.metric) for c in tables.ratio_columns(o.metric) if c in table]
+    columns = list(dict.fromkeys([*columns, *beside]))
     return [_hover(row, objectives) for row in table[columns].to_dict("records")]
 
 
 def _hover(row: Mapping[str, Any], objectives: Sequence[Objective]) -> str:
     lines = [f"<b>{row['name']}</b> ({naming.count(int(row['n']), 'seed')})"]
-    lines += [f"{o.label}: {naming.interval(row[o.metric], row[f'{o.metric}_half'])}" for o in objectives]
+    for o in objectives:
+        lines.append(f"{o.label}: {naming.interval(row[o.metric], row[f'{o.metric}_half'])}")
+        if naming.is_gap(o.metric) and math.isfinite(ratio := tables.against_real(row, o.metric)):
+            lines[-1] += f" ({naming.times(ratio)} real images' sharpness)"
     lines += [f"{naming.parameter(k)}: {naming.number(v)}" for k, v in row["params"].items()]
     return "<br>".join(lines)
 

@@ -10,7 +10,7 @@ QUANTITIES = {
     "fid": ("FID", "squared Inception feature units"),
     "kid": ("KID", "squared kernel units"),
     "sharpness": ("sharpness", "variance of the Laplacian, grey levels 0 to 1"),
-    "sharpness_gap": ("sharpness gap", "share of real images' sharpness; 0 is as sharp as they"),
+    "sharpness_gap": ("sharpness gap", "share of real images' sharpness, 0 is best"),
     "psnr_db": ("PSNR", "dB"),
     "ssim": ("SSIM", "1 is identical"),
 }
@@ -28,6 +28,12 @@ PARAMETERS = {
     "latent": "latent size",
     "beta": "β",
     "learning_rate": "learning rate",
+    "population_beta": "population β",
+    "individual_beta": "individual β",
+    "disc_weight": "discriminator weight",
+    "disc_start": "discriminator's first epoch",
+    "disc_loss": "discriminator loss",
+    "disc_learning_rate": "discriminator learning rate",
 }
 
 
@@ -64,6 +70,11 @@ def is_distance(metric: str) -> bool:
     """Whether the metric is a Fréchet or kernel distance, which has an identity and a floor."""
     rest = split_metric(metric)[1]
     return rest in ("fid", "kid") or rest.startswith(("fd_", "kd_"))
+
+
+def is_gap(metric: str) -> bool:
+    """Whether the metric is a sharpness gap, |sharpness / real images' sharpness - 1|."""
+    return metric.endswith("_sharpness_gap")
 
 
 def is_kernel_distance(metric: str) -> bool:
@@ -113,6 +124,11 @@ def number(value: object, digits: int = 3) -> str:
     if size < -4 or size >= 7:
         return f"{value:.{digits - 1}e}"
     return f"{value:,.{max(0, digits - 1 - size)}f}"
+
+
+def times(ratio: float) -> str:
+    """A ratio in words that stand before what it is of: "0.34 of", "4.5 times"."""
+    return f"{number(ratio, 2)} of" if ratio < 1 else f"{number(ratio, 3 if ratio < 2 else 2)} times"
 
 
 def interval(mean: float, half: float) -> str:

@@ -139,7 +139,7 @@ def trial_columns(study: StudyData) -> list[tuple[str, str, str]]:
         ("name", "configuration", "text"),
         ("seed", "seed", "number"),
         ("state", "state", "text"),
-        *((o.metric, o.label, "number") for o in study.objectives),
+        *((metric, naming.label(metric), "number") for metric in shown_objectives(study)),
         *parameters,
         ("epochs", "epochs", "number"),
         *restarts,
@@ -147,6 +147,17 @@ def trial_columns(study: StudyData) -> list[tuple[str, str, str]]:
         ("reason", "reason", "text"),
         ("trial", "trial", "text"),
     ]
+
+
+def shown_objectives(study: StudyData) -> list[str]:
+    """The objectives, each sharpness gap with the sharpness that it was taken from."""
+    found = []
+    for objective in study.objectives:
+        found.append(objective.metric)
+        raw = tables.ratio_columns(objective.metric)[0]
+        if naming.is_gap(objective.metric) and raw in study.trials:
+            found.append(raw)
+    return list(dict.fromkeys(found))
 
 
 def trial_rows(study: StudyData) -> list[list[Any]]:
@@ -191,7 +202,7 @@ def embed(
             "trials": details.trials(study, table),
             "recipe": details.common_recipe(study),
             "metrics": [details.named(metric) for metric in details.shown_metrics(study)],
-            "objectives": [o.metric for o in study.objectives],
+            "objectives": shown_objectives(study),
             "columns": [[title, kind, key] for key, title, kind in trial_columns(study)],
             "rows": trial_rows(study),
             "pictures": {places["trial"][trial]: pieces for trial, pieces in shown.of.items()},

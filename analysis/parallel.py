@@ -5,6 +5,7 @@ need WebGL.
 """
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -40,7 +41,7 @@ def parallel_coordinates(table: pd.DataFrame, objectives: Sequence[Objective]) -
     axes = dimensions(table, objectives)
     rank = (objectives[0].sign * table[objectives[0].metric]).rank(pct=True)
     fifth = np.minimum(4, np.ceil(5 * rank).astype(int) - 1)
-    drawn = go.Figure(layout=dict(template=theme.LIGHT, height=480, margin=dict(l=30, r=60, t=40, b=80)))
+    drawn = go.Figure(layout=dict(template=theme.LIGHT, height=480, margin=dict(l=30, r=110, t=40, b=110)))
     drawn.update_layout(hovermode="closest", dragmode="select", xaxis_title_text="", legend_y=1.06)
     kept = thinned(table, rank)
     for group in reversed(range(5)):
@@ -92,10 +93,11 @@ def _draw_axes(drawn: go.Figure, axes: list[Dimension]) -> None:
     ]
     # All at once: Plotly copies the whole list for each one that is added.
     drawn.update_layout(shapes=upright, annotations=beside)
-    names = [axis.label for axis in axes]
+    names = ["<br>".join(textwrap.wrap(axis.label, 18)) for axis in axes]
     drawn.update_xaxes(
         tickvals=list(range(len(axes))), ticktext=names, range=[-0.2, len(axes) - 0.5], showgrid=False, showline=False
     )
+    drawn.update_xaxes(tickangle=30, ticklabeloverflow="allow")
     drawn.update_yaxes(visible=False, range=[-0.2, 1.06])
 
 

@@ -29,8 +29,8 @@ KINDS = {
     "real": "real",
     "reconstructed": "reconstructed",
     "sampled": "sampled from the prior",
-    "interpolated": "interpolated",
-    "perturbed": "one latent at a time",
+    "interpolated": "interpolated: a line from one image's code to another's in each row",
+    "perturbed": "perturbed: one latent in each row, moved by −20 to 20 standard deviations",
 }
 """Known kinds in the order in which they are shown; others follow."""
 WORKERS = 2

@@ -5,13 +5,15 @@ it did not see (test split), so that the best of many is not flattered by its ow
 """
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import special
 
 from analysis.load import StudyData, metric_columns, parse
-from analysis.naming import Objective, is_kernel_distance
+from analysis.naming import Objective, is_gap, is_kernel_distance
 from evae.tuning.pareto import dominates
 
 LEVEL = 0.95
@@ -28,7 +30,7 @@ def half_width(mean: pd.Series, sd: pd.Series, n: pd.Series, level: float = LEVE
     Two or three seeds say little about their own spread (Student's t with one degree of freedom reaches 9 standard
     deviations to each side), so the spread relative to the mean is pooled over all configurations, as in a one-way
     analysis of variance: the degrees of freedom add up. That supposes the same relative spread everywhere, which a
-    distance or a sharpness fulfils far better than the same absolute one.
+    distance or a sharpness fulfils far better than the same absolute one. (Of a sharpness gap see `spreading`.)
     """
     freedom = (n - 1).clip(lower=0)
     relative = (sd / mean.abs()).where(freedom > 0)
@@ -37,6 +39,28 @@ def half_width(mean: pd.Series, sd: pd.Series, n: pd.Series, level: float = LEVE
         return pd.Series(np.nan, mean.index)
     pooled = math.sqrt(float((freedom * relative**2).sum()) / total)
     return float(special.stdtrit(total, 0.5 + level / 2)) * pooled * mean.abs() / np.sqrt(n.where(n > 0))
+
+
+def spreading(trials: pd.DataFrame, column: str) -> pd.Series:
+    """The values whose relative spread between seeds gives the intervals of `column`: its own, but of a sharpness gap
+    the ratio of the sharpness to real images' where both are known.
+
+    The gap |ratio - 1| has the ratio's absolute spread and, near 0, a relative spread without limit.
+    """
+    raw, real = ratio_columns(column)
+    return trials[raw] / trials[real] if is_gap(column) and {raw, real} <= set(trials) else trials[column]
+
+
+def ratio_columns(gap: str) -> tuple[str, str]:
+    """Names of the sharpness and of real images' sharpness from which a gap was taken, on its split."""
+    return gap.removesuffix("_gap"), f"{'val_' if gap.startswith('val_') else ''}real_sharpness"
+
+
+def against_real(row: Mapping[str, Any], metric: str) -> float:
+    """A configuration's mean sharpness in units of real images', for a sharpness or its gap; NaN where unknown."""
+    raw, real = ratio_columns(metric)
+    ratio = row.get(raw, math.nan) / (row.get(real, math.nan) or math.nan) if raw.endswith("_sharpness") else math.nan
+    return float(ratio)
 
 
 def configurations(study: StudyData) -> pd.DataFrame:
@@ -75,10 +99,17 @@ def configurations(study: StudyData) -> pd.DataFrame:
         value, selection = finished[o.metric], finished[study.selection_column(o)]
         table[f"{o.metric}_sd"] = value.std()
         table[f"{o.metric}_n"] = value.count().reindex(first.index, fill_value=0)
-        table[f"{o.metric}_half"] = half_width(value.mean(), value.std(), value.count())
+        table[f"{o.metric}_half"] = half_of_mean(trials, o.metric)
         table[f"select_{o.metric}"] = selection.mean()
-        table[f"select_{o.metric}_half"] = half_width(selection.mean(), selection.std(), selection.count())
+        table[f"select_{o.metric}_half"] = half_of_mean(trials, study.selection_column(o))
     return table.reset_index()
+
+
+def half_of_mean(trials: pd.DataFrame, column: str) -> pd.Series:
+    """`half_width` of a metric's mean over the finished trials of each configuration, by configuration."""
+    done = trials[trials["state"] == "finished"]
+    values = spreading(done, column).groupby(done["configuration"])
+    return half_width(values.mean(), values.std(), values.count())
 
 
 def _kernel(params: dict[str, object], recipe: str | None) -> object:
@@ -199,6 +230,18 @@ def stops(study: StudyData) -> pd.DataFrame:
     """Trials that the scheduler ended early: trial, configuration, epochs (the rung they got to), epochs_planned."""
     stopped = study.trials[study.trials["state"] == "stopped"]
     return stopped[["trial", "configuration", "epochs", "epochs_planned"]].reset_index(drop=True)
+
+
+def rungs(study: StudyData) -> pd.DataFrame:
+    """Epochs after which the scheduler compared trials: epoch, judged (trials whose objectives were measured then) and
+    stopped (those that it ended there). An objective is measured between epochs for this alone.
+    """
+    columns = [f"val_{o.metric}" for o in study.objectives if f"val_{o.metric}" in study.epochs]
+    measured = study.epochs[study.epochs[columns].notna().any(axis=1)] if columns else study.epochs.iloc[:0]
+    judged, ended = measured.groupby("epoch").size(), stops(study).groupby("epochs").size()
+    table = pd.DataFrame({"judged": judged, "stopped": ended}).fillna(0).astype(int).rename_axis("epoch").reset_index()
+    # A rung of an older store, which did not keep what was measured there, has judged those that it stopped at least.
+    return table.assign(judged=table[["judged", "stopped"]].max(axis=1))
 
 
 def real_sharpness(study: StudyData) -> float:

@@ -29,7 +29,7 @@ def progress(study: StudyData) -> str:
     if not total:
         return f"No trial has been recorded yet: {_study_state(study)}."
     parts = [f"{n:,} {state}" for state, n in states.items()]
-    lost = tables.failures(study)
+    lost, rungs = tables.failures(study), tables.rungs(study)
     text = f"{count(total, 'trial')} of {count(study.trials['configuration'].nunique(), 'configuration')}"
     wall = timing.wall_seconds(study)
     text += f" in {naming.duration(wall)}: " if wall > 0 else ": "
@@ -37,6 +37,10 @@ def progress(study: StudyData) -> str:
     if len(lost):
         first = lost.iloc[0]
         text += f" Most frequent reason for not finishing: {first['reason']} ({count(first['n'], 'time')})."
+    ended = rungs[rungs["stopped"] > 0]
+    if len(ended):
+        each = [f"{row.stopped:,} of {row.judged:,} after epoch {row.epoch:g}" for row in ended.itertuples()]
+        text += f" Trials that fell behind others were stopped early, and are not ranked: {', '.join(each)}."
     share = timing.timing(study).set_index("activity")["share"]
     if len(share):
         text += f" The workers spent {100 * share['training']:.0f} % of their time training."
@@ -68,23 +72,49 @@ def best(table: pd.DataFrame, objective: Objective) -> str:
     order = tables.best(table, objective)
     first, rest = order.iloc[0], order.iloc[1:]
     text = f"Best {objective.label} ({'highest' if objective.sign < 0 else 'lowest'}): {first['name']} with "
-    text += f"{_value(first, objective)} over {count(int(first[f'{objective.metric}_n']), 'seed')}."
+    text += f"{_value(first, objective)} over {count(int(first[f'{objective.metric}_n']), 'seed')}"
+    ratio = tables.against_real(first, objective.metric) if naming.is_gap(objective.metric) else math.nan
+    text += f"; its images have {naming.times(ratio)} real images' sharpness." if math.isfinite(ratio) else "."
     if len(rest):
         second = rest.iloc[0]
-        text += f" The runner-up, {second['name']}, has {_value(second, objective)}, "
-        text += f"{_verdict(first, second, objective)}."
+        text += f" The runner-up{', a control' if pd.notna(second['label']) else ''}, {second['name']}, has "
+        text += f"{_value(second, objective)}, {_verdict(first, second, objective)}."
     verdicts: dict[str, list[str]] = {}
-    for _, row in rest[rest["label"].notna()].head(AGAINST).iterrows():
+    others = rest.iloc[1:]
+    for _, row in others[others["label"].notna()].head(AGAINST).iterrows():
         verdict = _verdict(first, row, objective)
         verdicts.setdefault(verdict, []).append(f"{row['name']} at {_value(row, objective)}")
     if verdicts:
         each = [f"{', '.join(names)}: {verdict}" for verdict, names in verdicts.items()]
-        text += f" Against the controls: {'; '.join(each)}."
-    return text
+        text += f" Against the {'other ' if pd.notna(second['label']) else ''}controls: {'; '.join(each)}."
+    return text + _sharper(order, objective)
+
+
+def _sharper(order: pd.DataFrame, objective: Objective) -> str:
+    """Which configurations' gap is one of too much sharpness, by more than their intervals where they have them."""
+    column = objective.metric
+    ratios = pd.Series([tables.against_real(row, column) for _, row in order.iterrows()], order.index, dtype=float)
+    if not naming.is_gap(column) or ratios.isna().all():
+        return ""
+    halves = order[f"{column}_half"]
+    beyond = "" if halves.isna().all() else " by more than noise"
+    over = ratios[ratios - 1 > halves.fillna(0)].sort_values(ascending=False)
+    if not len(over):
+        return f" No configuration is sharper than real images{beyond}."
+    text = f" Sharper than real images{beyond}: {count(len(over), 'configuration')}, "
+    which = "most of all" if len(over) > 1 else "which is"
+    return f"{text}{which} {order.loc[over.index[0], 'name']} with {naming.times(over.iloc[0])} theirs."
 
 
 def _value(row: pd.Series, objective: Objective) -> str:
     return interval(row[objective.metric], row[f"{objective.metric}_half"])
+
+
+APART = ("worse by more than noise", "better on the test split by more than noise")
+APART_IN_GAP = (
+    "farther from real images' sharpness by more than noise",
+    "closer to real images' sharpness on the test split by more than noise",
+)
 
 
 def _verdict(first: pd.Series, other: pd.Series, objective: Objective) -> str:
@@ -92,11 +122,11 @@ def _verdict(first: pd.Series, other: pd.Series, objective: Objective) -> str:
     column = objective.metric
     halves = first[f"{column}_half"], other[f"{column}_half"]
     if not all(math.isfinite(half) for half in halves):
-        return "which without replicates of both cannot be told from noise"
+        return "not to be told from noise without replicates of both"
     gap = objective.sign * (other[column] - first[column])
     if abs(gap) <= sum(halves):
         return "no different within noise"
-    return "worse by more than noise" if gap > 0 else "better on the test split by more than noise"
+    return (APART_IN_GAP if naming.is_gap(column) else APART)[0 if gap > 0 else 1]
 
 
 def trade_off(study: StudyData, table: pd.DataFrame) -> str:
@@ -114,7 +144,9 @@ def yardsticks(study: StudyData) -> str:
     text = []
     real = tables.real_sharpness(study)
     if math.isfinite(real):
-        text.append(f"Real test images have a sharpness of {number(real)}; more would be noise rather than detail.")
+        gap = any(naming.is_gap(o.metric) for o in study.objectives)
+        meaning = "a gap of 0 is as sharp as they, 1 a plain grey" if gap else "more is not closer to them"
+        text.append(f"Real test images have a sharpness of {number(real)}: {meaning}.")
     for objective in study.objectives:
         floor = tables.floor(study, objective.metric)
         if math.isfinite(floor):
@@ -138,6 +170,9 @@ def method(study: StudyData, table: pd.DataFrame) -> str:
     seeds = table.loc[table["n"] > 0, "n"]
     if seeds.max() < 2:
         return text + " Every configuration has one seed, so there are no intervals."
+    if seeds.min() < seeds.max():
+        text += f" Configurations have {seeds.min():g} to {seeds.max():g} finished seeds each"
+        text += "; those with more have the narrower intervals."
     return text + (
         " Intervals are 95 % intervals of the mean over a configuration's seeds, from the relative spread between "
         "seeds pooled over all configurations; two values differ within noise when their intervals overlap."

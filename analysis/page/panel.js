@@ -11,21 +11,21 @@ report.panel = (() => {
   }
   const section = (title, ...children) => element("section", {}, element("h3", { textContent: title }), ...children);
 
-  // Canvases of a trial's pictures; strips hold several, one above the other.
-  function pictures(place, index) {
-    const pieces = data.pictures[index] ?? [], own = trials[index];
+  // Canvases of a trial's pictures of some kinds (or all); strips hold several, one above the other.
+  function pictures(place, index, kinds) {
+    const own = trials[index], pieces = (data.pictures[index] ?? []).filter(([kind]) => !kinds || kinds.has(kind));
     const name = own ? configurations[own.configuration].name : "";
     place.replaceChildren(...pieces.map(([kind, file, y, height, width]) => {
-      const title = data.kinds[kind] ?? kind;
+      const title = kinds ? `${kind}: ${name}` : data.kinds[kind] ?? kind;
       const canvas = element("canvas", { width, height });
       canvas.setAttribute("role", "img");
-      canvas.setAttribute("aria-label", `${title} images of ${name}`);
+      canvas.setAttribute("aria-label", `${data.kinds[kind] ?? kind}, ${name}`);
       canvas.dataset.kind = kind;
       report.image(file).then((image) => {
         canvas.getContext("2d").drawImage(image, 0, y, width, height, 0, 0, width, height);
         canvas.dataset.drawn = "yes";
       });
-      return element("figure", {}, canvas, element("figcaption", { textContent: title }));
+      return element("figure", { className: kind }, canvas, element("figcaption", { textContent: title }));
     }));
     return pieces.length > 0;
   }
@@ -66,9 +66,11 @@ report.panel = (() => {
       const button = element("button", { textContent: trials[i].id, className: "mono" });
       button.setAttribute("aria-pressed", i === trial);
       button.addEventListener("click", () => show(c, i));
+      const why = data.rows[i][data.columns.findIndex(([, , key]) => key === "reason")];
       const texts = objectives.map(({ column, kind }) => { const v = data.rows[i][column]; return kind === "number" && v !== null ? form.format(v) : v; });
-      return element("tr", { className: i === trial ? "selected" : "" }, ...cells("td", texts), element("td", {}, button));
-    });
+      const line = element("tr", { className: i === trial ? "selected" : "" }, ...cells("td", texts), element("td", {}, button));
+      return why ? [line, element("tr", {}, element("td", { colSpan: texts.length + 1, className: "wrap why", textContent: why }))] : [line];
+    }).flat();
     return section("Replicates", element("div", { className: "scroll" }, element("table", { className: "plain" }, element("thead", {}, head), element("tbody", {}, ...rows))));
   }
   function curve(key, c) {
@@ -94,6 +96,22 @@ report.panel = (() => {
     const sorted = [...known].sort((a, b) => b - a);
     return small([{ type: "bar", x: sorted.map((_, i) => i + 1), y: sorted, name: "rate", marker: { color: "#0072B2" } }], "latent, by rate", "rate (nats per image)");
   }
+  // The same kinds of another configuration beside these: at first of the control with the standard KL divergence.
+  let other;
+  const shownTrial = (c) => configurations[c].trials.find((i) => data.pictures[i]);
+  function beside(c) {
+    const known = [...configurations.keys()].filter((o) => o !== c && (configurations[o].control || configurations[o].front) && shownTrial(o) !== undefined);
+    if (!known.length) return null;
+    if (other === undefined) other = known.find((o) => configurations[o].standard) ?? known.find((o) => configurations[o].control) ?? known[0];
+    const select = element("select", {}, ...known.map((o) => new Option(configurations[o].name, o)));
+    select.value = known.includes(other) ? other : known[0];
+    const grids = element("div", { className: "pictures", id: "beside" });
+    const kinds = new Set((data.pictures[trial] ?? []).map(([kind]) => kind).filter((kind) => kind !== "real"));
+    const fill = () => pictures(grids, shownTrial(Number(select.value)), kinds);
+    select.addEventListener("change", () => { other = Number(select.value); fill(); });
+    fill();
+    return element("div", {}, element("label", { className: "lead" }, "Beside it: ", select), grids);
+  }
   function show(c, chosen) {
     const it = configurations[c];
     trial = chosen ?? it.trials.find((i) => data.pictures[i]) ?? it.trials.find((i) => trials[i].state === "finished") ?? it.trials[0] ?? null;
@@ -109,7 +127,7 @@ report.panel = (() => {
       : element("p", { className: "lead", textContent: "The weights of this trial were not kept." });
     body.replaceChildren(
       element("p", { className: "values" }, ...marks.map((mark) => element("span", { className: "badge", textContent: mark })), element("span", { className: "mono", textContent: it.id })),
-      section("Pictures", element("p", { className: "lead", textContent: note }), grids),
+      section("Pictures", element("p", { className: "lead", textContent: note }), grids, any ? beside(c) : null),
       values(it), replicates(c),
       section("Learning curves", ...(curves.some(Boolean) ? curves : [element("p", { className: "lead", textContent: "No epoch was recorded." })])),
       section("Rate of each latent", rates()),

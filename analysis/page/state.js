@@ -7,6 +7,7 @@ const report = (() => {
   const state = { selected: null, subset: null, filters, keepTrial: [], keepConfiguration: [] };
   let files = null;
   const images = new Map();
+  const whole = new Promise((done) => (document.readyState === "loading" ? addEventListener("DOMContentLoaded", done) : done()));
 
   function refresh() {
     const words = filters.text.toLowerCase().split(/\s+/).filter(Boolean);
@@ -40,8 +41,9 @@ const report = (() => {
     },
     configurationOf: (meta, place) => (meta === "trial" ? trials[place]?.configuration : place),
     keeps: (meta, place) => (meta === "trial" ? state.keepTrial : state.keepConfiguration)[place],
-    // Pictures are one text each until somebody wants to see them.
-    image(index) {
+    // Pictures are one text each until somebody wants to see them. They end the page: what answers need not wait for them.
+    async image(index) {
+      await whole;
       files ??= JSON.parse(document.getElementById("files").textContent);
       if (!images.has(index)) {
         const image = new Image();

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from synthetic import write_study
+from synthetic import write_racing_study, write_study
 
 from analysis.load import StudyData, load
 
@@ -16,3 +16,11 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def study(results: Path) -> StudyData:
     return load(results)
+
+
+@pytest.fixture(scope="session")
+def racing(tmp_path_factory: pytest.TempPathFactory) -> StudyData:
+    """A study in which trials were stopped early and replicates raced."""
+    folder = tmp_path_factory.mktemp("racing")
+    write_racing_study(folder)
+    return load(folder)

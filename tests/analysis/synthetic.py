@@ -28,7 +28,7 @@ KERNELS = [
     "logistic",
     "laplace",
 ]
-DISTANCE, SHARPNESS = "gen_fd_efficientnet_lite0_b4", "gen_sharpness"
+DISTANCE, SHARPNESS, GAP = "gen_fd_efficientnet_lite0_b4", "gen_sharpness", "rec_sharpness_gap"
 SPACE = {
     "method": {"choices": ["evae", "kernel"]},
     "kernel": {"choices": KERNELS},
@@ -91,6 +91,35 @@ def write_study(
             free[slot] = write_trial(store, random, *of, with_pictures=number < with_pictures)
     write_manifest(store, max(free), slots, state)
     return store
+
+
+def write_racing_study(folder: Path) -> Store:
+    """Sharpness gap as second objective, trials stopped at a rung after epoch 2, one to three seeds a configuration."""
+    store = write_study(folder, configurations=12, seeds=1)
+    random = np.random.default_rng(3)
+    row = store.read("study").to_pylist()[0] | {"objectives": json.dumps([[DISTANCE, "min"], [GAP, "min"]])}
+    store.write("study", row["session"], [row])
+    trials = store.read("trials").to_pylist()
+    measured = [name for name in trials[0] if name.removeprefix("val_").startswith(("gen_", "rec_", "real_"))]
+    for row in trials:
+        params, later = json.loads(row["params"]), row["ended_at"]
+        epochs = sorted((e for e in store.read("epochs").to_pylist() if e["trial"] == row["trial"]), key=epoch_of)
+        epochs = [e | {f"val_{DISTANCE}": random.uniform(20, 40) if e["epoch"] == 2 else None} for e in epochs]
+        if row["number"] in (6, 9):
+            reason = "stopped at the rung after epoch 2: place 5 of 6, and the best of 3 goes on"
+            lost = {name: None for name in measured} | {"state": "stopped", "reason": reason, "epochs": 2}
+            store.write("trials", row["trial"], [row | lost])
+            epochs = epochs[:2]
+        elif row["number"] in (1, 4):
+            for seed in (1, 2):
+                of = (row["number"], row["label"], row["origin"], params, seed, "finished")
+                later = write_trial(store, random, *of, later, 0)
+        store.write("epochs", row["trial"], epochs)
+    return store
+
+
+def epoch_of(row: dict[str, object]) -> object:
+    return row["epoch"]
 
 
 def write_manifest(store: Store, ended: datetime, slots: int = 2, state: str = "finished") -> None:
@@ -221,6 +250,8 @@ def _metrics(random: np.random.Generator, params: dict[str, object]) -> dict[str
             "rec_fd_efficientnet_lite0_b4": 0.4 * distance,
             "rec_sharpness": sharpness + 0.01,
             "real_sharpness": 0.150,
+            "gen_sharpness_gap": abs(sharpness / 0.150 - 1),
+            "rec_sharpness_gap": abs((sharpness + 0.01) / 0.150 - 1),
             "rec_psnr_db": 20 - 2 * force,
             "rec_ssim": 0.85 - 0.05 * force,
             "distortion_nats": 90 + 12 * force,
@@ -279,6 +310,7 @@ def _write_pictures(store, trial, configuration, number, seed, sharpness) -> Non
         "reconstructed": (2.6 - 8 * sharpness, 0),
         "sampled": (3.0 - 9 * sharpness, 1 + seed),
         "interpolated": (3.0 - 9 * sharpness, 50 + seed),
+        "perturbed": (3.0 - 9 * sharpness, 90 + seed),
     }
     rows = []
     for kind, (blur, offset) in kinds.items():
@@ -288,11 +320,15 @@ def _write_pictures(store, trial, configuration, number, seed, sharpness) -> Non
                 "configuration": configuration,
                 "seed": seed,
                 "kind": kind,
-                "columns": 8,
+                "columns": 9 if kind == "perturbed" else 8,
                 "rows": 4,
                 "image_size": 32,
                 "png": png(
-                    np.roll(grid(8, 4, 32, round(max(blur, 0.6), 1), offset), (number if kind != "real" else 0), 1)
+                    np.roll(
+                        grid(9 if kind == "perturbed" else 8, 4, 32, round(max(blur, 0.6), 1), offset),
+                        (number if kind != "real" else 0),
+                        1,
+                    )
                 ),
             }
         )

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
-from synthetic import write_study
+from synthetic import write_racing_study, write_study
 
 from analysis import tables
 from analysis.load import StudyData
@@ -210,13 +210,14 @@ def click_point(page: Page, figure: str, place: int = 0) -> str:
 
 
 def shown_pictures(page: Page) -> dict[str, bytes]:
-    """The panel's canvases, decoded, by kind."""
+    """The panel's canvases of its own trial, decoded, by kind."""
     page.wait_for_function(
         "[...document.querySelectorAll('#panel canvas')].every(c => c.dataset.drawn) && "
         "document.querySelectorAll('#panel canvas').length > 0"
     )
     urls = page.evaluate(
-        "Object.fromEntries([...document.querySelectorAll('#panel canvas')].map(c => [c.dataset.kind, c.toDataURL()]))"
+        "Object.fromEntries([...document.querySelectorAll('#panel .pictures:not(#beside) canvas')]"
+        ".map(c => [c.dataset.kind, c.toDataURL()]))"
     )
     return {kind: base64.b64decode(url.partition(",")[2]) for kind, url in urls.items()}
 
@@ -231,7 +232,7 @@ def test_a_point_of_the_front_opens_its_own_pictures(page: Page, study: StudyDat
     assert page.locator("#panel-title").text_content() == row["name"]
     stored = {picture["kind"]: picture["png"] for picture in study.pictures(row["trial"])}
     shown = shown_pictures(page)
-    assert list(shown) == ["real", "reconstructed", "sampled", "interpolated"]
+    assert list(shown) == ["real", "reconstructed", "sampled", "interpolated", "perturbed"]
     for kind, png in shown.items():
         assert np.array_equal(pixels(png), pixels(stored[kind])), kind
     seeds = study.trials[study.trials["configuration"] == configuration]
@@ -240,6 +241,32 @@ def test_a_point_of_the_front_opens_its_own_pictures(page: Page, study: StudyDat
     assert page.locator("#panel .small .main-svg").count() >= 3
     page.keyboard.press("Escape")
     assert page.locator("#panel").is_hidden()
+
+
+def test_a_control_stands_beside_what_is_open(page: Page, study: StudyData) -> None:
+    """The plain VAE at first: what other posteriors' transitions are compared with; then whichever is chosen."""
+    click_point(page, "front")
+    stored = {t: {p["kind"]: p["png"] for p in study.pictures(t)} for t in controls(study).values()}
+    for name in ("VAE", "EVAE paper"):
+        page.get_by_label("Beside it").select_option(label=name)
+        page.wait_for_function(
+            "[...document.querySelectorAll('#beside canvas')].every(c => c.dataset.drawn && "
+            f"c.getAttribute('aria-label').endsWith(', {name}'))"
+        )
+        shown = page.evaluate(
+            "[...document.querySelectorAll('#beside canvas')].map(c => [c.dataset.kind, c.toDataURL()])"
+        )
+        assert [kind for kind, _ in shown] == ["reconstructed", "sampled", "interpolated", "perturbed"]
+        for kind, url in shown:
+            png = base64.b64decode(url.partition(",")[2])
+            assert np.array_equal(pixels(png), pixels(stored[controls(study)[name]][kind])), (name, kind)
+    page.keyboard.press("Escape")
+
+
+def controls(study: StudyData) -> dict[str, str]:
+    """The first trial of each control, by its label."""
+    first = study.trials[study.trials["label"].notna()].drop_duplicates("label")
+    return dict(zip(first["label"], first["trial"], strict=True))
 
 
 def test_a_selection_is_marked_in_every_view(page: Page) -> None:
@@ -335,11 +362,33 @@ def test_pictures_are_shown_crisp_and_stored_once(page: Page, report: Path, stud
     shown = "[...document.querySelectorAll('#pictures canvas')]"
     page.wait_for_function(f"{shown}.length > 3 && {shown}.some(c => c.dataset.drawn)")
     styles = page.evaluate(f"{shown}.map(c => [c.width, getComputedStyle(c).imageRendering])")
-    assert all(width == 256 and rendering == "pixelated" for width, rendering in styles)
+    assert {width for width, _ in styles} == {8 * 32, 9 * 32} and {look for _, look in styles} == {"pixelated"}
     text = report.read_text(encoding="utf-8")
     some = base64.b64encode(study.pictures(study.trials["trial"].iloc[0])[0]["png"]).decode()
     assert text.count(some) == 1
     assert text.count("plotly.js v") == 1
+
+
+def test_rungs_stops_and_gaps_are_shown(browser: Browser, tmp_path: Path) -> None:
+    store = write_racing_study(tmp_path)
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    trouble = open_page(page, write_report(tmp_path))
+    show(page, "val_distortion_nats")
+    stopped = "document.querySelector('[data-figure=val_distortion_nats]').data.find(t => t.name === 'stopped early')"
+    assert sorted(page.evaluate(f"{stopped}.customdata.map(i => report.trials[i].state)")) == ["stopped", "stopped"]
+    assert "2 of 12 stopped" in page.locator("[data-figure=val_distortion_nats]").text_content()
+    by_trial = {row["trial"]: row for row in store.read("trials").to_pylist()}
+    raw = dict(zip(column(page, "trial"), column(page, "reconstruction sharpness"), strict=True))
+    assert {t: float(v) for t, v in raw.items() if v != "–"} == {
+        t: pytest.approx(row["rec_sharpness"], rel=1e-3) for t, row in by_trial.items() if row["state"] == "finished"
+    }
+    trial = next(t for t, row in by_trial.items() if row["state"] == "stopped")
+    page.locator("#table tbody tr", has_text=trial).locator("button").click()
+    assert by_trial[trial]["reason"] in page.locator("#panel").text_content()
+    show(page, "front")
+    assert "sharpness gap, lower is better" in page.locator("[data-figure=front]").text_content()
+    assert trouble == []
+    page.close()
 
 
 @pytest.mark.slow

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from synthetic import DISTANCE, GAP
 
-from analysis import importance, tables, timing
+from analysis import importance, naming, tables, timing, words
 from analysis.load import StudyData
 from analysis.naming import Objective
 
@@ -38,11 +39,59 @@ def test_intervals_cover_the_mean_as_often_as_they_say() -> None:
     """Configurations of very different size, all with the same relative spread between seeds, two or three seeds."""
     rng, covered = np.random.default_rng(0), []
     truth = np.geomspace(0.01, 1000, 12)
+    n = pd.Series([2, 3] * 6)
     for _ in range(1500):
-        draws = [pd.Series(rng.normal(m, 0.05 * m, 2 + i % 2)) for i, m in enumerate(truth)]
-        mean, sd, n = (pd.Series([f(d) for d in draws]) for f in (np.mean, pd.Series.std, len))
+        draws = truth[:, None] * (1 + 0.05 * rng.normal(size=(12, 3)))
+        draws[n == 2, 2] = np.nan
+        mean, sd = pd.Series(np.nanmean(draws, axis=1)), pd.Series(np.nanstd(draws, axis=1, ddof=1))
         covered.append(np.abs(mean - truth) <= tables.half_width(mean, sd, n))
     assert np.mean(covered) == pytest.approx(0.95, abs=0.01)
+
+
+def test_intervals_of_a_sharpness_gap_cover_it_near_zero_and_far_from_it() -> None:
+    """As many seeds have their mean's interval around the true gap as it says, whether images are blurred or as sharp
+    as real ones; the gap's own relative spread, which has no bound near 0, would not do."""
+    rng, covered = np.random.default_rng(0), []
+    truth = np.array([0.05, 0.2, 0.5, 0.9, 2.0, 4.0])  # of real images' sharpness
+    for _ in range(300):
+        ratio = truth[:, None] * (1 + 0.04 * rng.normal(size=(6, 3)))
+        trials = pd.DataFrame({"configuration": np.repeat(range(6), 3), "state": "finished"})
+        trials["rec_sharpness"], trials["real_sharpness"] = 0.06 * ratio.ravel(), 0.06
+        trials["rec_sharpness_gap"] = np.abs(ratio - 1).ravel()
+        half = tables.half_of_mean(trials, "rec_sharpness_gap")
+        covered.append(np.abs(np.abs(ratio - 1).mean(axis=1) - np.abs(truth - 1)) <= half)
+    assert np.mean(covered, axis=0) == pytest.approx(0.95, abs=0.05)
+
+
+def test_rungs_count_those_judged_and_stopped(racing: StudyData) -> None:
+    assert tables.rungs(racing).to_dict("records") == [{"epoch": 2.0, "judged": 12, "stopped": 2}]
+    ended = "Trials that fell behind others were stopped early, and are not ranked: 2 of 12 after epoch 2."
+    assert ended in words.progress(racing)
+    assert "stopped" not in set(tables.failures(racing)["state"])
+
+
+def test_replicates_may_differ_in_number(racing: StudyData) -> None:
+    table = tables.configurations(racing).set_index("number")
+    assert list(table.loc[[1, 4, 0, 6], "n"]) == [3, 3, 1, 0]
+    column = f"{DISTANCE}_half"
+    relative = table[column] / table[DISTANCE]
+    assert relative[0] / relative[1] == pytest.approx(math.sqrt(3))
+    assert "Configurations have 1 to 3 finished seeds each" in words.method(racing, table.reset_index())
+
+
+def test_words_about_a_sharpness_gap_say_on_which_side_it_is(racing: StudyData) -> None:
+    table = tables.configurations(racing)
+    gap = Objective(GAP, "min")
+    ratio = table["rec_sharpness"] / table["real_sharpness"]
+    first = tables.best(table, gap).iloc[0]
+    assert f"its images have {naming.times(ratio[first.name])} real images' sharpness" in words.best(table, gap)
+    assert ratio.max() > 1  # by less than its interval
+    assert "No configuration is sharper than real images by more than noise." in words.best(table, gap)
+    louder = table.assign(rec_sharpness=table["rec_sharpness"].where(table["number"] != 2, 0.6))
+    said = words.best(louder, gap)
+    assert "Sharper than real images by more than noise: 1 configuration, which is beta-VAE 0.1 with 4 times" in said
+    apart = louder.assign(**{f"{GAP}_half": 1e-6})
+    assert "farther from real images' sharpness by more than noise" in words.best(apart, gap)
 
 
 def test_without_replicates_there_is_no_interval(study: StudyData) -> None:
