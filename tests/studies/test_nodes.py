@@ -1,5 +1,6 @@
 """Studies on a cluster of several nodes, simulated on this machine, while nodes die and join."""
 
+import contextlib
 import json
 import os
 import secrets
@@ -27,42 +28,62 @@ def cluster() -> Iterator[Cluster]:
     made.shutdown()
 
 
+GROWING = {
+    "cluster_name": "growing",
+    "max_workers": 2,
+    "provider": {"type": "fake_multinode"},
+    "available_node_types": {
+        "ray.head.default": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
+        "worker": {"resources": {"CPU": 1}, "node_config": {}, "min_workers": 0, "max_workers": 2},
+    },
+    "head_node_type": "ray.head.default",
+    "upscaling_speed": 1.0,
+    "idle_timeout_minutes": 5,
+    **{key: {} for key in ("auth", "file_mounts", "docker")},
+    **{key: [] for key in ("cluster_synced_files", "rsync_exclude", "rsync_filter", "initialization_commands")},
+    **{f"{kind}setup_commands": [] for kind in ("", "head_", "worker_")},
+    **{f"{kind}_start_ray_commands": [] for kind in ("head", "worker")},
+    "file_mounts_sync_continuously": False,
+}
+"""What Ray's autoscaler reads on a head, complete; its machines are processes here."""
+GROWING_PORT = 6379
+"""Where those look for their head, whatever it is told."""
+
+
 @pytest.fixture
 def growing(tmp_path, monkeypatch) -> Iterator[str]:
     """The address of a head whose autoscaler starts up to two nodes of one core, here on this machine, when needed."""
+    with socket.socket() as free:
+        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            free.bind(("", GROWING_PORT))
+        except OSError:
+            pytest.skip(f"port {GROWING_PORT} is taken")
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    kinds = {
-        "head": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
-        "worker": {"resources": {"CPU": 1}, "node_config": {}, "min_workers": 0, "max_workers": 2},
-    }
-    config = {
-        "cluster_name": "growing",
-        "max_workers": 2,
-        "provider": {"type": "fake_multinode"},
-        "available_node_types": kinds,
-        "head_node_type": "head",
-        "upscaling_speed": 1.0,
-        "idle_timeout_minutes": 5,
-    }
-    (tmp_path / "growing.yaml").write_text(json.dumps(config))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = ["start", "--head", "--block", f"--port={port}", "--num-cpus=0", "--include-dashboard=false"]
-    head = subprocess.Popen(
-        [str(Path(sys.executable).parent / "ray"), *command, f"--autoscaling-config={tmp_path / 'growing.yaml'}"],
-        env=os.environ
-        | {"RAY_enable_autoscaler_v2": "0", "RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    wait_until(lambda: any("monitor.py" in command for command in processes(head.pid).values()), "no autoscaler", 60)
-    yield f"{socket.gethostbyname(socket.gethostname())}:{port}"
-    for process in processes(head.pid):
-        os.kill(process, signal.SIGKILL)
-    head.wait()
+    (tmp_path / "growing.json").write_text(json.dumps(GROWING))
+    options = [f"--port={GROWING_PORT}", "--num-cpus=0", "--include-dashboard=false"]
+    with open(tmp_path / "log", "wb") as log:
+        head = subprocess.Popen(
+            [
+                Path(sys.executable).with_name("ray"),
+                *("start", "--head", "--block", *options, f"--autoscaling-config={tmp_path / 'growing.json'}"),
+            ],
+            env=os.environ
+            | {"RAY_enable_autoscaler_v2": "0", "RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1"},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        wait_until(lambda: any("monitor.py" in line for line in processes(head.pid).values()), "no autoscaler", 60)
+        yield f"127.0.0.1:{GROWING_PORT}"
+    finally:
+        while left := processes(head.pid):
+            for process in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+        head.wait()
 
 
 def study_on(cluster: Cluster, folder, **options) -> Study:
