@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import ray
 from ray.cluster_utils import Cluster
+from ray.util import get_node_ip_address
 from ray.util.placement_group import placement_group_table
 from running import Study, ended, processes, wait_until
 
@@ -31,7 +32,7 @@ def cluster() -> Iterator[Cluster]:
 GROWING = {
     "cluster_name": "growing",
     "max_workers": 2,
-    "provider": {"type": "fake_multinode"},
+    "provider": {"type": "fake_multinode", "use_node_id_as_ip": True, "launch_multiple": True},
     "available_node_types": {
         "ray.head.default": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
         "worker": {"resources": {"CPU": 1}, "node_config": {}, "min_workers": 0, "max_workers": 2},
@@ -46,38 +47,40 @@ GROWING = {
     "file_mounts_sync_continuously": False,
 }
 """What Ray's autoscaler reads on a head, complete; its machines are processes here."""
-GROWING_PORT = 6379
-"""Where those look for their head, whatever it is told."""
+HEAD = "f" * 51 + "00000"
+"""How those machines call their head."""
 
 
 @pytest.fixture
 def growing(tmp_path, monkeypatch) -> Iterator[str]:
     """The address of a head whose autoscaler starts up to two nodes of one core, here on this machine, when needed."""
-    with socket.socket() as free:
-        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            free.bind(("", GROWING_PORT))
-        except OSError:
-            pytest.skip(f"port {GROWING_PORT} is taken")
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    (tmp_path / "growing.json").write_text(json.dumps(GROWING))
-    options = [f"--port={GROWING_PORT}", "--num-cpus=0", "--include-dashboard=false"]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"{get_node_ip_address()}:{port}"
+    config = GROWING | {"provider": GROWING["provider"] | {"gcs_address": address}}
+    (tmp_path / "growing.json").write_text(json.dumps(config))
+    options = ("--block", f"--port={port}", "--num-cpus=0", "--include-dashboard=false")
+    environment = {
+        "RAY_enable_autoscaler_v2": "0",
+        "RAY_FAKE_CLUSTER": "1",
+        "RAY_OVERRIDE_NODE_ID_FOR_TESTING": HEAD,
+        "AUTOSCALER_UPDATE_INTERVAL_S": "1",
+    }
+    command = [Path(sys.executable).with_name("ray"), "start", "--head", *options]
     with open(tmp_path / "log", "wb") as log:
         head = subprocess.Popen(
-            [
-                Path(sys.executable).with_name("ray"),
-                *("start", "--head", "--block", *options, f"--autoscaling-config={tmp_path / 'growing.json'}"),
-            ],
-            env=os.environ
-            | {"RAY_enable_autoscaler_v2": "0", "RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1"},
+            [*command, f"--autoscaling-config={tmp_path / 'growing.json'}"],
+            env=os.environ | environment,
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
     try:
         wait_until(lambda: any("monitor.py" in line for line in processes(head.pid).values()), "no autoscaler", 60)
-        yield f"127.0.0.1:{GROWING_PORT}"
+        yield address
     finally:
         while left := processes(head.pid):
             for process in left:
