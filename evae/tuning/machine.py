@@ -103,7 +103,8 @@ def ray_session(options: StudyOptions) -> Iterator[None]:
     """Ray on this machine alone, where no other machine reaches it, or joined at the options' address; shut down or
     left at the end.
 
-    Raises UserError when nothing answers at the address, or asks for a token that this process does not have.
+    Raises UserError when Ray does not start here, when nothing answers at the address, and when that asks for a token
+    that this process does not have.
     """
     address = options.address
     if _most_cores_train(options):
@@ -121,16 +122,8 @@ def ray_session(options: StudyOptions) -> Iterator[None]:
                 log_to_driver=False,
                 logging_level=logging.CRITICAL,
             )
-        except (OSError, ValueError, RuntimeError) as error:
-            if "Version mismatch" in str(error):
-                raise UserError(
-                    f"the cluster at {address!r} and this process have other versions: {' '.join(str(error).split())}. "
-                    "Install both from the same lock file, with the same Python."
-                ) from None
-            raise UserError(
-                f"no Ray cluster answers at {address!r}: {error}. Start one with `ray start --head`, "
-                "or leave --address out to use this machine alone."
-            ) from None
+        except Exception as error:  # Ray has no class of its own for some of its failures
+            raise _not_there(address, " ".join(str(error).split())) from None
         if threading.current_thread() is threading.main_thread():
             # Ray's handler prints a stack and ends the process; a polite kill shall be recorded like Ctrl-C.
             signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -138,6 +131,25 @@ def ray_session(options: StudyOptions) -> Iterator[None]:
             yield
         finally:
             ray.shutdown()
+
+
+def _not_there(address: str | None, why: str) -> UserError:
+    """Ray did not start here, or was not joined at the address, for the reason that it gives."""
+    if address is None:
+        return UserError(
+            f"Ray does not start on this machine: {why.rstrip('.')}. It needs free memory, room below /tmp (or in the "
+            "folder RAY_TMPDIR, whose path must be short) and in /dev/shm, and gives up after half a minute where "
+            "other programs take all cores. Make room, and start again."
+        )
+    if "Version mismatch" in why:
+        return UserError(
+            f"the cluster at {address!r} and this process have other versions: {why}. Install both from the same lock "
+            "file, with the same Python."
+        )
+    return UserError(
+        f"no Ray cluster answers at {address!r}: {why}. Start one with `ray start --head`, or leave --address out to "
+        "use this machine alone."
+    )
 
 
 def _most_cores_train(options: StudyOptions) -> bool:

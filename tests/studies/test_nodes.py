@@ -1,5 +1,6 @@
 """Studies on a cluster of several nodes, simulated on this machine, while nodes die and join."""
 
+import contextlib
 import json
 import os
 import secrets
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 import ray
 from ray.cluster_utils import Cluster
+from ray.util import get_node_ip_address
 from ray.util.placement_group import placement_group_table
 from running import Study, ended, processes, wait_until
 
@@ -27,42 +29,64 @@ def cluster() -> Iterator[Cluster]:
     made.shutdown()
 
 
+GROWING = {
+    "cluster_name": "growing",
+    "max_workers": 2,
+    "provider": {"type": "fake_multinode", "use_node_id_as_ip": True, "launch_multiple": True},
+    "available_node_types": {
+        "ray.head.default": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
+        "worker": {"resources": {"CPU": 1}, "node_config": {}, "min_workers": 0, "max_workers": 2},
+    },
+    "head_node_type": "ray.head.default",
+    "upscaling_speed": 1.0,
+    "idle_timeout_minutes": 5,
+    **{key: {} for key in ("auth", "file_mounts", "docker")},
+    **{key: [] for key in ("cluster_synced_files", "rsync_exclude", "rsync_filter", "initialization_commands")},
+    **{f"{kind}setup_commands": [] for kind in ("", "head_", "worker_")},
+    **{f"{kind}_start_ray_commands": [] for kind in ("head", "worker")},
+    "file_mounts_sync_continuously": False,
+}
+"""What Ray's autoscaler reads on a head, complete; its machines are processes here."""
+HEAD = "f" * 51 + "00000"
+"""How those machines call their head."""
+
+
 @pytest.fixture
 def growing(tmp_path, monkeypatch) -> Iterator[str]:
     """The address of a head whose autoscaler starts up to two nodes of one core, here on this machine, when needed."""
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    kinds = {
-        "head": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
-        "worker": {"resources": {"CPU": 1}, "node_config": {}, "min_workers": 0, "max_workers": 2},
-    }
-    config = {
-        "cluster_name": "growing",
-        "max_workers": 2,
-        "provider": {"type": "fake_multinode"},
-        "available_node_types": kinds,
-        "head_node_type": "head",
-        "upscaling_speed": 1.0,
-        "idle_timeout_minutes": 5,
-    }
-    (tmp_path / "growing.yaml").write_text(json.dumps(config))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = ["start", "--head", "--block", f"--port={port}", "--num-cpus=0", "--include-dashboard=false"]
-    head = subprocess.Popen(
-        [str(Path(sys.executable).parent / "ray"), *command, f"--autoscaling-config={tmp_path / 'growing.yaml'}"],
-        env=os.environ
-        | {"RAY_enable_autoscaler_v2": "0", "RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    wait_until(lambda: any("monitor.py" in command for command in processes(head.pid).values()), "no autoscaler", 60)
-    yield f"{socket.gethostbyname(socket.gethostname())}:{port}"
-    for process in processes(head.pid):
-        os.kill(process, signal.SIGKILL)
-    head.wait()
+    address = f"{get_node_ip_address()}:{port}"
+    config = GROWING | {"provider": GROWING["provider"] | {"gcs_address": address}}
+    (tmp_path / "growing.json").write_text(json.dumps(config))
+    options = ("--block", f"--port={port}", "--num-cpus=0", "--include-dashboard=false")
+    environment = {
+        "RAY_enable_autoscaler_v2": "0",
+        "RAY_FAKE_CLUSTER": "1",
+        "RAY_OVERRIDE_NODE_ID_FOR_TESTING": HEAD,
+        "AUTOSCALER_UPDATE_INTERVAL_S": "1",
+    }
+    command = [Path(sys.executable).with_name("ray"), "start", "--head", *options]
+    with open(tmp_path / "log", "wb") as log:
+        head = subprocess.Popen(
+            [*command, f"--autoscaling-config={tmp_path / 'growing.json'}"],
+            env=os.environ | environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        wait_until(lambda: any("monitor.py" in line for line in processes(head.pid).values()), "no autoscaler", 60)
+        yield address
+    finally:
+        while left := processes(head.pid):
+            for process in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+        head.wait()
 
 
 def study_on(cluster: Cluster, folder, **options) -> Study:

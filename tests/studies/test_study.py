@@ -239,13 +239,27 @@ def test_a_trial_that_loses_its_process_too_often_is_given_up_and_the_study_goes
 
 @pytest.mark.slow
 def test_a_machine_that_runs_out_of_memory_costs_its_trials_and_says_why(tmp_path, monkeypatch):
-    # Ray's own watch over the machine's memory, told that a fiftieth of it is all there is.
-    monkeypatch.setenv("RAY_memory_usage_threshold", "0.02")
+    # Ray's own watch over the machine's memory, told that a thousandth of it is all there is.
+    monkeypatch.setenv("RAY_memory_usage_threshold", "0.001")
     monkeypatch.setenv("RAY_memory_monitor_refresh_ms", "100")
     study = Study(tmp_path, trials=2, max_failures=0, trials_at_once=1)
     status, said = study.run()
     assert status == 0 and "2 of 2 trials: 2 failed" in said, said
     assert all(row["reason"].startswith("out of memory") for row in study.rows()), study.rows()
+
+
+@pytest.mark.slow
+def test_a_ray_that_does_not_come_up_is_no_stack_trace(tmp_path):
+    process = Study(tmp_path).start()
+    # As on a machine where other programs take all cores, of which Ray says so in an exception of no class of its own.
+    raylets = wait_until(lambda: [n for n, line in processes(process.pid).items() if "/raylet " in line], "no Ray", 60)
+    os.kill(raylets[0], signal.SIGSTOP)
+    said, _ = process.communicate()
+    assert process.returncode == 2, said
+    assert "error: Ray does not start on this machine: " in said and "Make room" in said, said
+    assert "Traceback (" not in said, said
+    # Agents that the raylet had started wait a minute for it before they leave.
+    wait_until(lambda: not processes(process.pid), "a process of Ray is left behind", 180)
 
 
 @pytest.fixture
