@@ -1,14 +1,13 @@
 """A gang of two real Ray Train workers: trial after trial, and what happens when some of them end badly."""
 
-import contextlib
 import os
 import signal
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+from running import processes
 from tiny import tiny_images, tiny_recipe
 
 from evae.checkpoints import load_model
@@ -52,13 +51,8 @@ def gang(setting) -> Iterator[Gang]:
 
 
 def members() -> set[int]:
-    """The process ids of all gangs' workers."""
-    found = set()
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            if b"RayTrainWorker" in file.read_bytes():
-                found.add(int(file.parent.name))
-    return found
+    """The process ids of the gang's workers."""
+    return {number for number, command in processes(os.getsid(0)).items() if "RayTrainWorker" in command}
 
 
 def kill_one() -> None:
