@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import grpc
 import ray
 from ray._private import ray_constants, services
+from ray._private.services import psutil  # Ray brings it along
 from ray._raylet import AuthenticationTokenLoader
 from ray.train.torch import TorchConfig
 from ray.train.torch.config import _setup_torch_process_group, _TorchBackend
@@ -112,7 +113,33 @@ def _answer(place: str, header: Mapping[str, str]) -> grpc.StatusCode:
 
 def process_group(folder: str) -> TorchConfig:
     """How the workers of a gang find each other; `folder` is where they may leave files if all are on this machine."""
-    return TorchConfig() if ray_constants.ENABLE_RAY_CLUSTER else OnOneMachine(folder=folder)
+    return OnMachines() if ray_constants.ENABLE_RAY_CLUSTER else OnOneMachine(folder=folder)
+
+
+class OnMachines(TorchConfig):
+    """A process group that meets where Ray's own processes do."""
+
+    @property
+    def backend_cls(self) -> type[_TorchBackend]:
+        return _MeetOnNetwork
+
+
+class _MeetOnNetwork(_TorchBackend):
+    def on_start(self, worker_group, backend_config):
+        worker_group.execute(use_ray_network)
+        super().on_start(worker_group, backend_config)
+
+
+def use_ray_network() -> None:
+    """Let Gloo listen in this process on the interface by which Ray knows this machine.
+
+    By itself it takes the address of the machine's name, which many a system says is 127.0.0.1 or 127.0.1.1, where
+    other machines look for it in vain. A GLOO_SOCKET_IFNAME that is set stays.
+    """
+    address = ray.util.get_node_ip_address()
+    for interface, places in psutil.net_if_addrs().items():
+        if any(place.address == address for place in places):
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", interface)
 
 
 @dataclass

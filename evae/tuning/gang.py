@@ -218,5 +218,6 @@ class Gang:
                     ),
                 ).fit()
         except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
+            # Ray puts the stack traces of its actors before the words.
+            reason = str(error).strip().rpartition("\n")[2] or type(error).__name__
         ray.get(self.board.close.remote(reason))

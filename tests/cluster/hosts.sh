@@ -4,7 +4,8 @@
 #   sudo tests/cluster/hosts.sh FOLDER COUNT
 #
 # Host N is 10.99.0.N, host name hN, reached by `ssh -i FOLDER/key root@10.99.0.N` from where this script runs, which
-# has no other network. FOLDER/shared is /mnt on all of them. FOLDER/ready appears when all answer. `kill -KILL` of this script removes everything but FOLDER.
+# has no other network. FOLDER/shared is /mnt on all of them. FOLDER/ready appears when all answer. `kill -KILL` of this
+# script removes everything but FOLDER.
 # Needs root, and Debian's iproute2 and openssh-server. FOLDER must not lie on an overlay.
 set -eu
 folder=$(realpath "$1") count=$2

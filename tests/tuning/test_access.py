@@ -17,7 +17,7 @@ from ray._raylet import AuthenticationTokenLoader
 from running import Study, ended, processes, wait_until
 
 from evae.errors import UserError
-from evae.tuning.access import is_open, knock, require_token
+from evae.tuning.access import LOOPBACK, is_open, knock, require_token, use_ray_network
 from evae.tuning.doctor import Questions, examine
 from evae.tuning.machine import ray_session
 from evae.tuning.options import StudyOptions
@@ -43,6 +43,18 @@ def test_the_kernels_table_shows_who_listens_where():
         found = listening([os.getpid()])
         assert found[inner.getsockname()] == found[outer.getsockname()] == os.getpid()
         assert list(to_other_machines([os.getpid()])) == [outer.getsockname()]
+
+
+def test_workers_on_several_machines_listen_where_ray_does_whatever_the_machine_calls_itself(monkeypatch):
+    for address, chosen, interface in (
+        ("127.0.0.1", {}, LOOPBACK),
+        ("198.51.100.1", {}, None),
+        ("127.0.0.1", {"GLOO_SOCKET_IFNAME": "by hand"}, "by hand"),
+    ):
+        monkeypatch.setattr(os, "environ", dict(chosen))
+        monkeypatch.setattr(ray.util, "get_node_ip_address", lambda address=address: address)
+        use_ray_network()
+        assert os.environ.get("GLOO_SOCKET_IFNAME") == interface
 
 
 def test_a_session_on_this_machine_listens_to_no_other():
