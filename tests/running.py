@@ -59,6 +59,8 @@ class Study:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            # A shell lets what runs in its background ignore Ctrl-C, and the study would inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             env=os.environ | {"CUDA_VISIBLE_DEVICES": "", "PYTHONWARNINGS": "default"},
         )
 

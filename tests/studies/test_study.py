@@ -116,7 +116,7 @@ def test_the_same_command_trains_nothing_and_a_larger_one_only_what_is_new(done)
     assert status == 0 and report.exists() and "4 of 4 trials: 4 finished" in said
     assert {row["trial"]: row["ended_at"] for row in study.rows()} == before
 
-    status, said = study.run(trials=6)
+    status, said = study.run(trials=6, extend="")
     after = {row["trial"]: row for row in study.rows()}
     assert status == 0 and len(after) == 6 and "6 of 6 trials: 6 finished" in said
     assert {name: after[name]["ended_at"] for name in before} == before
@@ -208,7 +208,7 @@ def test_ctrl_c_before_the_first_trial_is_no_stack_trace(tmp_path):
 
 @pytest.mark.slow
 def test_a_diverging_study_ends_with_recorded_reasons_and_a_report(tmp_path):
-    study = Study(tmp_path, learning_rate=1e6, trials=2, epochs=3)
+    study = Study(tmp_path, learning_rate=1e30, trials=2, epochs=3)
     status, said = study.run()
     assert status == 0 and "2 of 2 trials: 2 diverged" in said and "report: " in said
     assert [line for line in said.replace(str(tmp_path), "").splitlines() if NOISE.search(line)] == []
@@ -219,7 +219,7 @@ def test_a_diverging_study_ends_with_recorded_reasons_and_a_report(tmp_path):
 
 @pytest.mark.slow
 def test_the_time_limit_stops_a_study_that_can_be_continued(long):
-    status, said = long.run(time_limit=0.05, epochs=2000)
+    status, said = long.run(time_limit=0.5, epochs=2000)
     assert status == 0 and "The same command continues the study" in said and "Traceback" not in said
     assert set(long.states().values()) == {"cancelled"}
     assert [s["state"] for s in long.rows("study")] == ["stopped"]
