@@ -86,7 +86,7 @@ def ended(process: subprocess.Popen) -> tuple[int, str]:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
 
-    wait_until(lambda: not processes(process.pid), "a process of the study is left behind", 90)
+    wait_until(lambda: not processes(process.pid), "a process of the study is left behind", 180)
     return process.returncode, output
 
 

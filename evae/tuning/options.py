@@ -80,7 +80,8 @@ class StudyOptions:
     """Seed of the sampler."""
     early_stopping: str = "none"
     """Stop trials that fall behind after a ninth or a third of their epochs: none, median (worse than half of the
-    others in every objective), or halving (not among the best third of those that came so far)."""
+    others in every objective), or halving (not among the best third of those that came so far). For objectives that
+    tell early: the sharpness gap of networks that are hardly trained says nothing of their end."""
 
     address: str | None = None
     """A running Ray cluster ("auto", "HOST:6379"); default: this machine alone."""

@@ -116,6 +116,8 @@ def test_the_same_command_trains_nothing_and_a_larger_one_only_what_is_new(done)
     assert status == 0 and report.exists() and "4 of 4 trials: 4 finished" in said
     assert {row["trial"]: row["ended_at"] for row in study.rows()} == before
 
+    status, said = study.run(trials=6)
+    assert status == 2 and "--extend" in said
     status, said = study.run(trials=6, extend="")
     after = {row["trial"]: row for row in study.rows()}
     assert status == 0 and len(after) == 6 and "6 of 6 trials: 6 finished" in said
