@@ -74,14 +74,14 @@ class Study:
 
 
 def ended(process: subprocess.Popen) -> tuple[int, str]:
-    """Wait for a study to end, and within a minute all its processes with it."""
+    """Wait for a study to end, and all its processes with it. After a kill -9, Ray's own agents stay a minute."""
     try:
         output, _ = process.communicate(timeout=DEADLINE_S)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
 
-    wait_until(lambda: not processes(process.pid), "a process of the study is left behind", 60)
+    wait_until(lambda: not processes(process.pid), "a process of the study is left behind", 180)
     return process.returncode, output
 
 
