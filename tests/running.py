@@ -76,10 +76,7 @@ class Study:
 
 
 def ended(process: subprocess.Popen) -> tuple[int, str]:
-    """Wait for a study to end, and soon all its processes with it.
-
-    After a driver's kill -9, Ray's agents try for a minute to tell it of the raylet's end, before they end themselves.
-    """
+    """Wait for a study to end, and all its processes with it. After a kill -9, Ray's own agents stay a minute."""
     try:
         output, _ = process.communicate(timeout=DEADLINE_S)
     finally:

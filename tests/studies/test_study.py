@@ -129,19 +129,22 @@ def test_the_same_command_trains_nothing_and_a_larger_one_only_what_is_new(done)
 @pytest.fixture
 def long(tmp_path) -> Study:
     """A study whose trials take long enough to be met while they run."""
-    return Study(tmp_path, epochs=15, trials=5, size="small")
+    return Study(tmp_path, epochs=15, trials=5, size="small", trials_at_once=2)
 
 
 def in_the_middle(study: Study) -> dict[str, object]:
-    """Once a trial has finished and another is being trained: the finished ones with their ends."""
+    """Once a trial has finished and another has begun since: the finished ones with their ends.
+
+    One that began earlier may be about to finish, which takes less time than the end of its process.
+    """
 
     def reached() -> dict[str, object]:
         rows = study.rows()
-        if {"finished", "running"} <= {row["state"] for row in rows}:
-            return {row["trial"]: row["ended_at"] for row in rows if row["state"] == "finished"}
-        return {}
+        finished = {row["trial"]: row["ended_at"] for row in rows if row["state"] == "finished"}
+        begun = [row["started_at"] for row in rows if row["state"] == "running"]
+        return finished if finished and begun and max(begun) > min(finished.values()) else {}
 
-    return wait_until(reached, "no trial finished while another ran")
+    return wait_until(reached, "no trial began after another had finished")
 
 
 def assert_complete(study: Study, finished_before: dict[str, object]) -> None:
@@ -210,7 +213,7 @@ def test_ctrl_c_before_the_first_trial_is_no_stack_trace(tmp_path):
 
 @pytest.mark.slow
 def test_a_diverging_study_ends_with_recorded_reasons_and_a_report(tmp_path):
-    study = Study(tmp_path, learning_rate=1e30, trials=2, epochs=3)
+    study = Study(tmp_path, learning_rate=1e20, trials=2, epochs=3)
     status, said = study.run()
     assert status == 0 and "2 of 2 trials: 2 diverged" in said and "report: " in said
     assert [line for line in said.replace(str(tmp_path), "").splitlines() if NOISE.search(line)] == []
@@ -256,12 +259,9 @@ def test_a_ray_that_does_not_come_up_is_no_stack_trace(tmp_path):
     # As on a machine where other programs take all cores, of which Ray says so in an exception of no class of its own.
     raylets = wait_until(lambda: [n for n, line in processes(process.pid).items() if "/raylet " in line], "no Ray", 60)
     os.kill(raylets[0], signal.SIGSTOP)
-    said, _ = process.communicate()
-    assert process.returncode == 2, said
-    assert "error: Ray does not start on this machine: " in said and "Make room" in said, said
+    status, said = ended(process)
+    assert status == 2 and "error: Ray does not start on this machine: " in said and "Make room" in said, said
     assert "Traceback (" not in said, said
-    # Agents that the raylet had started wait a minute for it before they leave.
-    wait_until(lambda: not processes(process.pid), "a process of Ray is left behind", 180)
 
 
 @pytest.fixture
@@ -278,7 +278,7 @@ def small_disk(tmp_path) -> Iterator[Path]:
 
 @pytest.mark.slow
 def test_a_disk_that_is_full_for_a_while_costs_nothing_but_the_while(small_disk):
-    study = Study(small_disk, trials=3, epochs=6)
+    study = Study(small_disk, trials=3, epochs=6, trials_at_once=2)
     process = study.start()
     finished = in_the_middle(study)
     filling = small_disk / "filling"
