@@ -111,9 +111,16 @@ def _answer(place: str, header: Mapping[str, str]) -> grpc.StatusCode:
     return grpc.StatusCode.OK
 
 
+PATIENCE_S = 120
+"""So long a worker waits for the others in one step before it takes them for lost, and the gang starts anew. Gloo now
+and then misses that a message has arrived (seen in torch 2.15), and by itself would wait for half an hour."""
+
+
 def process_group(folder: str) -> TorchConfig:
     """How the workers of a gang find each other; `folder` is where they may leave files if all are on this machine."""
-    return OnMachines() if ray_constants.ENABLE_RAY_CLUSTER else OnOneMachine(folder=folder)
+    if ray_constants.ENABLE_RAY_CLUSTER:
+        return OnMachines(timeout_s=PATIENCE_S)
+    return OnOneMachine(timeout_s=PATIENCE_S, folder=folder)
 
 
 class OnMachines(TorchConfig):

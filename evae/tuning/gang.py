@@ -90,8 +90,8 @@ def prepared(model: nn.Module) -> nn.Module:
     """The model with gradients averaged over the gang, and on GPUs with the whole batch's statistics."""
     if next(model.parameters()).is_cuda:
         model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
-    # Running statistics are averaged once an epoch (`Ranks.unify`).
-    return prepare_model(model, parallel_strategy_kwargs={"broadcast_buffers": False})
+    # Running statistics are averaged once an epoch (`Ranks.unify`), and all ranks build the same weights from the seed.
+    return prepare_model(model, parallel_strategy_kwargs={"broadcast_buffers": False, "init_sync": False})
 
 
 class Gang:
