@@ -132,7 +132,7 @@ def fit_range(drawn: go.Figure, side: str, values: pd.Series, marks: dict[str, f
             **(within if name in near else outside),
             **{other: 0.0, f"{other}ref": "paper"},
             showarrow=False,
-            xanchor="left" if side == "y" else "right",
+            xanchor="left" if side == "y" or value < low else "right",
             yanchor="bottom",
             textangle=-90 if side == "x" else 0,
             font=dict(color=theme.GREEN, size=11),
