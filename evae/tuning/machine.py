@@ -42,6 +42,8 @@ PRELOADED = "torch._dynamo,evae.tuning.trainable"
 """What those processes import; the first optimiser would import torch's compiler."""
 COUNT_EVERY_S = 2.0
 """How long a count of the machines holds."""
+ENDING_S = 60.0
+"""What a killed process of Ray's may take to be gone."""
 
 
 class Slots:
@@ -127,10 +129,14 @@ def ray_session(options: StudyOptions) -> Iterator[None]:
         if threading.current_thread() is threading.main_thread():
             # Ray's handler prints a stack and ends the process; a polite kill shall be recorded like Ctrl-C.
             signal.signal(signal.SIGTERM, signal.default_int_handler)
+        started = [] if address else [one.process for some in ray_worker._global_node.all_processes.values() for one in some]
         try:
             yield
         finally:
             ray.shutdown()
+            # Ray gives a process one second after killing it; on a busy machine a raylet takes longer to be gone.
+            for process in started:
+                process.wait(ENDING_S)
 
 
 def _not_there(address: str | None, why: str) -> UserError:
