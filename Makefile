@@ -1,7 +1,8 @@
 # Two commands on a fresh machine: `make study` and `make test`. Both set up .venv themselves.
 PYTHON ?= python3
 BIN := .venv/bin
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# Compiling all of torch takes longer than fetching it; Python compiles what is imported.
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 
 .PHONY: study test lint clean
 
@@ -21,6 +22,7 @@ clean:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "evae needs python 3.11 or newer; choose one with: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv .venv
 	@echo "Installing into .venv (a few minutes the first time)..."
+	@$(PIP_INSTALL) --upgrade pip  # what comes with Python 3.11 takes twice as long
 	$(PIP_INSTALL) --editable .
 	@touch $@
 
