@@ -37,14 +37,24 @@ def on_this_machine_only() -> Iterator[None]:
     # Ray is imported, which has happened here, and in its processes is still to come.
     settings = {ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR: "0"}
     settings |= {f"{library}_SOCKET_IFNAME": LOOPBACK for library in ("GLOO", "NCCL")}
-    before = {name: os.environ.get(name) for name in settings}, ray_constants.ENABLE_RAY_CLUSTER
-    os.environ.update(settings)
+    before = ray_constants.ENABLE_RAY_CLUSTER
     ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        with environment(settings):
+            yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+@contextlib.contextmanager
+def environment(settings: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables set inside, for the processes that are started there too."""
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
     try:
         yield
     finally:
-        variables, ray_constants.ENABLE_RAY_CLUSTER = before
-        for name, value in variables.items():
+        for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 

@@ -6,7 +6,6 @@
 One line for each check: ok, or what to do about it. The exit status is 1 where something is not ok.
 """
 
-import dataclasses
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -173,7 +172,7 @@ def main() -> None:
     questions = tyro.cli(Questions, description=__doc__)
     console = Console(soft_wrap=True)
     try:
-        with ray_session(dataclasses.replace(StudyOptions(), address=questions.address)):
+        with ray_session(StudyOptions(address=questions.address), trains=False):
             fine = report(examine(questions), console)
     except UserError as error:
         Console(stderr=True, soft_wrap=True).print(f"error: {error}", markup=False, highlight=False)

@@ -28,7 +28,7 @@ from ray._private import worker as ray_worker
 from ray.tune.execution import class_cache
 
 from evae.errors import UserError
-from evae.tuning.access import knock, on_this_machine_only
+from evae.tuning.access import environment, knock, on_this_machine_only
 from evae.tuning.options import StudyOptions
 
 # Tune asks for workers with an environment of their own, for a variable of PyTorch Lightning. Without it, its actors
@@ -38,6 +38,7 @@ class_cache.DEFAULT_ENV_VARS.clear()
 # their log files; the console says which trial was lost and why (evae/tuning/mishaps.py).
 ray_worker.print_to_stdstream = lambda data, ignore_prefix: None
 
+PRELOAD = "RAY_preload_python_modules"
 PRELOADED = "torch._dynamo,evae.tuning.trainable"
 """What those processes import; the first optimiser would import torch's compiler."""
 COUNT_EVERY_S = 2.0
@@ -101,21 +102,23 @@ def _living() -> list[Mapping[str, float]]:
 
 
 @contextlib.contextmanager
-def ray_session(options: StudyOptions) -> Iterator[None]:
+def ray_session(options: StudyOptions, trains: bool = True) -> Iterator[None]:
     """Ray on this machine alone, where no other machine reaches it, or joined at the options' address; shut down or
-    left at the end.
+    left at the end. Where nothing `trains`, its processes import nothing in advance.
 
     Raises UserError when Ray does not start here, when nothing answers at the address, and when that asks for a token
     that this process does not have.
     """
     address = options.address
-    if _most_cores_train(options):
-        os.environ.setdefault("RAY_preload_python_modules", PRELOADED)
     for name in ("ray", "ray.tune", "ray.train"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     if address:
         knock(address)
-    with contextlib.nullcontext() if address else on_this_machine_only():
+    preloads = trains and _most_cores_train(options) and PRELOAD not in os.environ
+    with (
+        contextlib.nullcontext() if address else on_this_machine_only(),
+        environment({PRELOAD: PRELOADED} if preloads else {}),
+    ):
         try:
             # Without an explicit address Ray joins any cluster it finds a trace of, even a dead one.
             ray.init(
@@ -129,7 +132,7 @@ def ray_session(options: StudyOptions) -> Iterator[None]:
         if threading.current_thread() is threading.main_thread():
             # Ray's handler prints a stack and ends the process; a polite kill shall be recorded like Ctrl-C.
             signal.signal(signal.SIGTERM, signal.default_int_handler)
-        started = [] if address else [one.process for some in ray_worker._global_node.all_processes.values() for one in some]
+        started = [process.process for kind in ray_worker._global_node.all_processes.values() for process in kind]
         try:
             yield
         finally:

@@ -58,14 +58,15 @@ def test_workers_on_several_machines_listen_where_ray_does_whatever_the_machine_
 
 
 def test_a_session_on_this_machine_listens_to_no_other():
-    before = dict(os.environ), ray_constants.ENABLE_RAY_CLUSTER
-    with ray_session(StudyOptions(trials_at_once=1)):
+    before = dict(os.environ), ray_constants.ENABLE_RAY_CLUSTER, family(os.getpid())
+    with ray_session(StudyOptions(), trains=False):
         ray.get(ray.remote(num_cpus=0)(lambda: None).remote())
         processes = family(os.getpid())
         assert len(listening(processes)) >= 5
         assert to_other_machines(processes) == {}
     left = {name for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME") if name in os.environ} - before[0].keys()
     assert not left and before[1] == ray_constants.ENABLE_RAY_CLUSTER
+    assert family(os.getpid()) <= before[2]  # not even as zombies
 
 
 def clean() -> dict[str, str]:

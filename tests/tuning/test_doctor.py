@@ -21,7 +21,7 @@ def bad(findings: list[Finding]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def alone():
-    with ray_session(StudyOptions(workers_per_trial=2)):
+    with ray_session(StudyOptions(), trains=False):
         yield
 
 
