@@ -10,7 +10,7 @@ study: .venv/installed
 	$(BIN)/python studies/kernel_sweep.py
 
 test: .venv/installed-test
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .
