@@ -75,6 +75,7 @@ report.charts = (() => {
     Plotly.react(place, [...traces, ...figure.data.map(filtered).flatMap(marked)], layout, config);
     if (drawn.has(place)) return;
     drawn.add(place);
+    performance.mark(key);
     if (linked) link(place, figure);
   }
   function link(place, figure) {

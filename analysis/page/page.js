@@ -65,6 +65,7 @@
   report.charts.start();
   report.panel.start();
   document.documentElement.dataset.ready = "yes";
+  performance.mark("ready");
 
   // A live page asks the server that sent it whether the results have changed, and then takes its place anew.
   if (data.live) {
