@@ -74,10 +74,16 @@ def learning_curves(
             )
     if stops is not None and len(stops):
         _draw_stops(drawn, curves, metric, stops)
+    # Named where falling curves, or rising ones, leave room at first.
+    means = curves.groupby("epoch")[metric].mean()
+    edge = "bottom" if len(means) and means.iloc[0] > means.iloc[-1] else "top"
     for rung in rungs.itertuples() if rungs is not None else []:
-        text = f"{rung.stopped} of {rung.judged} stopped"
-        look = dict(annotation_text=text, annotation_position="top right", annotation_font=dict(size=10))
-        drawn.add_vline(x=rung.epoch, line=dict(color=theme.GREY, width=1, dash="dot"), **look)
+        drawn.add_vline(
+            x=rung.epoch,
+            line=dict(color=theme.GREY, width=1, dash="dot"),
+            annotation=dict(text=f"{rung.stopped} of {rung.judged} stopped", textangle=-90, font=dict(size=10)),
+            annotation_position=f"{edge} right",
+        )
     return drawn
 
 

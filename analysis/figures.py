@@ -130,10 +130,10 @@ def fit_range(drawn: go.Figure, side: str, values: pd.Series, marks: dict[str, f
         drawn.add_annotation(
             text=text,
             **(within if name in near else outside),
-            **{other: 0.0, f"{other}ref": "paper"},
+            **{other: 0.0 if side == "y" else 1.0, f"{other}ref": "paper"},
             showarrow=False,
             xanchor="left" if side == "y" or value < low else "right",
-            yanchor="bottom",
+            yanchor="bottom" if side == "y" else "top",
             textangle=-90 if side == "x" else 0,
             font=dict(color=theme.GREEN, size=11),
         )

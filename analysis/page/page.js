@@ -43,7 +43,10 @@
   const near = new IntersectionObserver((entries) => entries.filter((e) => e.isIntersecting).forEach((e) => { near.unobserve(e.target); fill(e.target); }), { rootMargin: "600px 0px" });
   const places = document.querySelectorAll(".pictures[data-trial]");
   places.forEach((place) => near.observe(place));
-  addEventListener("beforeprint", () => places.forEach(fill));
+  // Printing does not wait for pictures, so those that nobody came near are decoded while the page is idle.
+  const rest = [...places], idle = window.requestIdleCallback ?? setTimeout;
+  const decode = () => { if (rest.length) { fill(rest.shift()); idle(decode); } };
+  addEventListener("load", () => idle(decode));
   document.querySelectorAll("[data-open]").forEach((button) => button.addEventListener("click", () => report.panel.open(Number(button.dataset.open), null)));
 
   // The section in view is marked in the navigation.

@@ -110,7 +110,7 @@ report.panel = (() => {
     const fill = () => pictures(grids, shownTrial(Number(select.value)), kinds);
     select.addEventListener("change", () => { other = Number(select.value); fill(); });
     fill();
-    return element("div", {}, element("label", { className: "lead" }, "Beside it: ", select), grids);
+    return element("div", {}, element("label", { className: "beside lead" }, "Beside it: ", select), grids);
   }
   function show(c, chosen) {
     const it = configurations[c];

@@ -1,9 +1,13 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browsing import CHROMIUM, QUIET
+from playwright.sync_api import Browser, sync_playwright
 from synthetic import write_racing_study, write_study
 
 from analysis.load import StudyData, load
+from analysis.report import write_report
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +28,16 @@ def racing(tmp_path_factory: pytest.TempPathFactory) -> StudyData:
     folder = tmp_path_factory.mktemp("racing")
     write_racing_study(folder)
     return load(folder)
+
+
+@pytest.fixture(scope="session")
+def report(results: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_report(results, tmp_path_factory.mktemp("page") / "report.html")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield browser
+        browser.close()

@@ -9,31 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from browsing import needs_chromium, open_page
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from synthetic import write_racing_study, write_study
 
 from analysis import tables
 from analysis.load import StudyData
 from analysis.report import write_report
 
-CHROMIUM = Path("/usr/bin/chromium")
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-         "--disable-sync", "--no-first-run"]  # fmt: skip
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs chromium at /usr/bin/chromium")
-
-
-@pytest.fixture(scope="module")
-def report(results: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_report(results, tmp_path_factory.mktemp("page") / "report.html")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield browser
-        browser.close()
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
@@ -54,23 +39,6 @@ def page(opened: tuple[Page, list[str]]) -> Iterator[Page]:
     yield page
     page.evaluate("document.querySelector('#panel-close').click(); document.querySelector('#clear').click()")
     assert trouble == []
-
-
-def open_page(page: Page, report: Path) -> list[str]:
-    """Open it; returns a list that gathers errors, and requests for anything but the page itself."""
-    trouble: list[str] = []
-    page.on("pageerror", lambda error: trouble.append(str(error)))
-    page.on("console", lambda message: trouble.append(message.text) if message.type == "error" else None)
-    page.on(
-        "request",
-        lambda request: trouble.append(request.url[:80]) if is_foreign(request.url, report) else None,
-    )
-    page.goto(report.as_uri())
-    return trouble
-
-
-def is_foreign(url: str, report: Path) -> bool:
-    return not url.startswith((report.as_uri(), "data:", "blob:"))
 
 
 def test_it_opens_without_errors_and_without_the_web(opened: tuple[Page, list[str]]) -> None:
@@ -369,6 +337,17 @@ def test_pictures_are_shown_crisp_and_stored_once(page: Page, report: Path, stud
     assert text.count("plotly.js v") == 1
 
 
+def test_pictures_that_nobody_came_near_are_there_for_the_printer(browser: Browser, report: Path) -> None:
+    page = browser.new_page(viewport={"width": 800, "height": 600})
+    assert open_page(page, report) == []
+    page.wait_for_function("document.querySelectorAll('.gallery .pictures:empty').length === 0")
+    page.wait_for_function("document.querySelectorAll('.gallery canvas:not([data-drawn])').length === 0")
+    assert page.evaluate("scrollY") == 0 and page.locator(".gallery canvas").count() > 10
+    page.emulate_media(media="print")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 800
+    page.close()
+
+
 def test_rungs_stops_and_gaps_are_shown(browser: Browser, tmp_path: Path) -> None:
     store = write_racing_study(tmp_path)
     page = browser.new_page(viewport={"width": 1400, "height": 900})
@@ -398,63 +377,4 @@ def test_two_hundred_trials_stay_small_and_draw(browser: Browser, tmp_path: Path
     assert path.stat().st_size < 15e6
     page = browser.new_page()
     assert open_page(page, path) == []
-    page.close()
-
-
-HOSTILE = (
-    "<img src='https://elsewhere.example/x' onerror='window.ran=1'><svg onload='window.ran=1'>"
-    '</script><script>window.ran=1</script>{{ 7*7 }}"onmouseover="window.ran=1" '
-    "<a href='javascript:window.ran=1'>&lt;script&gt;window.ran=1&lt;/script&gt;"
-)
-TEXTS = {
-    "trials": ["label", "reason", "origin", "method", "state", "slot", "device", "param_kernel", "rate_is"],
-    "study": ["study", "question", "command", "git_commit", "state"],
-}
-
-
-def hostile(value: object) -> object:
-    """The same JSON with hostile names and texts."""
-    if isinstance(value, dict):
-        return {name: hostile(inner) for name, inner in value.items()} | {HOSTILE: HOSTILE}
-    return HOSTILE if isinstance(value, str) else value
-
-
-def write_hostile_study(folder: Path) -> None:
-    """A study with markup and scripts in every text that somebody could have put there."""
-    store = write_study(folder, configurations=16, seeds=1)
-    for row in store.read("trials").to_pylist():
-        drawn = row["state"] == "finished" and row["number"] % 2
-        texts = {name: HOSTILE for name in TEXTS["trials"] if not (drawn and name == "state")}
-        texts |= {"params": json.dumps(hostile(json.loads(row["params"]))), f"param_{HOSTILE}": HOSTILE}
-        if row["distances"]:
-            texts["distances"] = json.dumps({k: hostile(v) for k, v in json.loads(row["distances"]).items()})
-        store.write("trials", row["trial"], [row | texts])
-    for row in store.read("study").to_pylist():
-        texts = {name: HOSTILE for name in TEXTS["study"]}
-        texts |= {
-            name: json.dumps(hostile(json.loads(row[name]))) for name in ("options", "packages", "hardware", "data")
-        }
-        store.write("study", row["session"], [row | texts])
-    for row in store.read("images").to_pylist():
-        store.write("images", row["trial"], [row | {"kind": HOSTILE}, row | {"png": HOSTILE.encode()}])
-
-
-def test_what_others_wrote_into_the_results_runs_nothing(browser: Browser, tmp_path: Path) -> None:
-    write_hostile_study(tmp_path)
-    report = write_report(tmp_path)
-    page = browser.new_page(viewport={"width": 1400, "height": 900})
-    trouble = open_page(page, report)
-    for chart in page.locator(".chart").all():
-        chart.evaluate("place => place.scrollIntoView({behavior: 'instant'})")
-        chart.locator(".main-svg").first.wait_for()
-        for point in chart.locator(".point").all()[:3]:
-            point.hover(force=True)
-    page.get_by_role("button", name="reason").click()
-    page.get_by_label("Filter trials").fill("script")
-    assert "<script>window.ran=1</script>" in page.locator("#table").text_content()  # it is there, as text
-    assert page.evaluate("window.ran") is None
-    assert page.evaluate("[...document.querySelectorAll('script')].length") == 4  # the report's own
-    assert page.locator("[onerror], [onload], [onmouseover], [*|href^='javascript' i]").count() == 0
-    # Plotly's own complaint about a mouse that moves.
-    assert [text for text in trouble if "Cannot set property target" not in text] == []
     page.close()

@@ -6,29 +6,34 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from running import Study
+from running import Study, wait_until
 
-EPOCHS, SESSION_S = 3, 14.0
-"""A session of such a study takes about so long, start and end included: kills come at any moment of it."""
+EPOCHS = 3
+STARTING_S, TRAINING_S = 10.0, 1.0
+"""Kills come at any moment while a study starts, or in about the time of a trial once it trains."""
 
 
 def killed(study: Study, times: int, moments: random.Random) -> list[str]:
-    """Begin or continue the study `times` times, each killed at a random moment; the trials that finished.
+    """Begin or continue the study `times` times, each killed at a random moment, every other one only after an epoch
+    was recorded; the trials that finished.
 
     Its processes are not waited for, as nobody would.
     """
-    for _ in range(times):
-        process = study.start()
-        time.sleep(moments.uniform(0, SESSION_S))
+    for turn in range(times):
+        before, process = epochs(study), study.start()
+        if turn % 2:
+            wait_until(lambda: epochs(study) > before or process.poll() is not None, "no epoch")
+            time.sleep(moments.uniform(0, TRAINING_S))
+        else:
+            time.sleep(moments.uniform(0, STARTING_S))
         process.kill()
         process.wait()
         process.stdout.close()
-        finished = [name for name, state in study.states().items() if state == "finished"] if begun(study) else []
-    return finished
+    return [name for name, state in study.states().items() if state == "finished"]
 
 
-def begun(study: Study) -> bool:
-    return Path(study.store.location).exists()
+def epochs(study: Study) -> int:
+    return len(study.rows("epochs")) if Path(study.store.location).exists() else 0
 
 
 def assert_as_undisturbed(study: Study, trials: int) -> None:
@@ -36,12 +41,13 @@ def assert_as_undisturbed(study: Study, trials: int) -> None:
     rows = study.rows()
     assert Counter(row["state"] for row in rows) == {"finished": trials}
     assert len({row["trial"] for row in rows}) == trials
-    epochs = Counter((row["trial"], row["epoch"]) for row in study.rows("epochs"))
-    assert epochs == {(row["trial"], epoch): 1 for row in rows for epoch in range(1, EPOCHS + 1)}
+    recorded = Counter((row["trial"], row["epoch"]) for row in study.rows("epochs"))
+    assert recorded == {(row["trial"], epoch): 1 for row in rows for epoch in range(1, EPOCHS + 1)}
     assert {row["number"] for row in rows} == set(range(trials // study.options["seeds"]))
 
 
 def kill_and_finish(study: Study, times: int) -> list[str]:
+    """What had finished before the last session."""
     finished = killed(study, times, random.Random(0))
     trials = study.options["trials"] * study.options["seeds"]
     status, said = study.run()
@@ -51,10 +57,9 @@ def kill_and_finish(study: Study, times: int) -> list[str]:
 
 
 def test_five_kills_lose_nothing_and_repeat_nothing(tmp_path):
-    kill_and_finish(Study(tmp_path, trials=6, epochs=EPOCHS), 5)
+    assert kill_and_finish(Study(tmp_path, trials=10, epochs=EPOCHS), 5)
 
 
 @pytest.mark.slow
 def test_fifty_kills_lose_nothing_and_repeat_nothing(tmp_path):
-    finished = kill_and_finish(Study(tmp_path, trials=40, epochs=EPOCHS), 50)
-    assert len(finished) > 10  # the kills did meet a study at work
+    assert len(kill_and_finish(Study(tmp_path, trials=60, epochs=EPOCHS), 50)) > 10
