@@ -10,26 +10,21 @@ from running import Study, wait_until
 
 EPOCHS = 3
 STARTING_S, TRAINING_S = 10.0, 1.0
-"""Kills come at any moment while a study starts, or in about the time of a trial once it trains."""
+"""While a study starts a kill comes at any moment; once it trains, within about the time of a trial."""
 
 
-def killed(study: Study, times: int, moments: random.Random) -> list[str]:
-    """Begin or continue the study `times` times, each killed at a random moment, every other one only after an epoch
-    was recorded; the trials that finished.
+def begin_and_kill(study: Study, training: bool, moments: random.Random) -> None:
+    """A session killed at a random moment: any of its start, or after it has recorded an epoch.
 
     Its processes are not waited for, as nobody would.
     """
-    for turn in range(times):
-        before, process = epochs(study), study.start()
-        if turn % 2:
-            wait_until(lambda: epochs(study) > before or process.poll() is not None, "no epoch")
-            time.sleep(moments.uniform(0, TRAINING_S))
-        else:
-            time.sleep(moments.uniform(0, STARTING_S))
-        process.kill()
-        process.wait()
-        process.stdout.close()
-    return [name for name, state in study.states().items() if state == "finished"]
+    before, process = epochs(study), study.start()
+    if training:
+        wait_until(lambda: epochs(study) > before or process.poll() is not None, "no epoch")
+    time.sleep(moments.uniform(0, TRAINING_S if training else STARTING_S))
+    process.kill()
+    process.wait()
+    process.stdout.close()
 
 
 def epochs(study: Study) -> int:
@@ -48,7 +43,10 @@ def assert_as_undisturbed(study: Study, trials: int) -> None:
 
 def kill_and_finish(study: Study, times: int) -> list[str]:
     """What had finished before the last session."""
-    finished = killed(study, times, random.Random(0))
+    moments = random.Random(0)
+    for turn in range(times):
+        begin_and_kill(study, training=turn % 2 == 1, moments=moments)
+    finished = [name for name, state in study.states().items() if state == "finished"]
     trials = study.options["trials"] * study.options["seeds"]
     status, said = study.run()
     assert status == 0 and f"{trials} of {trials} trials: {trials} finished" in said, said
