@@ -35,7 +35,7 @@ def configurations(study: StudyData, table: pd.DataFrame, front: pd.DataFrame) -
                 "kernel": row["kernel"] if isinstance(row["kernel"], str) else None,
                 "origin": row["origin"],
                 "front": row["configuration"] in on_front,
-                "control": isinstance(row["label"], str),
+                "control": bool(row["control"]),
                 "standard": isinstance(row["label"], str) and is_standard(row, recipe),
                 "hover": hover,
                 "values": values(row, metrics),

@@ -116,7 +116,7 @@ def card(row: dict[str, Any], study: StudyData) -> dict[str, Any]:
         "name": row["name"],
         "trial": row["trial"],
         "on_front": bool(row["on_front"]),
-        "control": bool(pd.notna(row["label"])),
+        "control": bool(row["control"]),
         "scores": [(o.label, naming.interval(row[o.metric], row[f"{o.metric}_half"])) for o in study.objectives],
     }
 

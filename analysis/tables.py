@@ -66,7 +66,8 @@ def against_real(row: Mapping[str, Any], metric: str) -> float:
 def configurations(study: StudyData) -> pd.DataFrame:
     """One row per configuration, in order of suggestion.
 
-    Columns: configuration, number, name, origin, label, method, kernel, params (dict), trial (its first
+    Columns: configuration, number, name, origin, label, control (a yardstick, rather than drawn or a point of a
+    grid), method, kernel, params (dict), trial (its first
     finished one), rate_is (of that one: "exact" or "bound"), n_trials, n (finished seeds), n_lost (seeds that
     something went wrong with), the mean over seeds of every metric, and for each objective `<metric>_sd`,
     `<metric>_n`, `<metric>_half` (half a 95 % interval, see `half_width`), `select_<metric>` and
@@ -83,6 +84,7 @@ def configurations(study: StudyData) -> pd.DataFrame:
             "name": [name(*of) for of in zip(first["label"], first["number"], kernel, first["method"], strict=True)],
             "origin": first["origin"].fillna("searched"),
             "label": first["label"],
+            "control": first["label"].notna() & (first["origin"] != "grid"),
             "method": first["method"],
             "kernel": pd.Series(kernel, first.index, dtype=object),
             "params": params,

@@ -77,16 +77,16 @@ def best(table: pd.DataFrame, objective: Objective) -> str:
     text += f"; its images have {naming.times(ratio)} real images' sharpness." if math.isfinite(ratio) else "."
     if len(rest):
         second = rest.iloc[0]
-        text += f" The runner-up{', a control' if pd.notna(second['label']) else ''}, {second['name']}, has "
+        text += f" The runner-up{', a control' if second['control'] else ''}, {second['name']}, has "
         text += f"{_value(second, objective)}, {_verdict(first, second, objective)}."
     verdicts: dict[str, list[str]] = {}
     others = rest.iloc[1:]
-    for _, row in others[others["label"].notna()].head(AGAINST).iterrows():
+    for _, row in others[others["control"]].head(AGAINST).iterrows():
         verdict = _verdict(first, row, objective)
         verdicts.setdefault(verdict, []).append(f"{row['name']} at {_value(row, objective)}")
     if verdicts:
         each = [f"{', '.join(names)}: {verdict}" for verdict, names in verdicts.items()]
-        text += f" Against the {'other ' if pd.notna(second['label']) else ''}controls: {'; '.join(each)}."
+        text += f" Against the {'other ' if second['control'] else ''}controls: {'; '.join(each)}."
     return text + _sharper(order, objective)
 
 

@@ -42,7 +42,7 @@ def grid(families: Sequence[str], betas: Sequence[float]) -> Space:
     return Space(
         suggest,
         tuple(
-            Control(f"{family}, beta {beta:g}", {"method": family, "beta": beta})
+            Control(f"{family}, beta {beta:g}", {"method": family, "beta": beta}, origin="grid")
             for family in families
             for beta in betas
         ),

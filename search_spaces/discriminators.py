@@ -39,5 +39,5 @@ def grid(weights: Sequence[float], starts: Sequence[int], losses: Sequence[str])
                 Adversarial(weight=weight, start_epoch=start, loss=loss)
                 label = f"{loss}, weight {weight:g}, from epoch {start}"
                 params = {"discriminator": True, "disc_weight": weight, "disc_start": start, "disc_loss": loss}
-                controls.append(Control(label, params))
+                controls.append(Control(label, params, origin="grid"))
     return Space(suggest, tuple(controls), is_grid=True)

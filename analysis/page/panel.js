@@ -100,7 +100,7 @@ report.panel = (() => {
   let other;
   const shownTrial = (c) => configurations[c].trials.find((i) => data.pictures[i]);
   function beside(c) {
-    const known = [...configurations.keys()].filter((o) => o !== c && (configurations[o].control || configurations[o].front) && shownTrial(o) !== undefined);
+    const known = [...configurations.keys()].filter((o) => o !== c && (configurations[o].origin !== "searched" || configurations[o].front) && shownTrial(o) !== undefined);
     if (!known.length) return null;
     if (other === undefined) other = known.find((o) => configurations[o].standard) ?? known.find((o) => configurations[o].control) ?? known[0];
     const select = element("select", {}, ...known.map((o) => new Option(configurations[o].name, o)));

@@ -17,7 +17,11 @@ Suggest = Callable[[optuna.trial.BaseTrial, Recipe], Recipe]
 
 @dataclass(frozen=True)
 class Control:
-    """A configuration trained in every study of a space, as a yardstick: parameters as the space names them."""
+    """A configuration trained in every study of a space, as a yardstick: parameters as the space names them.
+
+    Its `origin` is "control", "paper" for a published setting, or "grid" for what is no yardstick but one of the points
+    that a grid asks about.
+    """
 
     label: str
     params: Mapping[str, Any]

@@ -127,6 +127,8 @@ def drawn_configurations(page: Page, figure: str) -> set[str]:
 def show(page: Page, figure: str) -> None:
     page.locator(f"[data-figure='{figure}']").evaluate("place => place.scrollIntoView({behavior: 'instant'})")
     page.locator(f"[data-figure='{figure}'] .main-svg").first.wait_for()
+    # A chart that was out of sight is drawn anew a frame or two after it has come near.
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))")
 
 
 def test_filters_keep_the_same_configurations_in_all_views(page: Page, study: StudyData) -> None:

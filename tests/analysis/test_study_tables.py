@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import math
 
@@ -77,6 +78,14 @@ def test_replicates_may_differ_in_number(racing: StudyData) -> None:
     relative = table[column] / table[DISTANCE]
     assert relative[0] / relative[1] == pytest.approx(math.sqrt(3))
     assert "Configurations have 1 to 3 finished seeds each" in words.method(racing, table.reset_index())
+
+
+def test_points_of_a_grid_have_names_and_are_no_controls(study: StudyData) -> None:
+    grid = dataclasses.replace(study, trials=study.trials.replace({"origin": {"control": "grid", "paper": "grid"}}))
+    for of, said in ((study, True), (grid, False)):
+        table = tables.configurations(of)
+        assert ("autoencoder" in set(table["name"]), table["control"].any()) == (True, said)
+        assert any("control" in words.best(table, objective) for objective in of.objectives) == said
 
 
 def test_words_about_a_sharpness_gap_say_on_which_side_it_is(racing: StudyData) -> None:
