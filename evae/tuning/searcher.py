@@ -12,13 +12,13 @@ where not to look; NSGA-II and the Gaussian process leave them out.
 import math
 import sys
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import optuna
-from optuna.samplers import BaseGASampler
+from optuna.samplers import BaseGASampler, BaseSampler, QMCSampler, RandomSampler
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
@@ -30,7 +30,8 @@ from evae.tuning.space import Space
 from evae.tuning.trainable import Job
 
 REDRAWS = 20
-"""How often, beyond the configurations there are, a known one is drawn anew before the search is called exhausted."""
+"""How often a sampler that comes up with known configurations is asked again. Then points are drawn at random, and after
+as many known ones, and as many more as there are configurations, the search is called exhausted."""
 
 ENDED = ("finished", "stopped", "diverged", "failed")
 """States of a trial that will not be trained again."""
@@ -77,7 +78,7 @@ class StudySearcher(Searcher):
         total: int,
         seeds: int,
         sampler_seed: int,
-        make_sampler: Callable[[int], optuna.samplers.BaseSampler],
+        make_sampler: Callable[[int], BaseSampler],
         race: bool = False,
         rungs: Rungs | None = None,
         history: Iterable[Mapping[str, Any]] = (),
@@ -170,10 +171,9 @@ class StudySearcher(Searcher):
 
     def _ask(self) -> None:
         """Draw one configuration and queue its replicates; one that the study has already is only told again."""
-        # In a continued study a quasi-random sequence first runs through the points that it has drawn before.
-        for _ in range(REDRAWS + len(self.configurations)):
+        for sampler in self._attempts():
             number = 1 + max((c.number for c in self.configurations.values()), default=-1)
-            self.study.sampler = self._sampler()
+            self.study.sampler = sampler
             trial = self.study.ask()
             self._place(trial)
             recipe = self.space.suggest(trial, self.base)
@@ -189,8 +189,21 @@ class StudySearcher(Searcher):
             self._tell(trial, self.configurations[key])
         self.exhausted = True
 
-    def _sampler(self) -> optuna.samplers.BaseSampler:
-        return self.make_sampler((self.sampler_seed * 1_000_003 + len(self.study.get_trials(deepcopy=False))) % 2**31)
+    def _attempts(self) -> Iterator[BaseSampler]:
+        """The samplers of one suggestion, each asked if the one before has come up with what there is already."""
+        known = len(self.configurations)
+        # In a continued study a quasi-random sequence first runs through the points that it has drawn before.
+        for _ in range(REDRAWS + known * isinstance(self._sampler(), QMCSampler)):
+            yield self._sampler()
+        # A sampler may insist on its favourite, most of all where that has no parameters left to vary.
+        for _ in range(REDRAWS + known):
+            yield RandomSampler(seed=self._seed())
+
+    def _sampler(self) -> BaseSampler:
+        return self.make_sampler(self._seed())
+
+    def _seed(self) -> int:
+        return (self.sampler_seed * 1_000_003 + len(self.study.get_trials(deepcopy=False))) % 2**31
 
     def _place(self, trial: optuna.trial.Trial) -> None:
         """Make a trial part of a genetic sampler's generation, also where its parameters were given: populations are

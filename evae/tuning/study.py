@@ -146,6 +146,8 @@ def _search(
         _cancel_running(store)
         manifest.close(store, state, slots.mean())
     console.print(summary(progress, [row["state"] for row in _history(store)]))
+    if searcher.exhausted and len(searcher.configurations) < options.trials:
+        console.print(f"The space has no more than these {len(searcher.configurations)} configurations.")
     if state == "stopped":
         console.print("Stopped before the end; every finished trial is kept. The same command continues the study.")
     if interrupted:

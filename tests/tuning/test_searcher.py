@@ -253,6 +253,17 @@ def test_what_the_study_has_already_is_not_trained_again_and_an_exhausted_space_
     assert search.suggest("more") == search.FINISHED
 
 
+def test_a_sampler_that_insists_on_its_favourite_does_not_end_the_search():
+    class Stubborn(optuna.samplers.RandomSampler):
+        def sample_independent(self, study, trial, name, distribution):
+            return 0.5
+
+    search = searcher(total=8)
+    search.make_sampler = Stubborn
+    betas = {row["params"]["beta"] for row in drive(search)}
+    assert len(betas) == 8 and 0.5 in betas and not search.exhausted
+
+
 def test_a_take_over_of_an_exhausted_space_ends_at_once():
     rows = drive(searcher(FINITE, total=50))
     search = searcher(FINITE, total=50, history=rows)
