@@ -30,8 +30,8 @@ from evae.tuning.space import Space
 from evae.tuning.trainable import Job
 
 REDRAWS = 20
-"""How often a sampler that comes up with known configurations is asked again. Then points are drawn at random, and after
-as many known ones, and as many more as there are configurations, the search is called exhausted."""
+"""How often a sampler that comes up with known configurations is asked again. Then points are drawn at random; after as
+many known ones, and as many more as there are configurations, the search is called exhausted."""
 
 ENDED = ("finished", "stopped", "diverged", "failed")
 """States of a trial that will not be trained again."""

@@ -5,23 +5,13 @@ from pathlib import Path
 
 import optuna
 import pytest
+from driving import drive, good, searcher, straight
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
-from test_searcher import drive, good, searcher, straight
 
 from evae.tuning.journal import Journal, mend
 from evae.tuning.store import Store
-
-pytestmark = pytest.mark.usefixtures("quiet")
-
-
-@pytest.fixture
-def quiet():
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    yield
-    optuna.logging.set_verbosity(before)
 
 
 @pytest.fixture

@@ -1,100 +1,19 @@
-"""The search without Ray: what is suggested, what Optuna is told, and what a later session makes of the rows."""
+"""The search without Ray: what is suggested, and what Optuna is told."""
 
-import json
 import math
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import optuna
 import pytest
+from driving import EVERY_SAMPLER, FINITE, OBJECTIVES, drive, good, searcher, states, straight
 from optuna.trial import TrialState
 
-from evae.posteriors.gaussian import Gaussian
 from evae.recipe import Recipe
 from evae.tuning.scheduler import Rungs
-from evae.tuning.searcher import StudySearcher
-from evae.tuning.space import Control, Space
 from evae.tuning.study import SAMPLERS
 from evae.tuning.trainable import Job
 from search_spaces.kernels import CONTROLS, SPACE
-
-BASE = Recipe(latent=4)
-OBJECTIVES = [("val_a", "min"), ("val_b", "max")]
-Score = Callable[[Job], dict[str, Any]]
-
-
-def suggest_beta(trial: optuna.trial.BaseTrial, base: Recipe) -> Recipe:
-    return replace(base, posterior=Gaussian(beta=trial.suggest_float("beta", 0.1, 10.0, log=True)))
-
-
-def suggest_three(trial: optuna.trial.BaseTrial, base: Recipe) -> Recipe:
-    return replace(base, latent=trial.suggest_categorical("latent", [2, 3, 5]))
-
-
-LINE = Space(suggest_beta, (Control("one", {"beta": 1.0}), Control("two", {"beta": 2.0}, origin="paper")))
-FINITE = Space(suggest_three, (Control("three", {"latent": 3}),))
-
-
-@pytest.fixture(autouse=True)
-def quiet():
-    """As in a study; optuna has no other way to be silent about what it thinks of a sampler."""
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    yield
-    optuna.logging.set_verbosity(before)
-
-
-def searcher(space=LINE, *, total=6, seeds=1, sampler="tpe", sampler_seed=0, objectives=OBJECTIVES, base=BASE, **more):
-    return StudySearcher(
-        space,
-        base,
-        objectives,
-        total=total,
-        seeds=seeds,
-        sampler_seed=sampler_seed,
-        make_sampler=SAMPLERS[sampler],
-        **more,
-    )
-
-
-def good(job: Job) -> dict[str, Any]:
-    """A trade-off in beta, with something of the seed in it."""
-    beta = job.recipe["posterior"].get("beta", 1.0)
-    return {"state": "finished", "val_a": beta + job.seed, "val_b": 1 / beta - job.seed}
-
-
-def row_of(job: Job, result: dict[str, Any]) -> dict[str, Any]:
-    """The store's row of a trial that ended so, through JSON as in the store."""
-    kept = ("configuration", "number", "seed", "attempt", "origin", "label")
-    plain = {name: json.loads(json.dumps(getattr(job, name))) for name in ("params", "recipe")}
-    return {name: getattr(job, name) for name in kept} | plain | result
-
-
-def drive(search: StudySearcher, score: Score = good, slots: int = 2, limit: int = 10**6) -> list[dict[str, Any]]:
-    """Run as Tune does, `slots` at a time and ending in order; the rows of the trials that ended."""
-    rows, running, started = [], [], 0
-    while True:
-        while len(running) < slots and started < limit:
-            answer = search.suggest(f"t{started}")
-            if answer == search.FINISHED or (answer is None and running):
-                break
-            running.append((f"t{started}", answer["job"]))
-            started += 1
-        if not running:
-            return rows
-        name, job = running.pop(0)
-        result = score(job)
-        if job.rungs and job.number % 3:
-            search.rungs.stopped[job.trial] = "stopped at a rung"
-            result = {"state": "running"}
-        search.on_trial_complete(name, result)
-        rows.append(row_of(job, search.configurations[job.configuration].ended.get(job.seed, result)))
-
-
-def states(search: StudySearcher) -> list[TrialState]:
-    return [trial.state for trial in search.study.trials]
 
 
 def test_controls_come_first_in_their_order_with_label_and_origin():
@@ -185,10 +104,6 @@ def test_a_trial_stopped_on_its_way_is_neither_ended_nor_told():
     assert TrialState.COMPLETE not in states(search) and TrialState.FAIL not in states(search)
 
 
-EVERY_SAMPLER = [pytest.param(name, marks=pytest.mark.slow if name == "gp" else ()) for name in sorted(SAMPLERS)]
-"""A suggestion of the Gaussian process takes about a second."""
-
-
 @pytest.mark.parametrize("sampler", EVERY_SAMPLER)
 @pytest.mark.parametrize("slots", [1, 3])
 def test_every_sampler_fills_the_kernel_space_and_leaves_nothing_running(sampler, slots):
@@ -202,24 +117,6 @@ def test_every_sampler_fills_the_kernel_space_and_leaves_nothing_running(sampler
     counts = Counter(states(search))
     assert counts[TrialState.RUNNING] == counts[TrialState.WAITING] == 0
     assert counts[TrialState.COMPLETE] >= 18 and counts[TrialState.FAIL] >= 6
-
-
-@pytest.mark.parametrize("sampler", EVERY_SAMPLER)
-def test_every_sampler_goes_on_after_a_take_over(sampler):
-    first = drive(searcher(SPACE, total=18, sampler=sampler))
-    search = searcher(SPACE, total=30, sampler=sampler, history=first)
-    rows = drive(search)
-    assert len(rows) == 12
-    assert not {r["configuration"] for r in first} & {r["configuration"] for r in rows}
-    assert [r["number"] for r in rows] == list(range(18, 30))
-    assert {r["label"] for r in rows} == {None}
-    assert TrialState.RUNNING not in states(search)
-
-
-def test_a_long_quasi_random_sequence_is_continued():
-    first = drive(searcher(total=40, sampler="qmc"))
-    search = searcher(total=45, sampler="qmc", history=first)
-    assert len(drive(search)) == 5 and not search.exhausted
 
 
 @pytest.mark.parametrize("sampler", sorted(SAMPLERS))
@@ -264,82 +161,6 @@ def test_a_sampler_that_insists_on_its_favourite_does_not_end_the_search():
     assert len(betas) == 8 and 0.5 in betas and not search.exhausted
 
 
-def test_a_take_over_of_an_exhausted_space_ends_at_once():
-    rows = drive(searcher(FINITE, total=50))
-    search = searcher(FINITE, total=50, history=rows)
-    assert drive(search) == [] and search.exhausted
-
-
-def test_finished_trials_are_taken_over_and_the_total_stays_the_total():
-    first = drive(searcher(total=6, seeds=2), limit=7)
-    search = searcher(total=6, seeds=2, history=first)
-    rows = drive(search)
-    assert len(first) == 7 and len(rows) == 5
-    names = [(r["configuration"], r["seed"]) for r in first + rows]
-    assert len(set(names)) == 12
-    assert rows[0]["configuration"] == first[-1]["configuration"] and rows[0]["seed"] == 1
-    assert rows[0]["attempt"] == 1
-
-
-def test_after_a_take_over_optuna_knows_what_it_knew():
-    whole = searcher(total=5)
-    rows = drive(whole)
-    again = searcher(total=5, history=rows)
-    assert [(t.params, t.values, t.state) for t in again.study.trials] == [
-        (t.params, t.values, t.state) for t in whole.study.trials
-    ]
-
-
-def test_a_continued_search_does_not_draw_its_first_suggestions_again():
-    first = drive(searcher(total=5, sampler="random"))
-    more = drive(searcher(total=10, sampler="random", history=first))
-    betas = [r["params"]["beta"] for r in first + more]
-    assert len(set(betas)) == 10
-
-
-@pytest.mark.parametrize("state", ["running", "cancelled"])
-def test_interrupted_trials_come_first_with_the_next_attempt(state):
-    first = drive(searcher(total=4))
-    first[1] |= {"state": state, "attempt": 2}
-    first[3] |= {"state": state}
-    search = searcher(total=5, history=first)
-    rows = drive(search)
-    assert [(r["number"], r["attempt"]) for r in rows] == [(1, 3), (3, 2), (4, 1)]
-    assert [r["configuration"] for r in rows[:2]] == [first[1]["configuration"], first[3]["configuration"]]
-    assert rows[0]["label"] == "two" and rows[0]["origin"] == "paper"
-    assert rows[0]["recipe"] == first[1]["recipe"]
-
-
-@pytest.mark.parametrize("state", ["failed", "diverged", "stopped"])
-def test_failed_diverged_and_stopped_trials_are_not_tried_again(state):
-    first = drive(searcher(total=3), lambda job: {"state": state} if job.number == 1 else good(job))
-    search = searcher(total=3, history=first)
-    assert drive(search) == []
-    told = TrialState.PRUNED if state == "stopped" else TrialState.FAIL
-    assert states(search) == [TrialState.COMPLETE, told, TrialState.COMPLETE]
-
-
-def test_a_control_that_no_session_got_to_is_still_trained():
-    first = drive(searcher(total=6), limit=1)
-    rows = drive(searcher(total=6, history=first))
-    assert [r["label"] for r in rows] == ["two", None, None, None, None]
-    assert [r["number"] for r in rows] == [1, 2, 3, 4, 5]
-
-
-def test_history_in_any_order_is_the_same_history():
-    first = drive(searcher(total=5, seeds=2))
-    forward, backward = (searcher(total=6, seeds=2, history=h) for h in (first, first[::-1]))
-    assert [t.params for t in forward.study.trials] == [t.params for t in backward.study.trials]
-    assert drive(forward) == drive(backward)
-
-
-def test_a_take_over_of_the_kernel_space_keeps_conditional_parameters_exactly():
-    first = drive(searcher(SPACE, total=15))
-    search = searcher(SPACE, total=15, history=first)
-    assert drive(search) == []
-    assert [dict(t.params) for t in search.study.trials] == [r["params"] for r in first]
-
-
 def test_an_unknown_trial_of_tunes_is_no_matter():
     search = searcher(total=2)
     search.on_trial_complete("never suggested", {"state": "finished"})
@@ -377,12 +198,6 @@ def test_only_first_replicates_have_rungs():
     assert search.suggest("b")["job"].rungs == ()
 
 
-def straight(job: Job) -> dict[str, Any]:
-    """No trade-off: a small beta is better in both; with half a percent of noise."""
-    beta, noise = job.recipe["posterior"]["beta"], 1 + 0.005 * (-1) ** (job.seed + job.number)
-    return {"state": "finished", "val_a": beta * noise, "val_b": noise / beta}
-
-
 def test_a_race_gives_seeds_to_the_front_and_a_single_one_to_the_rest():
     search = searcher(total=30, seeds=3, sampler="random", race=True)
     rows = drive(search, straight)
@@ -405,41 +220,9 @@ def test_after_a_race_every_configuration_on_the_front_has_all_seeds():
         assert search.configurations[key].wanted == 3
 
 
-def test_a_race_is_taken_over():
-    first = drive(searcher(total=20, seeds=3, sampler="random", race=True), straight, limit=17)
-    search = searcher(total=20, seeds=3, sampler="random", race=True, history=first)
-    rows = drive(search, straight)
-    names = [(r["configuration"], r["seed"]) for r in first + rows]
-    assert len(set(names)) == len(names) == search.planned
-    assert len({r["configuration"] for r in first + rows}) == 20
-    assert TrialState.RUNNING not in states(search)
-
-
 def test_closing_leaves_nothing_running():
     search = searcher(total=6)
     jobs = [search.suggest(f"t{i}")["job"] for i in range(3)]
     search.on_trial_complete("t0", good(jobs[0]))
     search.close()
     assert states(search)[:3] == [TrialState.COMPLETE, TrialState.FAIL, TrialState.FAIL]
-
-
-def test_the_genetic_algorithm_keeps_its_generations_over_a_take_over():
-    whole = searcher(total=60, sampler="nsga2")
-    rows = drive(whole, slots=1)
-    again = searcher(total=60, sampler="nsga2", history=rows)
-    key = "NSGAIISampler:generation"
-    assert [t.system_attrs[key] for t in again.study.trials] == [t.system_attrs[key] for t in whole.study.trials]
-    assert again.study.trials[-1].system_attrs[key] >= 3
-
-
-def test_more_epochs_train_what_had_finished_anew_and_leave_the_rest():
-    ends = {1: {"state": "stopped"}, 2: {"state": "diverged"}}
-    first = drive(searcher(total=4), lambda job: ends.get(job.number, good(job)))
-    base = replace(BASE, optimisation=replace(BASE.optimisation, epochs=BASE.optimisation.epochs + 1))
-    again = searcher(total=4, history=first, base=base)
-    rows = drive(again)
-    trained = [(r["number"], r["attempt"], r["recipe"]["optimisation"]["epochs"]) for r in rows]
-    assert trained == [(0, 2, 51), (3, 2, 51)]
-    assert {r["configuration"] for r in rows} <= {r["configuration"] for r in first}
-    later = [r for r in first if r["number"] in ends] + rows
-    assert drive(searcher(total=4, history=later, base=base)) == []

@@ -6,8 +6,8 @@ from typing import Any
 
 import optuna
 import pytest
+from driving import BASE, OBJECTIVES, searcher
 from optuna.trial import TrialState
-from test_searcher import BASE, OBJECTIVES, searcher
 
 from evae.errors import UserError
 from evae.recipe import Optimisation, Recipe
@@ -41,15 +41,6 @@ def recorded(latent: int, seed: int = 0) -> list[dict[str, Any]]:
 
 
 CURVES = Curves([row for seed in range(3) for latent in range(1, LATENTS + 1) for row in recorded(latent, seed)])
-
-
-@pytest.fixture(autouse=True)
-def quiet():
-    """As in a study."""
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    yield
-    optuna.logging.set_verbosity(before)
 
 
 def run(slots: int = 4, epochs: float = float("inf"), **options: Any) -> tuple[Any, list]:
