@@ -5,6 +5,7 @@ import logging
 import math
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -139,7 +140,8 @@ def ray_session(options: StudyOptions, trains: bool = True) -> Iterator[None]:
             ray.shutdown()
             # Ray gives a process one second after killing it; on a busy machine a raylet takes longer to be gone.
             for process in started:
-                process.wait(ENDING_S)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(ENDING_S)
 
 
 def _not_there(address: str | None, why: str) -> UserError:

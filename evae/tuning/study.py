@@ -147,7 +147,7 @@ def _search(
         manifest.close(store, state, slots.mean())
     console.print(summary(progress, [row["state"] for row in _history(store)]))
     if searcher.exhausted and len(searcher.configurations) < options.trials:
-        console.print(f"The space has no more than these {len(searcher.configurations)} configurations.")
+        console.print(f"The search came up with no more than these {len(searcher.configurations)} configurations.")
     if state == "stopped":
         console.print("Stopped before the end; every finished trial is kept. The same command continues the study.")
     if interrupted:

@@ -41,23 +41,20 @@ def assert_as_undisturbed(study: Study, trials: int) -> None:
     assert {row["number"] for row in rows} == set(range(trials // study.options["seeds"]))
 
 
-def kill_and_finish(study: Study, times: int) -> list[str]:
-    """What had finished before the last session."""
+def kill_and_finish(study: Study, times: int) -> None:
     moments = random.Random(0)
     for turn in range(times):
         begin_and_kill(study, training=turn % 2 == 1, moments=moments)
-    finished = [name for name, state in study.states().items() if state == "finished"]
     trials = study.options["trials"] * study.options["seeds"]
     status, said = study.run()
     assert status == 0 and f"{trials} of {trials} trials: {trials} finished" in said, said
     assert_as_undisturbed(study, trials)
-    return finished
 
 
 def test_five_kills_lose_nothing_and_repeat_nothing(tmp_path):
-    assert kill_and_finish(Study(tmp_path, trials=10, epochs=EPOCHS), 5)
+    kill_and_finish(Study(tmp_path, trials=10, epochs=EPOCHS), 5)
 
 
 @pytest.mark.slow
 def test_fifty_kills_lose_nothing_and_repeat_nothing(tmp_path):
-    assert len(kill_and_finish(Study(tmp_path, trials=60, epochs=EPOCHS), 50)) > 10
+    kill_and_finish(Study(tmp_path, trials=60, epochs=EPOCHS), 50)
