@@ -122,8 +122,8 @@ def _answer(place: str, header: Mapping[str, str]) -> grpc.StatusCode:
 
 
 PATIENCE_S = 120
-"""So long a worker waits for the others in one step before it takes them for lost, and the gang starts anew. Gloo now
-and then misses that a message has arrived (seen in torch 2.15), and by itself would wait for half an hour."""
+"""So long a worker waits for the others in one step before it takes them for lost, and the gang starts anew. PyTorch
+by itself waits for half an hour."""
 
 
 def process_group(folder: str) -> TorchConfig:

@@ -18,23 +18,28 @@ LOOK_EVERY_S = 2.0
 
 
 class Board:
-    """Where a gang's commands hang until its workers fetch them, and its first rank's answers until they are read.
+    """Where a gang's commands hang, one at a time, until all its workers have done them.
+
+    A command waits for the slowest worker, also where the workers need not meet in it: the next one would take its
+    place, and whoever had not fetched it yet would do another than the rest.
 
     Every start of the gang's processes is an `era`. A command is meant for an era: what the processes of an earlier
     one still do is ignored, and who waits for them is told that they were lost.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, workers: int) -> None:
         self.changed = threading.Condition()
+        self.workers = workers
         self.era = 0
         self.number, self.command = 0, None
-        self.answers: dict[int, Any] = {}
+        self.done: dict[int, Any] = {}
+        """What each rank has answered to the command that hangs here."""
         self.closed: str | None = None
 
     def enlist(self) -> tuple[int, int]:
         """The first rank reports that a new set of processes is ready: its era, and the last command before it."""
         with self.changed:
-            self.era, self.command = self.era + 1, None
+            self.era, self.command, self.done = self.era + 1, None, {}
             self.changed.notify_all()
             return self.era, self.number
 
@@ -44,7 +49,7 @@ class Board:
             if era != self.era:
                 return None
             self.number += 1
-            self.command = (name, arguments)
+            self.command, self.done = (name, arguments), {}
             self.changed.notify_all()
             return self.number
 
@@ -56,20 +61,32 @@ class Board:
                 return "leave", None
             return ("do", self.command) if self.number > after else ("wait", None)
 
-    def answer(self, number: int, value: Any) -> None:
+    def answer(self, number: int, rank: int, value: Any) -> None:
+        """The rank has done the command; `value` counts for the first one only."""
         with self.changed:
-            self.answers[number] = value
-            self.changed.notify_all()
+            if number == self.number:
+                self.done[rank] = value
+                self.changed.notify_all()
+
+    def fail(self, number: int, error: Exception) -> None:
+        """A rank cannot do the command, for which the others need not wait."""
+        with self.changed:
+            if number == self.number:
+                self.done = dict.fromkeys(range(self.workers), error)
+                self.changed.notify_all()
 
     def read(self, era: int, number: int) -> tuple[str, Any]:
         """The answer to a command: "answer", "lost" where its processes have been replaced, "closed" or "wait"."""
         with self.changed:
-            self.changed.wait_for(lambda: number in self.answers or self.era != era or self.closed, FETCH_S)
-            if number in self.answers:
-                return "answer", self.answers.pop(number)
+            self.changed.wait_for(lambda: self._is_done(number) or self.era != era or self.closed, FETCH_S)
+            if self._is_done(number):
+                return "answer", self.done[0]
             if self.closed:
                 return "closed", self.closed
             return ("lost", None) if self.era != era else ("wait", None)
+
+    def _is_done(self, number: int) -> bool:
+        return number == self.number and len(self.done) == self.workers
 
     def current(self, before: int) -> tuple[int, str | None]:
         """The era after `before`, or `before` if there is none yet; and why the gang is closed, if it is."""

@@ -65,10 +65,9 @@ def serve(config: dict[str, Any]) -> None:
                 # The other ranks may be waiting for this one, so that the gang has to start anew. The trial ends if the
                 # error was its own; where another rank is gone, Ray knows, and the trial goes on afterwards.
                 if not _is_of_the_network(error):
-                    ray.get(board.answer.remote(number, WorkerFailed(f"{type(error).__name__}: {error}")))
+                    ray.get(board.fail.remote(number, WorkerFailed(f"{type(error).__name__}: {error}")))
                 raise
-            if ranks.rank == 0:
-                ray.get(board.answer.remote(number, result))
+            ray.get(board.answer.remote(number, ranks.rank, result if ranks.rank == 0 else None))
 
 
 def _is_of_the_network(error: Exception) -> bool:
@@ -103,7 +102,7 @@ class Gang:
 
     def __init__(self, setting: "Setting"):
         self.setting = setting
-        self.board = ray.remote(num_cpus=0, max_concurrency=64)(Board).remote()
+        self.board = ray.remote(num_cpus=0, max_concurrency=setting.workers + 8)(Board).remote(setting.workers)
         # On this node, whose end is the leader's too, but not in this trial's placement group, which ends with it.
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         outliving = {"lifetime": "detached", "scheduling_strategy": here}
