@@ -105,11 +105,9 @@ class StudyProgress(Callback):
 
 
 def describe(configuration: Configuration) -> str:
-    """A configuration in a few words: its label, or its parameters."""
-    if configuration.label:
-        return configuration.label
-    short = (f"{v:.3g}" if isinstance(v, float) else str(v) for v in configuration.params.values())
-    return " ".join(short)
+    """A configuration as the report names it: its label, or number and kernel or method ("#17 cosine")."""
+    posterior = configuration.recipe.posterior
+    return configuration.label or f"#{configuration.number} {getattr(posterior, 'kernel', posterior.family)}"
 
 
 def summary(progress: StudyProgress, states: Sequence[str]) -> str:
