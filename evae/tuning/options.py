@@ -75,7 +75,8 @@ class StudyOptions:
     replicates: str = "all"
     """Which configurations get all --seeds: "all", or "race": one each, and more for those near the front."""
     sampler: str = "tpe"
-    """How new configurations are drawn: tpe, nsga2, gp, qmc or random."""
+    """How new configurations are drawn: tpe (the parameters of a branch of the space together), nsga2, gp, qmc or
+    random."""
     sampler_seed: int = 0
     """Seed of the sampler."""
     early_stopping: str = "none"

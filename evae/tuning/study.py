@@ -6,8 +6,7 @@ import json
 import os
 import platform
 import tempfile
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,26 +32,12 @@ from evae.tuning.mishaps import Mishaps, close_row
 from evae.tuning.objectives import resolve_objectives
 from evae.tuning.options import StudyOptions
 from evae.tuning.progress import StudyProgress, summary
+from evae.tuning.samplers import SAMPLERS
 from evae.tuning.scheduler import Rungs, Stopping
 from evae.tuning.searcher import StudySearcher
 from evae.tuning.store import Store
 from evae.tuning.trainable import EpochTrainable, Setting
 from evae.tuning.versions import require_same_versions
-
-
-def _qmc(seed: int) -> optuna.samplers.BaseSampler:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.samplers.QMCSampler(seed=seed)
-
-
-SAMPLERS: dict[str, Callable[[int], optuna.samplers.BaseSampler]] = {
-    "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed, n_startup_trials=10),
-    "nsga2": lambda seed: optuna.samplers.NSGAIISampler(seed=seed, population_size=12),
-    "gp": lambda seed: optuna.samplers.GPSampler(seed=seed),
-    "qmc": _qmc,
-    "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
-}
 
 
 def run_study(

@@ -11,9 +11,9 @@ from optuna.trial import TrialState
 
 from evae.posteriors.gaussian import Gaussian
 from evae.recipe import Recipe
+from evae.tuning.samplers import SAMPLERS
 from evae.tuning.searcher import StudySearcher
 from evae.tuning.space import Control, Space
-from evae.tuning.study import SAMPLERS
 from evae.tuning.trainable import Job
 
 BASE = Recipe(latent=4)

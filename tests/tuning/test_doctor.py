@@ -59,6 +59,7 @@ def test_data_that_cannot_be_had_are_told_with_what_to_do(tmp_path):
     assert not found.ok and str(tmp_path) in found.what + found.remedy
 
 
+@pytest.mark.slow
 def test_from_the_shell_the_exit_status_tells(tmp_path):
     (tmp_path / "file").write_text("in the way")
     command = [sys.executable, "-m", "evae.doctor", "--store", str(tmp_path / "file" / "x")]

@@ -10,7 +10,7 @@ from evae.errors import UserError
 from evae.networks import FAMILIES, SIZES
 from evae.recipe import Recipe
 from evae.tuning.options import SAMPLERS, StudyOptions
-from evae.tuning.study import SAMPLERS as MAKERS
+from evae.tuning.samplers import SAMPLERS as MAKERS
 
 RECIPE_OPTIONS = {
     "data": ("photos", lambda r: r.data.source),

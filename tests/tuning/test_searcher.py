@@ -10,8 +10,8 @@ from driving import EVERY_SAMPLER, FINITE, OBJECTIVES, drive, good, searcher, st
 from optuna.trial import TrialState
 
 from evae.recipe import Recipe
+from evae.tuning.samplers import SAMPLERS
 from evae.tuning.scheduler import Rungs
-from evae.tuning.study import SAMPLERS
 from evae.tuning.trainable import Job
 from search_spaces.kernels import CONTROLS, SPACE
 
