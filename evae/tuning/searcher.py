@@ -29,7 +29,7 @@ from evae.tuning.scheduler import Rungs
 from evae.tuning.space import Space
 from evae.tuning.trainable import Job
 
-REDRAWS = 20
+REDRAWS = 5
 """How often a sampler that comes up with known configurations is asked again. Then points are drawn at random; after as
 many known ones, and as many more as there are configurations, the search is called exhausted."""
 
@@ -170,7 +170,7 @@ class StudySearcher(Searcher):
         return not self.jobs
 
     def _ask(self) -> None:
-        """Draw one configuration and queue its replicates; one that the study has already is only told again."""
+        """Draw one configuration that the study does not have yet, and queue its replicates."""
         for sampler in self._attempts():
             number = 1 + max((c.number for c in self.configurations.values()), default=-1)
             self.study.sampler = sampler
@@ -186,7 +186,8 @@ class StudySearcher(Searcher):
                 self._want(configuration, self.at_first)
                 self._changed(trial, configuration)
                 return
-            self._tell(trial, self.configurations[key])
+            # Not its values once more: the sampler would be drawn to the same point all the more.
+            self.study.tell(trial, state=TrialState.FAIL)
         self.exhausted = True
 
     def _attempts(self) -> Iterator[BaseSampler]:

@@ -147,6 +147,7 @@ def test_what_the_study_has_already_is_not_trained_again_and_an_exhausted_space_
     rows = drive(search)
     assert sorted(r["params"]["latent"] for r in rows) == [2, 3, 5]
     assert search.exhausted and TrialState.RUNNING not in states(search)
+    assert states(search).count(TrialState.COMPLETE) == 3  # what was drawn again was not told again
     assert search.suggest("more") == search.FINISHED
 
 
