@@ -9,7 +9,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, QMCSampler, RandomSampler, TPESampler
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 
 class BranchTPE(TPESampler):
@@ -48,18 +48,20 @@ class BranchTPE(TPESampler):
 
 
 def branch(trials: list[FrozenTrial], trial: FrozenTrial, name: str) -> dict[str, BaseDistribution]:
-    """The parameters that come with `name` where `trial` stands: those that all ended trials have which had `name` and
-    had chosen as this one (or as nearly so as any), without those that it has already."""
-    chosen = {n: v for n, v in trial.params.items() if isinstance(trial.distributions[n], CategoricalDistribution)}
+    """The parameters that come with `name` where `trial` stands: those that all trials have which had `name` and had
+    chosen as this one (or as nearly so as any), without those that it has already."""
+    categories = [n for n, kind in trial.distributions.items() if isinstance(kind, CategoricalDistribution)]
+    chosen = [(n, trial.params[n]) for n in categories]
     by_likeness = defaultdict(list)
     for other in trials:
-        if name in (params := other.params) and other.state in (TrialState.COMPLETE, TrialState.PRUNED):
-            by_likeness[sum(params.get(n) == v for n, v in chosen.items())].append(other.distributions)
+        if name in (params := other.params):
+            by_likeness[sum([params.get(n) == v for n, v in chosen])].append(other)
     if not by_likeness:
         return {}
     near = by_likeness[max(by_likeness)]
-    shared = set(near[-1]).intersection(*near) - trial.params.keys()
-    return {n: near[-1][n] for n in sorted(shared) if not near[-1][n].single()}
+    shared = set(near[0].params).intersection(*{tuple(other.params) for other in near}) - trial.params.keys()
+    distributions = near[0].distributions
+    return {n: distributions[n] for n in sorted(shared) if not distributions[n].single()}
 
 
 def _qmc(seed: int) -> BaseSampler:

@@ -171,11 +171,12 @@ class StudySearcher(Searcher):
 
     def _ask(self) -> None:
         """Draw one configuration that the study does not have yet, and queue its replicates."""
-        for sampler in self._attempts():
-            number = 1 + max((c.number for c in self.configurations.values()), default=-1)
+        number = 1 + max((c.number for c in self.configurations.values()), default=-1)
+        own = self._sampler()
+        for sampler in self._attempts(own):
             self.study.sampler = sampler
             trial = self.study.ask()
-            self._place(trial)
+            self._place(trial, own)
             recipe = self.space.suggest(trial, self.base)
             key = recipe.configuration()
             if key not in self.configurations:
@@ -190,11 +191,12 @@ class StudySearcher(Searcher):
             self.study.tell(trial, state=TrialState.FAIL)
         self.exhausted = True
 
-    def _attempts(self) -> Iterator[BaseSampler]:
+    def _attempts(self, first: BaseSampler) -> Iterator[BaseSampler]:
         """The samplers of one suggestion, each asked if the one before has come up with what there is already."""
         known = len(self.configurations)
+        yield first
         # In a continued study a quasi-random sequence first runs through the points that it has drawn before.
-        for _ in range(REDRAWS + known * isinstance(self._sampler(), QMCSampler)):
+        for _ in range(REDRAWS + known * isinstance(first, QMCSampler)):
             yield self._sampler()
         # A sampler may insist on its favourite, most of all where that has no parameters left to vary.
         for _ in range(REDRAWS + known):
@@ -206,10 +208,10 @@ class StudySearcher(Searcher):
     def _seed(self) -> int:
         return (self.sampler_seed * 1_000_003 + len(self.study.get_trials(deepcopy=False))) % 2**31
 
-    def _place(self, trial: optuna.trial.Trial) -> None:
+    def _place(self, trial: optuna.trial.Trial, sampler: BaseSampler) -> None:
         """Make a trial part of a genetic sampler's generation, also where its parameters were given: populations are
         made of the trials that are marked so."""
-        if isinstance(sampler := self._sampler(), BaseGASampler):
+        if isinstance(sampler, BaseGASampler):
             sampler.get_trial_generation(self.study, self.study.get_trials(deepcopy=False)[trial.number])
 
     def _want(self, configuration: Configuration, more: int) -> None:
@@ -305,7 +307,7 @@ class StudySearcher(Searcher):
         for configuration in self.configurations.values():
             self.study.enqueue_trial(configuration.params)
             trial = self.study.ask(self.space.distributions(configuration.params, self.base))
-            self._place(trial)
+            self._place(trial, self._sampler())
             configuration.optuna_trial = trial
             self._proceed(configuration, near)
 
