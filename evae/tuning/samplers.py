@@ -18,8 +18,8 @@ class BranchTPE(TPESampler):
     With several objectives Optuna's draws one parameter after the other, as if they had nothing to do with each other,
     and goes through all trials for each. It can also draw jointly (Falkner et al., BOHB, arXiv 1807.01774, section 3.2)
     the groups of parameters that always come together, which finds more where they do depend on each other, but takes
-    twice the time again. Here the first parameter of a branch that a trial asks for brings the others with it: found is
-    the same as with groups (benchmarks/results/tpe.md), and two or three passes over the trials are enough.
+    longer still. Here the first parameter of a branch that a trial asks for brings the others with it: found is the
+    same as with groups (benchmarks/results/tpe.md), and two or three passes over the trials are enough.
     """
 
     def __init__(self, seed: int, n_startup_trials: int = 10):
