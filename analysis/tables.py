@@ -67,11 +67,10 @@ def configurations(study: StudyData) -> pd.DataFrame:
     """One row per configuration, in order of suggestion.
 
     Columns: configuration, number, name, origin, label, control (a yardstick, rather than drawn or a point of a
-    grid), method, kernel, params (dict), trial (its first
-    finished one), rate_is (of that one: "exact" or "bound"), n_trials, n (finished seeds), n_lost (seeds that
-    something went wrong with), the mean over seeds of every metric, and for each objective `<metric>_sd`,
-    `<metric>_n`, `<metric>_half` (half a 95 % interval, see `half_width`), `select_<metric>` and
-    `select_<metric>_half` (the same on the split that ranks).
+    grid), method, kernel, params (dict), trial (its first finished one), rate_is (of that one: "exact" or "bound"),
+    n_trials, n (finished seeds), n_lost (seeds that something went wrong with), the mean over seeds of every metric,
+    and for each objective `<metric>_sd`, `<metric>_n`, `<metric>_half` (half a 95 % interval, see `half_width`),
+    `select_<metric>` and `select_<metric>_half` (the same on the split that ranks).
     """
     trials = study.trials
     finished = trials[trials["state"] == "finished"].groupby("configuration")

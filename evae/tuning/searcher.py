@@ -233,7 +233,7 @@ class StudySearcher(Searcher):
             # They go first: until they have ended, Optuna does not know of a configuration near the front.
             self.jobs.rotate(more)
         elif not configuration.told:
-            self._tell(configuration.optuna_trial, configuration)
+            self._tell(configuration)
             configuration.told = True
             self._changed(configuration.optuna_trial, configuration)
 
@@ -259,11 +259,11 @@ class StudySearcher(Searcher):
         )
         return {key for key, is_near in zip(values, near, strict=True) if is_near}
 
-    def _tell(self, trial: optuna.trial.Trial, of: Configuration) -> None:
-        values = self.means(of)
+    def _tell(self, configuration: Configuration) -> None:
+        trial, values = configuration.optuna_trial, self.means(configuration)
         if values is not None:
             self.study.tell(trial, values)
-        elif any(row["state"] == "stopped" for row in of.ended.values()):
+        elif any(row["state"] == "stopped" for row in configuration.ended.values()):
             self.study.tell(trial, state=TrialState.PRUNED)
         else:
             self.study.tell(trial, state=TrialState.FAIL)
