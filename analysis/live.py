@@ -11,7 +11,7 @@ from pathlib import Path
 from analysis import page
 from analysis.load import load
 from evae.errors import UserError
-from evae.tuning.store import KINDS, Store
+from evae.results.store import KINDS, Store
 
 EVERY_S = 2.0  # between looks at the results
 SHARE = 10  # a report that took a second to make is not made again for the next ten

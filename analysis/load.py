@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from analysis.naming import Objective, is_distance
 from evae.errors import UserError
-from evae.tuning.store import SCHEMA_VERSION, Store
+from evae.results.store import SCHEMA_VERSION, Store
 
 TEXT = {
     "study": [

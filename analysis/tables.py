@@ -14,7 +14,7 @@ from scipy import special
 
 from analysis.load import StudyData, metric_columns, parse
 from analysis.naming import Objective, is_gap, is_kernel_distance
-from evae.tuning.pareto import dominates
+from evae.search.pareto import dominates
 
 LEVEL = 0.95
 BLOCK = 256  # configurations compared with all others at a time, so that ten thousand fit in memory

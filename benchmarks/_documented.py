@@ -13,12 +13,12 @@ from ray import train, tune
 from ray.train.torch import TorchTrainer
 from ray.tune.integration.ray_train import TuneReportCallback
 
+from evae.cluster.worker_group import prepared
 from evae.data import load
 from evae.posteriors.gaussian import Gaussian
 from evae.ranks import Ranks
 from evae.recipe import Recipe
 from evae.training import Training
-from evae.tuning.gang import prepared
 
 
 def train_trial(config: dict[str, Any]) -> None:

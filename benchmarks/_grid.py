@@ -20,7 +20,7 @@ from evae.posteriors.evae import Evae
 from evae.posteriors.gaussian import Gaussian
 from evae.posteriors.kernel import KernelKL
 from evae.recipe import Evaluation, Optimisation, Recipe
-from evae.tuning.space import Space
+from evae.search.space import Space
 
 BASE = Recipe(
     data=DataRecipe(source="mnist-5k", train_images=600, validation_images=120, test_images=32),

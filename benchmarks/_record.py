@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from evae import hardware
-from evae.tuning.manifest import git_state
+from evae.study.manifest import git_state
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -21,8 +21,8 @@ from evae.evaluation import evaluate
 from evae.metrics.features import load_features
 from evae.metrics.reference import reference
 from evae.recipe import Recipe
+from evae.results.store import Store
 from evae.training import Diverged, Training
-from evae.tuning.store import Store
 
 KEPT = ("gen_fd_", "rec_fd_", "gen_sharpness", "rec_sharpness", "rec_psnr_db", "distortion_nats", "rate_nats")
 """The metrics that are recorded, of the validation split."""

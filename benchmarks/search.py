@@ -39,10 +39,10 @@ from scipy import stats
 
 from analysis.hypervolume import hypervolume
 from evae.metrics.sharpness import sharpness_gap
-from evae.tuning.samplers import SAMPLERS
-from evae.tuning.scheduler import Rungs
-from evae.tuning.searcher import StudySearcher
-from evae.tuning.simulator import Curves, simulate
+from evae.search.rungs import Rungs
+from evae.search.samplers import SAMPLERS
+from evae.search.searcher import StudySearcher
+from evae.search.simulator import Curves, simulate
 from search_spaces.kernels import SPACE as KERNEL_SPACE
 
 DISTANCE = ("val_gen_fd_efficientnet_lite0_b2", "min")

@@ -3,7 +3,7 @@
     python benchmarks/tpe.py [--repetitions 20] [--trials 60]
 
 Compares, on problems whose objectives are formulas, Optuna's default, Optuna's own way to draw jointly in conditional
-spaces (multivariate, in groups), and `evae.tuning.samplers.BranchTPE`. All minimise two objectives; measured is the
+spaces (multivariate, in groups), and `evae.search.samplers.BranchTPE`. All minimise two objectives; measured is the
 hypervolume below a reference point, as a share of the box up to it, with 95 % intervals by Student's t.
 
 - zdt1, zdt2, zdt3: Zitzler, Deb & Thiele (Evolutionary Computation 8(2), 2000), of 5 and of 10 parameters. Apart from
@@ -30,7 +30,7 @@ from scipy import stats
 from analysis.hypervolume import hypervolume
 from evae.posteriors.autoencoder import Autoencoder
 from evae.recipe import Recipe
-from evae.tuning.samplers import BranchTPE
+from evae.search.samplers import BranchTPE
 from search_spaces import kernels
 
 SAMPLERS = {

@@ -1,7 +1,7 @@
 """How much of the machine's time goes into training? Short trials in a study, and in Ray's documented way.
 
     python benchmarks/utilisation.py [--documented 6] [--default-evaluation 8] [--results FOLDER]
-    python benchmarks/utilisation.py --workers 2 --trials 10        # each trial on both cores: a gang
+    python benchmarks/utilisation.py --workers 2 --trials 10        # each trial on both cores: a worker group
 
 Share = seconds inside `Training.train_epoch`, summed over trials, / (slots x wall of the search). The wall runs from
 the call of `Tuner.fit` to its return, so start-up of actors, searcher, evaluation, store and the idle end count
@@ -38,11 +38,11 @@ from rich.console import Console
 from evae.data import DataRecipe, load
 from evae.posteriors.gaussian import Gaussian
 from evae.recipe import Recipe
+from evae.results.store import Store
+from evae.search.space import Space
+from evae.study.options import StudyOptions
+from evae.study.run import run_study
 from evae.training import Training
-from evae.tuning.options import StudyOptions
-from evae.tuning.space import Space
-from evae.tuning.store import Store
-from evae.tuning.study import run_study
 
 EPOCHS, CORES, HELD_OUT = 10, 2, 32
 
@@ -235,7 +235,7 @@ def main() -> None:
     parser.add_argument("--documented", type=int, default=6, help="trials of the documented way; 0 leaves it out")
     parser.add_argument("--default-evaluation", type=int, default=0, help="trials evaluated on 500 + 500 images")
     parser.add_argument("--results", help="folder of a finished kernel sweep, for its evaluation share")
-    parser.add_argument("--workers", type=int, default=1, choices=(1, CORES), help="of a trial; more make a gang")
+    parser.add_argument("--workers", type=int, default=1, choices=(1, CORES), help="of a trial")
     given = parser.parse_args()
     if any(0 < count <= CORES for count in (given.trials, given.default_evaluation, given.documented)):
         parser.error(f"give each way more than {CORES} trials: gaps are those of the later ones")
@@ -253,7 +253,7 @@ def main() -> None:
     )
     if given.results:
         text += evaluation_share(given.results)
-    write_result("utilisation" if given.workers == 1 else "gangs", __doc__.splitlines()[0], text)
+    write_result("utilisation" if given.workers == 1 else "worker-groups", __doc__.splitlines()[0], text)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """evae: distributed hyperparameter studies of variational autoencoders.
 
-The library proper: recipes, kernels, posteriors, networks, data, metrics and the training loop. It knows nothing
-of studies; the bridge to Ray and Optuna is `evae.tuning`.
+From the ground up: recipes, posteriors, networks, data, metrics and the training loop know nothing of studies;
+`evae.results` keeps what was found, `evae.search` says what to try next, `evae.cluster` trains it with Ray, and
+`evae.study` puts the three together.
 """
 
 __version__ = "0.1.0"

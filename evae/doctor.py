@@ -1,6 +1,6 @@
-"""Is this cluster fit for a study? `python -m evae.doctor --help` (the checks are in evae/tuning/doctor.py)."""
+"""Is this cluster fit for a study? `python -m evae.doctor --help` (the checks are in evae/cluster/doctor.py)."""
 
-from evae.tuning.doctor import main
+from evae.cluster.doctor import main
 
 if __name__ == "__main__":
     main()

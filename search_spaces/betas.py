@@ -11,7 +11,7 @@ from evae.posteriors.gaussian import Gaussian
 from evae.posteriors.kernel import KernelKL
 from evae.posteriors.mixture import Mixture
 from evae.recipe import Recipe
-from evae.tuning.space import Control, Space
+from evae.search.space import Control, Space
 
 FAMILIES = ("gaussian", "kernel", "mixture", "evae")
 

@@ -9,7 +9,7 @@ from evae.adversarial import LARGEST_WEIGHT, LOSSES, Adversarial
 from evae.networks import PatchGan
 from evae.posteriors.mixture import Mixture
 from evae.recipe import Recipe
-from evae.tuning.space import Control, Space
+from evae.search.space import Control, Space
 from search_spaces.mog import official
 
 

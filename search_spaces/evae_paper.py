@@ -14,7 +14,7 @@ from evae.posteriors.base import Posterior
 from evae.posteriors.evae import Evae
 from evae.posteriors.gaussian import Gaussian
 from evae.recipe import Recipe
-from evae.tuning.space import Control, Space
+from evae.search.space import Control, Space
 
 MODELS: dict[str, Posterior] = {
     "VAE": Gaussian(),

@@ -14,7 +14,7 @@ from evae.posteriors.evae import Evae
 from evae.posteriors.gaussian import Gaussian
 from evae.posteriors.kernel import KernelKL
 from evae.recipe import Recipe
-from evae.tuning.space import Control, Space
+from evae.search.space import Control, Space
 
 PAPER_BANDWIDTH = 100 ** (-2 / 9)
 """b(100) of Qin & Huang, arXiv 2405.12783v2, section 5."""

@@ -16,7 +16,7 @@ from evae.networks import PatchGan
 from evae.posteriors.gaussian import Gaussian
 from evae.posteriors.mixture import READINGS, Mixture
 from evae.recipe import Recipe
-from evae.tuning.space import Control, Space
+from evae.search.space import Control, Space
 
 BETA1 = 0.5
 OFFICIAL = {

@@ -12,9 +12,9 @@ from rich.console import Console
 from tyro.conf import Suppress
 
 from evae.errors import UserError
-from evae.tuning.options import StudyOptions
-from evae.tuning.store import Store
-from evae.tuning.study import run_study
+from evae.results.store import Store
+from evae.study.options import StudyOptions
+from evae.study.run import run_study
 
 INTERRUPTED = 130
 """The exit status that shells give to a command ended by Ctrl-C."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from analysis.load import load
 from analysis.side_by_side import as_markdown
-from evae.tuning.space import Space
+from evae.search.space import Space
 from search_spaces.discriminators import grid
 from studies.cli import GridOptions, main
 

@@ -14,7 +14,7 @@ word.
 import sys
 from dataclasses import dataclass
 
-from evae.tuning.options import StudyOptions
+from evae.study.options import StudyOptions
 from search_spaces.kernels import SPACE
 from studies.cli import main
 

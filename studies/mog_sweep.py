@@ -18,8 +18,8 @@ GPU (not tried yet); so are `--image-size 128` or 256, and `--data folder:CelebA
 import sys
 from dataclasses import dataclass
 
-from evae.tuning.options import StudyOptions
-from evae.tuning.space import Space
+from evae.search.space import Space
+from evae.study.options import StudyOptions
 from search_spaces.mog import space
 from studies.cli import main
 

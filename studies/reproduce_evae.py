@@ -20,7 +20,7 @@ from tyro.conf import Suppress
 
 from analysis.load import load
 from analysis.reproduction import as_markdown
-from evae.tuning.space import Space
+from evae.search.space import Space
 from search_spaces.evae_paper import MODELS, grid
 from studies.cli import GridOptions, main
 

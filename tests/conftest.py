@@ -1,5 +1,7 @@
 """Shapes and types written in the signatures of the mathematical modules are checked in every test."""
 
+import optuna
+import pytest
 from jaxtyping import install_import_hook
 
 install_import_hook(
@@ -7,3 +9,12 @@ install_import_hook(
     # As everywhere in Python, an int will do where a float is due.
     "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
 )
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    """As in a study; optuna has no other way to be silent about what it thinks of a sampler."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    yield
+    optuna.logging.set_verbosity(before)

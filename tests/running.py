@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from evae.tuning.store import Store
+from evae.results.store import Store
 
 ROOT = Path(__file__).parents[1]
 TINY = {

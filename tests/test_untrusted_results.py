@@ -13,11 +13,11 @@ from tiny import tiny_images, tiny_recipe
 
 from analysis.load import load as load_study
 from evae.checkpoints import load_model, restore_training
+from evae.cluster.worker import Worker
 from evae.errors import UserError
 from evae.ranks import Ranks
+from evae.results.store import KINDS, Store
 from evae.training import Training
-from evae.tuning.store import KINDS, Store
-from evae.tuning.worker import Worker
 
 ROOT = Path(__file__).parents[1]
 RUNS_CODE = {

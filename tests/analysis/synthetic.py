@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from evae.tuning.store import Store
+from evae.results.store import Store
 
 KERNELS = [
     "epanechnikov",

@@ -9,7 +9,7 @@ from synthetic import DISTANCE, SHARPNESS, write_study
 from analysis import compare, tables
 from analysis.load import load
 from evae.errors import UserError
-from evae.tuning.store import Store
+from evae.results.store import Store
 
 
 @pytest.fixture(scope="module")

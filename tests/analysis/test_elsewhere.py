@@ -20,7 +20,7 @@ from synthetic import BEGAN, CONTROLS, write_study, write_trial
 from analysis import charts, export, importance, live, tables
 from analysis.load import StudyData
 from evae.errors import UserError
-from evae.tuning.store import Store
+from evae.results.store import Store
 
 ROOT = Path(__file__).parents[2]
 

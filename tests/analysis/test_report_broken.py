@@ -14,7 +14,7 @@ from synthetic import BEGAN, CONTROLS, DISTANCE, SHARPNESS, write_manifest, writ
 from analysis.load import load
 from analysis.report import write_report
 from evae.errors import UserError
-from evae.tuning.store import Store
+from evae.results.store import Store
 
 
 @pytest.fixture

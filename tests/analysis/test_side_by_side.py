@@ -6,7 +6,7 @@ import pytest
 
 from analysis.load import StudyData, load
 from analysis.side_by_side import as_markdown
-from evae.tuning.store import Store
+from evae.results.store import Store
 
 
 @pytest.fixture

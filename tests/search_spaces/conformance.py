@@ -3,7 +3,7 @@
 import optuna
 
 from evae.recipe import Recipe
-from evae.tuning.space import Space
+from evae.search.space import Space
 
 
 class Conformance:

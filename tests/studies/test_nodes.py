@@ -127,7 +127,7 @@ def test_a_node_that_joins_is_used_and_one_that_dies_costs_no_trial(cluster, tmp
     assert_nothing_is_left(cluster)
 
 
-def test_a_gang_that_loses_a_node_waits_for_another_and_goes_on(cluster, tmp_path):
+def test_a_worker_group_that_loses_a_node_waits_for_another_and_goes_on(cluster, tmp_path):
     _, second = cluster.add_node(num_cpus=1), cluster.add_node(num_cpus=1)
     study = study_on(cluster, tmp_path, workers_per_trial=2)
     process = study.start()

@@ -15,7 +15,7 @@ from PIL import Image
 from running import Study, ended, processes, wait_until
 
 from evae.checkpoints import load_model
-from evae.tuning.objectives import DIRECTIONS
+from evae.search.objectives import DIRECTIONS
 
 NOISE = re.compile(r"warn|ray|traceback|deprecat|\berror\b|\bINFO\b|pid=|\(.*Trainable", re.IGNORECASE)
 """What nobody wants to read on the console of a study."""

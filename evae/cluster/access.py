@@ -1,0 +1,192 @@
+"""Who may reach a study: whoever reaches a port of Ray's runs code on its machines, unless a token is asked for.
+
+By itself Ray listens on all of a machine's addresses, also where nobody asked for a cluster. A study on one machine
+listens on that machine's loopback only; one on several is refused where no token guards them.
+"""
+
+import contextlib
+import os
+import socket
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import grpc
+import ray
+from ray._private import ray_constants, services
+from ray._private.services import psutil  # Ray brings it along
+from ray._raylet import AuthenticationTokenLoader
+from ray.train.torch import TorchConfig
+from ray.train.torch.config import _setup_torch_process_group, _TorchBackend
+
+from evae.cluster.versions import machines
+from evae.errors import UserError
+
+LOOPBACK = next((name for _, name in socket.if_nameindex() if name.startswith("lo")), "lo")
+ANSWER_S = 5.0
+"""A cluster's head that does not answer by then is not there."""
+MAKE_TOKEN = (
+    "ray get-auth-token --generate, copy ~/.ray/auth_token to all machines, RAY_AUTH_MODE=token before every ray start"
+)
+
+
+@contextlib.contextmanager
+def on_this_machine_only() -> Iterator[None]:
+    """A Ray that is started inside, and the worker groups, listen on the loopback interface alone."""
+    # Ray's own switch, made for laptops: without clusters its processes know themselves as 127.0.0.1. It is read when
+    # Ray is imported, which has happened here, and in its processes is still to come.
+    settings = {ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR: "0"}
+    settings |= {f"{library}_SOCKET_IFNAME": LOOPBACK for library in ("GLOO", "NCCL")}
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        with environment(settings):
+            yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+@contextlib.contextmanager
+def environment(settings: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables set inside, for the processes that are started there too."""
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def knock(address: str) -> None:
+    """Raise UserError within seconds where a Ray cluster is not there, or will not let this process in.
+
+    Ray itself keeps trying for minutes.
+    """
+    try:
+        place = services.canonicalize_bootstrap_address(address)
+        if place is None:
+            return  # "auto", and Ray will look for processes of its own here
+        host, _, port = place.rpartition(":")
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S).close()
+    except ValueError:
+        raise UserError(f'an address is "auto" or HOST:PORT, such as 192.168.1.10:6379; got {address!r}') from None
+    except OSError as error:
+        raise UserError(
+            f"no Ray cluster answers at {address!r}: {error}. Start one with `ray start --head`, or leave --address "
+            "out to use this machine alone."
+        ) from None
+    token = _token(address)
+    if _answer(place, token) == grpc.StatusCode.UNAUTHENTICATED:
+        fault = "the one here (~/.ray/auth_token) is another" if token else "this process has none"
+        raise UserError(
+            f"the Ray cluster at {address!r} asks for its token, and {fault}; copy ~/.ray/auth_token from the "
+            "cluster's head to this machine, and set RAY_AUTH_MODE=token."
+        )
+
+
+def is_open(place: str) -> bool:
+    """Whether the head at HOST:PORT lets in who has no token."""
+    return _answer(place, {}) == grpc.StatusCode.OK
+
+
+def require_token() -> None:
+    """Raise UserError where the cluster that was joined has several machines and lets everybody in."""
+    if (count := machines()) < 2 or os.environ.get("RAY_AUTH_MODE") == "disabled":
+        return
+    if is_open(ray.get_runtime_context().gcs_address):
+        raise UserError(
+            f"this cluster of {count} machines asks for no token, so that whoever reaches it runs code on all "
+            f"of them: {MAKE_TOKEN}. Where nobody else can reach them, RAY_AUTH_MODE=disabled lets a study run."
+        )
+
+
+def _token(address: str) -> Mapping[str, str]:
+    """The header with the token that Ray will send; empty if none. To an address that was spelled out Ray sends it only
+    when told to."""
+    mode = os.environ.get("RAY_AUTH_MODE")
+    if mode != "token" and (mode is not None or address != "auto"):
+        return {}
+    return AuthenticationTokenLoader.instance().get_token_for_http_header(ignore_auth_mode=True)
+
+
+def _answer(place: str, header: Mapping[str, str]) -> grpc.StatusCode:
+    """What the head answers to the simplest question that it knows."""
+    with grpc.insecure_channel(place, [("grpc.enable_http_proxy", 0)]) as channel:
+        ask = channel.unary_unary("/ray.rpc.NodeInfoGcsService/CheckAlive")
+        try:
+            ask(b"", timeout=ANSWER_S, metadata=list(header.items()))
+        except grpc.RpcError as error:
+            return error.code()
+    return grpc.StatusCode.OK
+
+
+PATIENCE_S = 120
+"""So long a worker waits for the others in one step before it takes them for lost, and the group starts anew. PyTorch
+by itself waits for half an hour."""
+
+
+def process_group(folder: str) -> TorchConfig:
+    """How the workers of a group find each other; `folder` is where they may leave files if all are on this machine."""
+    if ray_constants.ENABLE_RAY_CLUSTER:
+        return OnMachines(timeout_s=PATIENCE_S)
+    return OnOneMachine(timeout_s=PATIENCE_S, folder=folder)
+
+
+class OnMachines(TorchConfig):
+    """A process group that meets where Ray's own processes do."""
+
+    @property
+    def backend_cls(self) -> type[_TorchBackend]:
+        return _MeetOnNetwork
+
+
+class _MeetOnNetwork(_TorchBackend):
+    def on_start(self, worker_group, backend_config):
+        worker_group.execute(use_ray_network)
+        super().on_start(worker_group, backend_config)
+
+
+def use_ray_network() -> None:
+    """Let Gloo listen in this process on the interface by which Ray knows this machine.
+
+    By itself it takes the address of the machine's name, which many a system says is 127.0.0.1 or 127.0.1.1, where
+    other machines look for it in vain. A GLOO_SOCKET_IFNAME that is set stays.
+    """
+    address = ray.util.get_node_ip_address()
+    for interface, places in psutil.net_if_addrs().items():
+        if any(place.address == address for place in places):
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", interface)
+
+
+@dataclass
+class OnOneMachine(TorchConfig):
+    """A process group that meets in a file. The address where it meets otherwise is open to all machines."""
+
+    folder: str = ""
+
+    @property
+    def backend_cls(self) -> type[_TorchBackend]:
+        return _MeetInFile
+
+
+class _MeetInFile(_TorchBackend):
+    def on_start(self, worker_group, backend_config):
+        # A new file for every start: what a group that was killed has left in its own would be believed.
+        place = f"file://{backend_config.folder}/{uuid.uuid4().hex}"
+        backend = "nccl" if worker_group.get_resources_per_worker().get("GPU") else "gloo"
+        size = len(worker_group)
+        ray.get(
+            [
+                worker_group.execute_single_async(
+                    rank,
+                    _setup_torch_process_group,
+                    backend=backend,
+                    world_rank=rank,
+                    world_size=size,
+                    init_method=place,
+                    timeout_s=backend_config.timeout_s,
+                )
+                for rank in range(size)
+            ]
+        )

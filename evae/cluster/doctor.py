@@ -1,0 +1,180 @@
+"""Is this machine, or this cluster, fit for a study?
+
+    python -m evae.doctor
+    python -m evae.doctor --address auto --store s3://bucket/studies
+
+One line for each check: ok, or what to do about it. The exit status is 1 where something is not ok.
+"""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+import tyro
+from ray._common.network_utils import is_localhost
+from rich.console import Console
+
+from evae import data
+from evae.cluster.access import MAKE_TOKEN, is_open
+from evae.cluster.demand import Demand
+from evae.cluster.machine import ray_session
+from evae.cluster.versions import ANSWER_S, differing, nodes, placed, versions, why_silent
+from evae.data.base import DataRecipe
+from evae.errors import UserError
+from evae.metrics.features import DEFAULT_FEATURES, load_features
+from evae.results.store import Store
+
+SKEW_S = 2.0
+"""Clocks that differ by more confuse the times in the tables."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Questions:
+    """Where to look."""
+
+    address: str | None = None
+    """A running Ray cluster ("auto", "HOST:6379"); default: this machine alone."""
+    store: str = "results"
+    """Where studies will put their results: a folder or URI that every node can write to."""
+    features: str = DEFAULT_FEATURES
+    """Network of the Fréchet distance, whose weights every node must have."""
+    data: str = "mnist-5k"
+    """Data source, which the machine on which the study is started must have; downloaded if it can be."""
+    data_root: str | None = None
+    """Folder that holds the data (default: ./data)."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was checked, and what to do if it is not ok."""
+
+    ok: bool
+    what: str
+    remedy: str = ""
+
+
+def examine(questions: Questions) -> Iterator[Finding]:
+    """The findings on a cluster that this process has joined."""
+    there = nodes()
+    cpus, gpus = (sum(node["Resources"].get(kind, 0) for node in there.values()) for kind in ("CPU", "GPU"))
+    yield Finding(cpus >= 1, f"{len(there)} node(s) with {cpus:g} CPUs and {gpus:g} GPUs", "start Ray with --num-cpus")
+    store = Store(questions.store)
+    here = probe(store, questions.features, "driver")
+    asked = {}
+    for name, node in there.items():
+        task = ray.remote(**placed(node))(probe)
+        asked[name] = (time.time(), task.remote(store, questions.features, node["NodeID"][:12]))
+    answers = {}
+    for name, (sent, reference) in asked.items():
+        try:
+            answers[name] = ray.get(reference, timeout=ANSWER_S) | {"sent": sent}
+        except (ray.exceptions.RayError, ray.exceptions.GetTimeoutError) as error:
+            yield Finding(
+                False,
+                f"{name} does not answer: {why_silent(error)}",
+                "install the project there, in the same place and with the same Python",
+            )
+    yield from _same(here, answers)
+    yield from _stores(store, answers)
+    # Where the nodes do not share the store, each has files of its own.
+    ray.get([ray.remote(**placed(there[name]))(clear).remote(store, a["name"]) for name, a in answers.items()])
+    clear(store, "driver")
+    for name, answer in answers.items():
+        if answer["features"]:
+            yield Finding(False, f"{name} cannot load {questions.features}", answer["features"])
+    skews = {name: max(a["sent"] - a["clock"], a["clock"] - time.time(), 0.0) for name, a in answers.items()}
+    late = [f"{name} {skew:.1f} s" for name, skew in skews.items() if skew > SKEW_S]
+    yield Finding(not late, f"clocks agree{': no, ' + ', '.join(late) if late else ''}", "run an NTP service")
+    yield _data(questions)
+    yield from _locked()
+
+
+def probe(store: Store, features: str, name: str) -> dict[str, Any]:
+    """What a node says of itself. Leaves a file `doctor/<name>` in the store."""
+    answer: dict[str, Any] = {"clock": time.time(), "versions": versions(), "store": "", "features": "", "name": name}
+    try:
+        store.write_bytes("doctor", name, b"written")
+    except UserError as error:
+        answer["store"] = str(error)
+    try:
+        load_features(features)
+    except UserError as error:
+        answer["features"] = str(error)
+    return answer
+
+
+def clear(store: Store, name: str) -> None:
+    """Remove what `probe` has left."""
+    store.delete_bytes("doctor", name)
+
+
+def _same(here: Mapping[str, Any], answers: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+    others = differing(here["versions"], {name: answer["versions"] for name, answer in answers.items()})
+    for package, who in others.items():
+        remedy = "synchronise the project to every node" if package == "evae" else "install from the same lock file"
+        version = here["versions"][package]
+        yield Finding(not who, f"{package} {version} everywhere{': no, ' + ', '.join(who) if who else ''}", remedy)
+
+
+def _data(questions: Questions) -> Finding:
+    """Data are needed where the study is started: it sends them to the other nodes itself."""
+    try:
+        images = data.load(DataRecipe(source=questions.data), questions.data_root)
+    except UserError as error:
+        return Finding(False, f"{questions.data} cannot be had here", str(error))
+    return Finding(True, f"{questions.data} is here: {len(images.train):,} training images")
+
+
+def _stores(store: Store, answers: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+    """Every node must be able to write, and what one writes all must see."""
+    for name, answer in answers.items():
+        if answer["store"]:
+            yield Finding(False, f"{name} cannot write to {store.location}", answer["store"])
+    unseen = [n for n, a in answers.items() if not a["store"] and store.read_bytes("doctor", a["name"]) is None]
+    yield Finding(
+        not unseen,
+        f"{store.location} is one place for all nodes{': no, not for ' + ', '.join(unseen) if unseen else ''}",
+        "give a shared folder, or an object store such as s3://bucket/path",
+    )
+
+
+def _locked() -> Iterator[Finding]:
+    """Whoever reaches Ray's ports can run code on all nodes."""
+    place = ray.get_runtime_context().gcs_address
+    if is_localhost(place.rpartition(":")[0].strip("[]")):  # with any other address it listens on all
+        yield Finding(True, f"Ray listens on {place}, which no other machine reaches")
+    else:
+        yield Finding(not is_open(place), f"Ray listens on {place} and asks for a token", MAKE_TOKEN)
+    dashboard = ray._private.worker.get_dashboard_url()
+    public = dashboard and not dashboard.startswith(("127.", "localhost"))
+    yield Finding(
+        not public, f"the dashboard listens on {dashboard or 'no port'}", "ray start --dashboard-host=127.0.0.1"
+    )
+
+
+def report(findings: Iterable[Finding], console: Console) -> bool:
+    """Print a line for each finding as it comes; whether all are ok."""
+    fine = True
+    for finding in findings:
+        fine &= finding.ok
+        mark = "[green]ok[/green]  " if finding.ok else "[red]bad[/red] "
+        console.print(
+            f"{mark} {finding.what}" + ("" if finding.ok else f"\n      -> {finding.remedy}"), highlight=False
+        )
+    return fine
+
+
+def main() -> None:
+    """The command line."""
+    questions = tyro.cli(Questions, description=__doc__)
+    console = Console(soft_wrap=True)
+    try:
+        with ray_session(Demand(address=questions.address), trains=False):
+            fine = report(examine(questions), console)
+    except UserError as error:
+        Console(stderr=True, soft_wrap=True).print(f"error: {error}", markup=False, highlight=False)
+        sys.exit(2)
+    sys.exit(0 if fine else 1)

@@ -1,0 +1,186 @@
+"""The machines of a study: Ray started or joined, and how many trials fit at a time."""
+
+import contextlib
+import logging
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+os.environ.setdefault("RAY_DEDUP_LOGS", "0")
+# The store and the console are ours; Tune's own loggers and snapshots only cost time between epochs.
+os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "100000")
+# How many trials are under way is our searcher's business, which knows how many machines there are.
+os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "100000")
+# Ctrl-C must reach us, so that trials in flight are recorded as cancelled.
+os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
+
+import ray
+import torch
+from ray._private import worker as ray_worker
+from ray.tune.execution import class_cache
+
+from evae.cluster.access import environment, knock, on_this_machine_only
+from evae.cluster.demand import Demand
+from evae.errors import UserError
+
+# Tune asks for workers with an environment of their own, for a variable of PyTorch Lightning. Without it, its actors
+# are the processes that Ray starts at once, a core each, and that import what a trial needs while data is prepared.
+class_cache.DEFAULT_ENV_VARS.clear()
+# What raylets have to say of processes that died, some of it pages long, Ray prints whatever one asks for. It is in
+# their log files; the console says which trial was lost and why (evae/cluster/failures.py).
+ray_worker.print_to_stdstream = lambda data, ignore_prefix: None
+
+PRELOAD = "RAY_preload_python_modules"
+PRELOADED = "torch._dynamo,evae.cluster.trainable"
+"""What those processes import; the first optimiser would import torch's compiler."""
+COUNT_EVERY_S = 2.0
+"""How long a count of the machines holds."""
+ENDING_S = 60.0
+"""What a killed process of Ray's may take to be gone."""
+
+
+class Slots:
+    """Room for trials, each of `workers` processes with these many CPU cores and GPUs, and at most `at_once` at a time.
+
+    Machines come and go, so the room is counted anew whenever it is asked for. Where it `grows`, trials may be under
+    way before there are machines for them: who has to wait for one makes the cluster start it.
+    """
+
+    def __init__(self, workers: int, cpus: float, gpus: float, at_once: int | None = None, grows: bool = False):
+        self.workers, self.cpus, self.gpus = workers, cpus, gpus
+        self.at_once, self.grows = at_once or sys.maxsize, grows
+        self.began = self.counted = time.monotonic()
+        self.last = self.now()
+        self.slot_s = 0.0
+
+    @property
+    def resources(self) -> dict[str, float]:
+        """What Tune's actor of a trial takes. One that only leads a worker group leaves the cores to its workers."""
+        if self.workers > 1:
+            return {"CPU": 0, "node:__internal_head__": 0.001}
+        return {"CPU": self.cpus, "GPU": self.gpus}
+
+    @property
+    def need(self) -> str:
+        """What a trial takes, in words."""
+        return f"{self.workers} worker(s) with {self.cpus:g} CPUs and {self.gpus:g} GPUs each"
+
+    def now(self) -> int:
+        """How many trials fit on the machines that are there."""
+        # A worker is on one node; those of a worker group may be on several.
+        places = sum(
+            math.floor(min(node.get("CPU", 0) / self.cpus, node.get("GPU", 0) / self.gpus if self.gpus else math.inf))
+            for node in _living()
+        )
+        return min(places // self.workers, self.at_once)
+
+    def room(self) -> int:
+        """How many trials may be under way now."""
+        clock = time.monotonic()
+        if clock - self.counted > COUNT_EVERY_S:
+            self.slot_s += self.last * (clock - self.counted)
+            self.last, self.counted = self.now(), clock
+        return self.at_once if self.grows else self.last
+
+    def mean(self) -> float:
+        """How many trials fitted, on average since the first count."""
+        elapsed = self.counted - self.began
+        return self.slot_s / elapsed if elapsed > 0 else float(self.last)
+
+
+def _living() -> list[Mapping[str, float]]:
+    """The resources of each node that is alive."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+@contextlib.contextmanager
+def ray_session(demand: Demand, trains: bool = True) -> Iterator[None]:
+    """Ray on this machine alone, where no other machine reaches it, or joined at the demand's address; shut down or
+    left at the end. Where nothing `trains`, its processes import nothing in advance.
+
+    Raises UserError when Ray does not start here, when nothing answers at the address, and when that asks for a token
+    that this process does not have.
+    """
+    address = demand.address
+    for name in ("ray", "ray.tune", "ray.train"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    if address:
+        knock(address)
+    preloads = trains and _most_cores_train(demand) and PRELOAD not in os.environ
+    with (
+        contextlib.nullcontext() if address else on_this_machine_only(),
+        environment({PRELOAD: PRELOADED} if preloads else {}),
+    ):
+        try:
+            # Without an explicit address Ray joins any cluster it finds a trace of, even a dead one.
+            ray.init(
+                address=address or "local",
+                include_dashboard=None if address else False,
+                log_to_driver=False,
+                logging_level=logging.CRITICAL,
+            )
+        except Exception as error:  # Ray has no class of its own for some of its failures
+            raise _not_there(address, " ".join(str(error).split())) from None
+        if threading.current_thread() is threading.main_thread():
+            # Ray's handler prints a stack and ends the process; a polite kill shall be recorded like Ctrl-C.
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+        started = [process.process for kind in ray_worker._global_node.all_processes.values() for process in kind]
+        try:
+            yield
+        finally:
+            ray.shutdown()
+            # Ray gives a process one second after killing it; on a busy machine a raylet takes longer to be gone.
+            for process in started:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(ENDING_S)
+
+
+def _not_there(address: str | None, why: str) -> UserError:
+    """Ray did not start here, or was not joined at the address, for the reason that it gives."""
+    if address is None:
+        return UserError(
+            f"Ray does not start on this machine: {why.rstrip('.')}. It needs free memory, room below /tmp (or in the "
+            "folder RAY_TMPDIR, whose path must be short) and in /dev/shm, and gives up after half a minute where "
+            "other programs take all cores. Make room, and start again."
+        )
+    if "Version mismatch" in why:
+        return UserError(
+            f"the cluster at {address!r} and this process have other versions: {why}. Install both from the same lock "
+            "file, with the same Python."
+        )
+    return UserError(
+        f"no Ray cluster answers at {address!r}: {why}. Start one with `ray start --head`, or leave --address out to "
+        "use this machine alone."
+    )
+
+
+def _most_cores_train(demand: Demand) -> bool:
+    """Whether Ray's first processes will be Tune's actors that train, on about every core: then they may all import
+    torch in advance. A worker group is started later, by Ray Train."""
+    cores = os.cpu_count() or 1
+    at_once = min(cores / demand.cpus, demand.trials_at_once or cores)
+    return demand.workers == 1 and 2 * at_once >= cores and not torch.cuda.is_available()
+
+
+def find_slots(demand: Demand) -> Slots:
+    """The room for the study's trials. Raises UserError when not even one fits, and no machines can be waited for."""
+    nodes, grows = _living(), bool(demand.address and demand.trials_at_once)
+    have = {kind: sum(node.get(kind, 0) for node in nodes) for kind in ("CPU", "GPU")}
+    gpus = demand.gpus if demand.gpus is not None else float(have["GPU"] > 0)
+    slots = Slots(demand.workers, demand.cpus, gpus, demand.trials_at_once, grows)
+    if slots.room() < 1:
+        raise UserError(
+            f"a trial asks for {slots.need}, but there are {have['CPU']:g} CPUs and {have['GPU']:g} GPUs on "
+            f"{len(nodes)} node(s); lower --workers-per-trial, --cpus-per-worker or --gpus-per-worker, or give "
+            "--trials-at-once on a cluster that starts machines when they are needed."
+        )
+    return slots

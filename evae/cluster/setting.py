@@ -1,0 +1,27 @@
+"""What all trials of a study share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from evae.data.base import ImageSet
+from evae.metrics.reference import Reference
+from evae.results.store import Store
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A study's images, results and machines: placed in the object store once per node and read without copies.
+
+    A trial has `workers` processes with `cpus` cores and `gpus` GPUs each. Those of a worker group may die
+    `max_failures` times in a trial; Tune itself starts a trial anew whose own actor died.
+    """
+
+    study: str
+    store: Store
+    images: ImageSet
+    references: Mapping[str, Reference]
+    cpus: float
+    gpus: float
+    keep_weights: bool
+    workers: int = 1
+    max_failures: int = 2

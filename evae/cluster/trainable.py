@@ -1,0 +1,190 @@
+"""The Tune trainable: one step is one epoch, and one actor serves trial after trial.
+
+An actor writes its trials' rows itself, before Tune hears of them: what Tune reports as done is in the store. Where
+they cannot be written, the trial's steps do nothing but try again, and say so to Tune. An
+error of a trial ends that trial with its reason recorded and leaves the actor to the next one. Where the actor dies,
+Tune starts the trial anew in another, which takes it up at its last checkpoint.
+"""
+
+import os
+import platform
+import time
+from collections import deque
+from datetime import UTC, datetime
+from typing import Any
+
+import torch
+from ray import tune
+
+from evae.cluster.setting import Setting
+from evae.cluster.worker import Worker
+from evae.cluster.worker_group import WorkerGroup
+from evae.errors import Diverged
+from evae.results.rows import opening_row
+from evae.results.store import StoreError, to_json
+from evae.search.job import Job
+
+CHECKPOINT_EVERY_S = 10.0
+"""A killed trial repeats at most this much training, give or take an epoch."""
+RETRY_S = 1.0
+"""Between two tries to write results."""
+
+
+class EpochTrainable(tune.Trainable):
+    """Trains the Job in `config["job"]` epoch by epoch: in this process, or in a worker group of several."""
+
+    def setup(self, config: dict[str, Any], setting: Setting) -> None:
+        self.setting = setting
+        self.threads = max(1, int(setting.cpus))
+        self.device = "cuda" if setting.gpus > 0 else "cpu"
+        if setting.workers > 1:
+            self.worker = WorkerGroup(setting)
+        else:
+            self.worker = Worker(setting.images, setting.references, torch.device(self.device), self.threads)
+        self.reset_config(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.job: Job = new_config["job"]
+        self.begun = False
+        self.measured: dict[str, Any] = {}
+        self.row = opening_row(self.setting.study, self.job)
+        self.unwritten: deque[tuple[str, tuple]] = deque()
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """An epoch; or where results could not be written, another try at that."""
+        waits_for = None
+        try:
+            if not self.unwritten:
+                self._advance()
+            self._write()
+        except StoreError as error:
+            waits_for = str(error)
+            time.sleep(RETRY_S)
+        done = self.row["state"] != "running" and not self.unwritten
+        return {"trial": self.job.trial, "done": done, "waits_for": waits_for, **self._numbers(), **self.measured}
+
+    def cleanup(self) -> None:
+        self.worker.close()
+
+    def _advance(self) -> None:
+        try:
+            if not self.begun:
+                self._launch()
+            self._epoch()
+            if self.row["epochs"] >= self.row["epochs_planned"]:
+                self._finish()
+        except StoreError:
+            raise
+        except Diverged as error:
+            self._end("diverged", str(error))
+        except Exception as error:
+            cause = "out of memory: " if is_out_of_memory(error) else ""
+            self._end("failed", f"{cause}{type(error).__name__}: {error}"[:1000])
+
+    def _later(self, method: str, *arguments: Any) -> None:
+        """Have a method of the store called at the end of this step, after what is waiting already."""
+        self.unwritten.append((method, arguments))
+
+    def _write(self) -> None:
+        while self.unwritten:
+            method, arguments = self.unwritten[0]
+            getattr(self.setting.store, method)(*arguments)
+            self.unwritten.popleft()
+
+    def _launch(self) -> None:
+        """Build the model, or take up an interrupted trial where its last checkpoint left it."""
+        store, job = self.setting.store, self.job
+        saved = store.read_bytes("checkpoints", f"{job.trial}.safetensors")
+        self.begun = True
+        self.epochs: list[dict[str, Any]] = []
+        # A row that still runs is this trial's, before it lost its process.
+        before = [row for row in store.rows("trials", job.trial) if row["attempt"] == job.attempt]
+        self.row |= {
+            "restarts": 1 + before[0].get("restarts", 0) if before else 0,
+            "slot": f"{platform.node()}:{os.getpid()}",
+            "device": self.device,
+            "threads": self.threads,
+            "workers": self.setting.workers,
+        }
+        self.started = self.checkpointed = time.perf_counter()
+        begun = self.worker.begin(job.recipe, saved)
+        self.row |= {"precision": begun.precision, "parameters": begun.parameters}
+        if begun.epochs:
+            self._resume(begun.epochs)
+        self.row["launch_s"] += time.perf_counter() - self.started
+        self._later("write", "trials", job.trial, [dict(self.row)])
+        self._write()
+
+    def _resume(self, done: int) -> None:
+        self.epochs = [e for e in self.setting.store.rows("epochs", self.job.trial) if e["epoch"] <= done]
+        self.row |= {
+            "epochs": done,
+            "train_s": sum(e["train_s"] for e in self.epochs),
+            "evaluate_s": sum(e["evaluate_s"] for e in self.epochs),
+        }
+
+    def _epoch(self) -> None:
+        key = {"trial": self.job.trial, "configuration": self.job.configuration, "seed": self.job.seed}
+        epoch = key | self.worker.train_epoch()
+        at_rung = epoch["epoch"] in self.job.rungs
+        self.measured = self._measure(epoch) if at_rung else {}
+        self.epochs.append(epoch)
+        self.row["epochs"] = epoch["epoch"]
+        self.row["train_s"] += epoch["train_s"]
+        self.row["evaluate_s"] += epoch["evaluate_s"]
+        self.row["images_per_s"] = epoch["images_per_s"]
+        if at_rung:
+            # Where the trial is stopped now, nobody asks this process about it again.
+            self.row["wall_s"] = time.perf_counter() - self.started
+            self._write_epochs()
+            self._later("write", "trials", self.job.trial, [dict(self.row)])
+        finished = epoch["epoch"] >= self.row["epochs_planned"]
+        if time.perf_counter() - self.checkpointed > CHECKPOINT_EVERY_S and not finished:
+            self._write_epochs()
+            self._later("write_bytes", "checkpoints", f"{self.job.trial}.safetensors", self.worker.dump())
+            self.checkpointed = time.perf_counter()
+
+    def _measure(self, epoch: dict[str, Any]) -> dict[str, Any]:
+        """The validation metrics after an epoch, also put into its row beside the losses."""
+        clock = time.perf_counter()
+        measured = self.worker.measure()
+        epoch |= {name: value for name, value in measured.items() if name not in epoch}
+        epoch["evaluate_s"] += time.perf_counter() - clock
+        return measured
+
+    def _finish(self) -> None:
+        """Evaluate, write pictures and weights, and last of all the row that says the trial is finished."""
+        clock, trial = time.perf_counter(), self.job.trial
+        self.measured = {}
+        result = self.worker.evaluate()
+        key = {"trial": trial, "configuration": self.job.configuration, "seed": self.job.seed}
+        self._later("write", "images", trial, [key | picture for picture in result.pictures])
+        if self.setting.keep_weights:
+            self._later("write_bytes", "weights", f"{trial}.safetensors", self.worker.weights())
+        self.row |= result.metrics | {"distances": to_json(result.distances)}
+        self.row["evaluate_s"] += time.perf_counter() - clock
+        self._end("finished")
+
+    def _end(self, state: str, reason: str | None = None) -> None:
+        self._write_epochs()
+        wall_s = time.perf_counter() - self.started
+        self.row |= {"state": state, "reason": reason, "ended_at": datetime.now(UTC), "wall_s": wall_s}
+        self.row["restarts"] += self.worker.losses
+        self._later("write", "trials", self.job.trial, [self.row])
+        self._later("delete_bytes", "checkpoints", f"{self.job.trial}.safetensors")
+        self.worker.end()
+
+    def _write_epochs(self) -> None:
+        if self.epochs:
+            self._later("write", "epochs", self.job.trial, list(self.epochs))
+
+    def _numbers(self) -> dict[str, Any]:
+        """The row without what Tune has no use for; Tune's own names must not be overwritten."""
+        left_out = ("recipe", "params", "distances", "study", "trial", "started_at", "ended_at")
+        return {n: value for n, value in self.row.items() if n not in left_out and not isinstance(value, list)}
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory could not be had. PyTorch has an error class for GPUs only."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -1,0 +1,88 @@
+"""The search as Ray Tune knows it: its searcher, its scheduler, and the tuner that runs trials with both."""
+
+import os
+from typing import Any
+
+from ray import tune
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from evae.cluster.machine import Slots
+from evae.cluster.setting import Setting
+from evae.cluster.trainable import EpochTrainable
+from evae.search.rungs import Rungs
+from evae.search.searcher import FINISHED, StudySearcher
+
+
+class TuneSearcher(Searcher):
+    """Hands the jobs of a search to Tune, and the ends of their trials to the search."""
+
+    def __init__(self, search: StudySearcher):
+        super().__init__()
+        self.search = search
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        job = self.search.suggest(trial_id)
+        if job == FINISHED:
+            return self.FINISHED
+        return None if job is None else {"job": job}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        self.search.on_trial_complete(trial_id, {"state": "failed"} if error or result is None else result)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing to save: the store is the source of truth."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing to restore: the search is rebuilt from the store."""
+
+
+class Stopping(FIFOScheduler):
+    """The rungs as Tune knows them; trials are started in the order in which the searcher suggests them."""
+
+    def __init__(self, rungs: Rungs):
+        super().__init__()
+        self.rungs = rungs
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        job = trial.config["job"]
+        # What waits to be written is judged once it is in the store: a later session rebuilds the rungs from there.
+        if result["epochs"] not in job.rungs or result["waits_for"] is not None:
+            return TrialScheduler.CONTINUE
+        why = self.rungs.judge(job.trial, result["epochs"], result, spared=job.origin != "searched")
+        return TrialScheduler.STOP if why else TrialScheduler.CONTINUE
+
+
+def tuner(
+    search: StudySearcher,
+    setting: Setting,
+    slots: Slots,
+    callbacks: list[tune.Callback],
+    scratch: str | os.PathLike[str],
+    time_limit: float | None = None,
+) -> tune.Tuner:
+    """What trains the jobs of the search as there is room, for at most `time_limit` minutes.
+
+    `scratch` is a folder for Tune's own files, which nobody needs afterwards.
+    """
+    trainable = tune.with_parameters(EpochTrainable, setting=setting)
+    return tune.Tuner(
+        tune.with_resources(trainable, slots.resources),
+        tune_config=tune.TuneConfig(
+            search_alg=TuneSearcher(search),
+            scheduler=Stopping(search.rungs) if search.rungs else None,
+            num_samples=-1,
+            reuse_actors=True,
+            time_budget_s=time_limit and time_limit * 60,
+            trial_name_creator=lambda trial: trial.config["job"].trial,
+            trial_dirname_creator=lambda trial: trial.config["job"].trial,
+        ),
+        run_config=tune.RunConfig(
+            name=setting.study,
+            storage_path=str(scratch),
+            verbose=0,
+            callbacks=callbacks,
+            failure_config=tune.FailureConfig(max_failures=setting.max_failures),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+        ),
+    )

@@ -1,0 +1,104 @@
+"""What trains a study's trials, one after the other: in a Tune actor itself, or in each process of a worker group."""
+
+import contextlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import torch
+
+from evae.checkpoints import dump_model, dump_training, restore_training
+from evae.data.base import ImageSet
+from evae.errors import UserError
+from evae.evaluation import Evaluated, evaluate
+from evae.metrics.features import Features, load_features
+from evae.metrics.reference import Reference
+from evae.ranks import Ranks
+from evae.recipe import Recipe
+from evae.training import Training
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A trial built: `epochs` are done already where a checkpoint was taken up."""
+
+    epochs: int
+    precision: str
+    parameters: int
+
+
+class Worker:
+    """Trains on a device, with the other `ranks` of its group or alone. One trial at a time."""
+
+    losses = 0
+    """A trial in one process cannot lose it and go on."""
+
+    def __init__(
+        self,
+        images: ImageSet,
+        references: Mapping[str, Reference],
+        device: torch.device,
+        threads: int,
+        ranks: Ranks | None = None,
+    ):
+        # More threads than cores make concurrent trainings ten times slower, so each takes only its share.
+        torch.set_num_threads(threads)
+        self.images, self.references, self.device, self.ranks = images, references, device, ranks
+        self.features: Features | None = None
+        self.training: Training | None = None
+
+    def begin(self, recipe: Mapping[str, Any], saved: bytes | None) -> Begun:
+        """Build the model, and take up an interrupted trial where `saved` left it, if that can be read."""
+        self.training = Training(Recipe.from_dict(recipe), self.images, self.device, self.ranks)
+        if saved is not None:
+            with contextlib.suppress(UserError):
+                restore_training(self.training, saved)
+        parameters = sum(p.numel() for p in self.training.model.parameters())
+        return Begun(self.training.epoch, self.training.precision, parameters)
+
+    def train_epoch(self) -> dict[str, Any]:
+        """Train and validate an epoch; its row for the store."""
+        started = datetime.now(UTC)
+        trained = self.training.train_epoch()
+        clock = time.perf_counter()
+        validated = self.training.validate()
+        return {
+            "epoch": self.training.epoch,
+            "started_at": started,
+            "ended_at": datetime.now(UTC),
+            "evaluate_s": time.perf_counter() - clock,
+            **trained,
+            **validated,
+        }
+
+    def dump(self) -> bytes:
+        """The trial as it stands, for `begin`."""
+        return dump_training(self.training)
+
+    def measure(self) -> dict[str, float]:
+        """The metrics of the model as it is now, on the validation split alone and without pictures."""
+        references = {"validation": self.references["validation"]}
+        metrics = evaluate(self.training, self._features(), references, pictures=False).metrics
+        return {name: value for name, value in metrics.items() if isinstance(value, int | float)}
+
+    def evaluate(self) -> Evaluated:
+        """Measure the trained model."""
+        return evaluate(self.training, self._features(), self.references)
+
+    def _features(self) -> Features:
+        if self.features is None:
+            self.features = load_features(self.training.recipe.evaluation.features, self.device)
+        return self.features
+
+    def weights(self) -> bytes:
+        """The trained model, as a file."""
+        return dump_model(self.training.model, self.training.recipe, self.images.image_size, self.images.channels)
+
+    def end(self) -> None:
+        """Forget the trial."""
+        self.training = None
+
+    def close(self) -> None:
+        """Nothing but this process's memory to give back."""

@@ -1,0 +1,314 @@
+"""Optuna asked for configurations, replicates them over seeds, and tells Optuna the truth.
+
+Optuna is told of a configuration once all replicates that it was given have ended: the mean of its objectives over
+those that finished (COMPLETE); PRUNED where its trial was stopped at a rung, without values, which are of a lower
+fidelity than the others'; FAIL where no replicate finished otherwise. A diverged trial is a normal outcome and must
+neither stay RUNNING (Optuna would then keep away from its neighbourhood) nor count with a made-up value.
+
+What samplers make of PRUNED without values: TPE takes such trials for worse than every complete one, so that it learns
+where not to look; NSGA-II and the Gaussian process leave them out.
+"""
+
+import math
+import sys
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.samplers import BaseGASampler, BaseSampler, QMCSampler, RandomSampler
+from optuna.trial import TrialState
+
+from evae.recipe import Recipe
+from evae.search.job import Job
+from evae.search.pareto import signed
+from evae.search.replicates import near_front
+from evae.search.rungs import Rungs
+from evae.search.space import Space
+
+REDRAWS = 5
+"""How often a sampler that comes up with known configurations is asked again. Then points are drawn at random; after as
+many known ones, and as many more as there are configurations, the search is called exhausted."""
+
+FINISHED = "FINISHED"
+"""What is suggested when nothing is left to be trained."""
+
+ENDED = ("finished", "stopped", "diverged", "failed")
+"""States of a trial that will not be trained again."""
+
+
+@dataclass
+class Configuration:
+    """A point of the space in the study: its recipe and the rows of its replicates that have ended, by seed.
+
+    `wanted` replicates have been asked for so far.
+    """
+
+    key: str
+    number: int
+    recipe: Recipe
+    params: Mapping[str, Any]
+    origin: str
+    label: str | None
+    optuna_trial: optuna.trial.Trial | None = None
+    ended: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    wanted: int = 0
+    told: bool = False
+
+
+class StudySearcher:
+    """Suggests `total` configurations with up to `seeds` replicates each; controls of the space come first.
+
+    With `race`, more than one replicate is for configurations near the front (`evae.search.replicates`): each gets the
+    next one when its last has ended, and once all configurations are drawn, those that have come near since. With
+    `rungs`, the first replicate goes ahead and the others follow once it has finished.
+
+    `objectives` are (metric, "min" or "max"), read from the result a trial ends with. `history` holds the trials' rows
+    of earlier sessions of the same study: ended ones are told again, replicates still missing are trained first.
+    `make_sampler(seed)` is called anew before each suggestion with a seed derived from `sampler_seed` and the
+    configuration's number, so that a continued study does not draw its first suggestions again.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        base: Recipe,
+        objectives: Sequence[tuple[str, str]],
+        *,
+        total: int,
+        seeds: int,
+        sampler_seed: int,
+        make_sampler: Callable[[int], BaseSampler],
+        race: bool = False,
+        rungs: Rungs | None = None,
+        history: Iterable[Mapping[str, Any]] = (),
+    ):
+        self.space, self.base, self.objectives = space, base, list(objectives)
+        self.total, self.seeds, self.sampler_seed, self.make_sampler = (
+            total,
+            seeds,
+            sampler_seed,
+            make_sampler,
+        )
+        self.race, self.rungs = race, rungs
+        self.at_first = 1 if race or rungs else seeds
+        directions = ["minimize" if direction == "min" else "maximize" for _, direction in objectives]
+        self.study = optuna.create_study(directions=directions)
+        self.on_change: Callable[[optuna.trial.FrozenTrial, Configuration], None] = lambda trial, configuration: None
+        """Called whenever a configuration's trial of the Optuna study begins or ends."""
+        self.configurations: dict[str, Configuration] = {}
+        self.jobs: deque[Job] = deque()
+        self.running: dict[str, Job] = {}
+        self.exhausted = False
+        self.room: Callable[[], int] = lambda: sys.maxsize
+        """How many trials may be under way now; a study sets it once it has machines."""
+        self._take_over(list(history))
+        known = {c.label for c in self.configurations.values()}
+        for control in space.controls:
+            if control.label not in known:
+                self.study.enqueue_trial(
+                    dict(control.params), user_attrs={"label": control.label, "origin": control.origin}
+                )
+
+    @property
+    def planned(self) -> int:
+        """Trials in all, as far as is known now."""
+        rest = 0 if self.exhausted else max(0, self.total - len(self.configurations))
+        return sum(c.wanted for c in self.configurations.values()) + rest * self.at_first
+
+    def suggest(self, trial_id: str) -> Job | str | None:
+        """What to train next under this name: a job, `FINISHED`, or None where something has to end first."""
+        if not self.jobs and self._all_drawn and self._settled():
+            return FINISHED
+        # Nothing is drawn before there is room: what ends meanwhile makes for a better suggestion.
+        if len(self.running) >= self.room():
+            return None
+        while not self.jobs and not self._all_drawn:
+            self._ask()
+        if not self.jobs:
+            return FINISHED if self._settled() else None
+        self.running[trial_id] = job = self.jobs.popleft()
+        return job
+
+    def on_trial_complete(self, trial_id: str, row: Mapping[str, Any]) -> None:
+        """Take note of how the job suggested under this name ended."""
+        job = self.running.pop(trial_id, None)
+        if job is not None:
+            if self.rungs is not None and job.trial in self.rungs.stopped:
+                row = {"state": "stopped"}
+            # When the time is up, Tune completes the trials in flight with their last epoch: they have not ended.
+            if row["state"] in ENDED:
+                configuration = self.configurations[job.configuration]
+                configuration.ended[job.seed] = row
+                self._proceed(configuration)
+
+    def close(self) -> None:
+        """Tell Optuna FAIL of what has not ended, so that nothing stays RUNNING when the session is over."""
+        for configuration in self.configurations.values():
+            if not configuration.told:
+                self.study.tell(configuration.optuna_trial, state=TrialState.FAIL)
+                self._changed(configuration.optuna_trial, configuration)
+
+    @property
+    def _all_drawn(self) -> bool:
+        return self.exhausted or len(self.configurations) >= self.total
+
+    def _settled(self) -> bool:
+        """Whether no further replicate will be wanted; queues those that are."""
+        if self.running and self.at_first < self.seeds:
+            return False
+        if self.race:
+            for key in self._near_front():
+                if self.configurations[key].wanted < self.seeds:
+                    self._want(self.configurations[key], 1)
+        return not self.jobs
+
+    def _ask(self) -> None:
+        """Draw one configuration that the study does not have yet, and queue its replicates."""
+        number = 1 + max((c.number for c in self.configurations.values()), default=-1)
+        own = self._sampler()
+        for sampler in self._attempts(own):
+            self.study.sampler = sampler
+            trial = self.study.ask()
+            self._place(trial, own)
+            recipe = self.space.suggest(trial, self.base)
+            key = recipe.configuration()
+            if key not in self.configurations:
+                attrs = trial.user_attrs
+                origin, label = attrs.get("origin", "searched"), attrs.get("label")
+                configuration = Configuration(key, number, recipe, trial.params, origin, label, trial)
+                self.configurations[key] = configuration
+                self._want(configuration, self.at_first)
+                self._changed(trial, configuration)
+                return
+            # Not its values once more: the sampler would be drawn to the same point all the more.
+            self.study.tell(trial, state=TrialState.FAIL)
+        self.exhausted = True
+
+    def _attempts(self, first: BaseSampler) -> Iterator[BaseSampler]:
+        """The samplers of one suggestion, each asked if the one before has come up with what there is already."""
+        known = len(self.configurations)
+        yield first
+        # In a continued study a quasi-random sequence first runs through the points that it has drawn before.
+        for _ in range(REDRAWS + known * isinstance(first, QMCSampler)):
+            yield self._sampler()
+        # A sampler may insist on its favourite, most of all where that has no parameters left to vary.
+        for _ in range(REDRAWS + known):
+            yield RandomSampler(seed=self._seed())
+
+    def _sampler(self) -> BaseSampler:
+        return self.make_sampler(self._seed())
+
+    def _seed(self) -> int:
+        return (self.sampler_seed * 1_000_003 + len(self.study.get_trials(deepcopy=False))) % 2**31
+
+    def _place(self, trial: optuna.trial.Trial, sampler: BaseSampler) -> None:
+        """Make a trial part of a genetic sampler's generation, also where its parameters were given: populations are
+        made of the trials that are marked so."""
+        if isinstance(sampler, BaseGASampler):
+            sampler.get_trial_generation(self.study, self.study.get_trials(deepcopy=False)[trial.number])
+
+    def _want(self, configuration: Configuration, more: int) -> None:
+        for seed in range(configuration.wanted, configuration.wanted + more):
+            self.jobs.append(self._job(configuration, seed, attempt=1))
+        configuration.wanted += more
+
+    def _job(self, of: Configuration, seed: int, attempt: int) -> Job:
+        recipe = replace(of.recipe, seed=seed).to_dict()
+        rungs = self.rungs.epochs if self.rungs is not None and seed == 0 else ()
+        return Job(of.key, of.number, seed, attempt, of.params, recipe, of.origin, of.label, rungs)
+
+    def _proceed(self, configuration: Configuration, near: set[str] | None = None) -> None:
+        """Once all its replicates have ended, ask for more of them, or tell Optuna."""
+        if len(configuration.ended) < configuration.wanted:
+            return
+        if more := self._more(configuration, near):
+            self._want(configuration, more)
+            # They go first: until they have ended, Optuna does not know of a configuration near the front.
+            self.jobs.rotate(more)
+        elif not configuration.told:
+            self._tell(configuration)
+            configuration.told = True
+            self._changed(configuration.optuna_trial, configuration)
+
+    def _more(self, configuration: Configuration, near: set[str] | None) -> int:
+        """How many replicates it deserves beyond those that have ended."""
+        if configuration.wanted >= self.seeds or self.means(configuration) is None:
+            return 0
+        if not self.race:
+            return self.seeds - configuration.wanted
+        return int(configuration.key in (self._near_front() if near is None else near))
+
+    def _near_front(self) -> set[str]:
+        """The keys of the configurations near the front."""
+        values = {
+            key: signed(rows, self.objectives) for key, c in self.configurations.items() if (rows := self._finite(c))
+        }
+        if not values:
+            return set()
+        near = near_front(
+            np.array([v.mean(axis=0) for v in values.values()]),
+            np.array([v.std(axis=0, ddof=len(v) > 1) for v in values.values()]),
+            [len(v) for v in values.values()],
+        )
+        return {key for key, is_near in zip(values, near, strict=True) if is_near}
+
+    def _tell(self, configuration: Configuration) -> None:
+        trial, values = configuration.optuna_trial, self.means(configuration)
+        if values is not None:
+            self.study.tell(trial, values)
+        elif any(row["state"] == "stopped" for row in configuration.ended.values()):
+            self.study.tell(trial, state=TrialState.PRUNED)
+        else:
+            self.study.tell(trial, state=TrialState.FAIL)
+
+    def _changed(self, trial: optuna.trial.Trial, configuration: Configuration) -> None:
+        self.on_change(self.study.get_trials(deepcopy=False)[trial.number], configuration)
+
+    def means(self, configuration: Configuration) -> list[float] | None:
+        """The objectives' means over the finished replicates; None when there is none with finite values."""
+        rows = self._finite(configuration)
+        return [sum(row[metric] for row in rows) / len(rows) for metric, _ in self.objectives] if rows else None
+
+    def _finite(self, configuration: Configuration) -> list[Mapping[str, Any]]:
+        """The rows of finished replicates that have all objectives."""
+        return [
+            row
+            for row in configuration.ended.values()
+            if row["state"] == "finished"
+            and all(row.get(m) is not None and math.isfinite(row[m]) for m, _ in self.objectives)
+        ]
+
+    def _take_over(self, history: list[Mapping[str, Any]]) -> None:
+        """Rebuild the search from rows of earlier sessions; trials that had not ended are queued again."""
+        groups = defaultdict(list)
+        for row in sorted(history, key=lambda row: (row["number"], row["seed"])):
+            groups[row["configuration"]].append(row)
+        for key, rows in groups.items():
+            first = rows[0]
+            recipe = replace(Recipe.from_dict(first["recipe"]), seed=self.base.seed)
+            # More epochs may be wanted than there were.
+            epochs = self.space.recipe(first["params"], self.base).optimisation.epochs
+            recipe = replace(recipe, optimisation=replace(recipe.optimisation, epochs=epochs))
+            made = Configuration(key, first["number"], recipe, first["params"], first["origin"], first["label"])
+            made.wanted = max(self.at_first, 1 + rows[-1]["seed"])
+            made.ended = {row["seed"]: row for row in rows if _has_ended(row, epochs)}
+            attempts = {row["seed"]: row["attempt"] for row in rows}
+            missing = [seed for seed in range(made.wanted) if seed not in made.ended]
+            self.jobs += [self._job(made, seed, attempts.get(seed, 0) + 1) for seed in missing]
+            self.configurations[key] = made
+        near = self._near_front() if self.race else set()
+        for configuration in self.configurations.values():
+            self.study.enqueue_trial(configuration.params)
+            trial = self.study.ask(self.space.distributions(configuration.params, self.base))
+            self._place(trial, self._sampler())
+            configuration.optuna_trial = trial
+            self._proceed(configuration, near)
+
+
+def _has_ended(row: Mapping[str, Any], epochs: int) -> bool:
+    """Of a trial that finished, whether it has all the epochs that are wanted now."""
+    planned = row["recipe"]["optimisation"]["epochs"]
+    return row["state"] in ENDED and (row["state"] != "finished" or planned >= epochs)

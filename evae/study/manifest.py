@@ -1,0 +1,148 @@
+"""The manifest of a study: what was asked, of which code, on which data and machine; and what may continue it."""
+
+import importlib.metadata
+import json
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from evae import hardware
+from evae.data.base import ImageSet
+from evae.errors import UserError
+from evae.recipe import Recipe
+from evae.results.store import SCHEMA_VERSION, Store, to_json
+from evae.study.options import StudyOptions
+
+SESSION = "%Y%m%dT%H%M%S%fZ"
+"""A session's name: when it began, to the microsecond, so that names sort."""
+EXTENSIBLE = ("trials", "recipe.optimisation.epochs")
+"""What of a study's identity may grow."""
+PACKAGES = ("evae", "ray", "torch", "torchvision", "optuna", "pyarrow", "numpy")
+
+
+class Manifest:
+    """One session's row of the `study` table. `identity` is what must agree for a session to continue a study."""
+
+    def __init__(
+        self,
+        options: StudyOptions,
+        question: str,
+        base: Recipe,
+        space: Mapping[str, Any],
+        objectives: Sequence[tuple[str, str]],
+        images: ImageSet,
+    ):
+        started, self.clock = datetime.now(UTC), time.monotonic()
+        commit, dirty = git_state()
+        self.identity = {
+            "recipe": base.to_dict(),
+            "space": dict(space),
+            "objectives": [list(objective) for objective in objectives],
+            "trials": options.trials,
+            "seeds": options.seeds,
+            "replicates": options.replicates,
+            "early stopping": options.early_stopping,
+            "data digest": images.digest,
+        }
+        self.row: dict[str, Any] = {
+            "session": started.strftime(SESSION),
+            "study": options.name,
+            "question": question,
+            "schema_version": SCHEMA_VERSION,
+            "state": "running",
+            "started_at": started,
+            "ended_at": None,
+            "wall_s": None,
+            "slots": None,
+            "command": shlex.join(["python", *sys.argv]),
+            "options": to_json(asdict(options)),
+            "space": to_json(space),
+            "objectives": to_json(self.identity["objectives"]),
+            "identity": to_json(self.identity),
+            "git_commit": commit,
+            "git_dirty": dirty,
+            "packages": to_json({name: importlib.metadata.version(name) for name in PACKAGES}),
+            "hardware": to_json(hardware.describe()),
+            "data": to_json(images.describe()),
+        }
+
+    def check_continues(self, store: Store, resume: str = "auto", extend: bool = False) -> list[str]:
+        """What is to be said before the study in the results is continued, if there is one.
+
+        Raises UserError when `resume` forbids to continue it ("never"), or to begin one ("must"), and with the
+        differences when this study is not the one in the results. More trials or epochs make no other study if
+        `extend` says that they are wanted.
+        """
+        earlier = store.read("study").to_pylist()
+        if not earlier:
+            if resume == "must":
+                raise UserError(f"{store.location} holds no study to continue; mend --results or --name")
+            return []
+        last = max(earlier, key=lambda row: row["session"])
+        if resume == "never":
+            raise UserError(
+                f"{store.location} holds a study already, begun {last['started_at']:%Y-%m-%d %H:%M} UTC; give this one "
+                "a --name of its own, or leave out --resume never to continue that one."
+            )
+        self._check_same(store, json.loads(last["identity"]), extend)
+        if self.row["session"] <= last["session"]:
+            # The clock was set back meanwhile; sessions are in order of their names.
+            after = datetime.strptime(last["session"], SESSION) + timedelta(microseconds=1)
+            self.row["session"] = after.strftime(SESSION)
+        if self.row["git_commit"] == last["git_commit"] and self.row["git_dirty"] == last["git_dirty"]:
+            return []
+        then, now = (_code(row["git_commit"], row["git_dirty"]) for row in (last, self.row))
+        return [f"the code is not that of the last session: {then} then, {now} now; both are recorded"]
+
+    def _check_same(self, store: Store, identity: Mapping[str, Any], extend: bool) -> None:
+        then, now = _flat(identity), _flat(self.identity)
+        changed = [key for key in sorted(then.keys() | now.keys()) if then.get(key) != now.get(key)]
+        grown = [k for k in changed if k in EXTENSIBLE and k in then and json.loads(now[k]) > json.loads(then[k])]
+        if extend:
+            changed = [key for key in changed if key not in grown]
+        if changed:
+            remedy = "Repeat its command to continue it, or give this study a --name of its own."
+            if changed == grown:
+                remedy = "Add --extend if more is wanted, or give this study a --name of its own."
+            lines = [f"  {key}: {then.get(key, 'absent')} then, {now.get(key, 'absent')} now" for key in changed]
+            raise UserError(f"{store.location} holds another study:\n" + "\n".join(lines) + f"\n{remedy}")
+
+    def write(self, store: Store, **changes: Any) -> None:
+        self.row |= changes
+        store.write("study", self.row["session"], [self.row])
+
+    def close(self, store: Store, state: str, slots: float) -> None:
+        """Say how the session ended, and for how many trials it had room on average."""
+        # By a clock that nobody sets.
+        wall_s = time.monotonic() - self.clock
+        self.write(store, state=state, ended_at=datetime.now(UTC), wall_s=wall_s, slots=slots)
+
+
+def _code(commit: str | None, dirty: bool | None) -> str:
+    return f"commit {(commit or 'unknown')[:10]}{' with uncommitted changes' if dirty else ''}"
+
+
+def git_state() -> tuple[str | None, bool | None]:
+    """(commit, whether files differ from it) of the code that runs; None where that is not a git checkout."""
+    here = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        run = subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, check=True, timeout=10)
+        return run.stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain"))
+    except (OSError, subprocess.SubprocessError):
+        return None, None
+
+
+def _flat(tree: Any, prefix: str = "") -> dict[str, str]:
+    if isinstance(tree, dict):
+        return {k: v for name, part in tree.items() for k, v in _flat(part, f"{prefix}{name}.").items()}
+    return {prefix.rstrip("."): json.dumps(tree)}

@@ -1,0 +1,181 @@
+"""The options that every study has, as one dataclass: the command line is made from it."""
+
+from dataclasses import dataclass
+
+from evae.cluster.demand import Demand
+from evae.data.base import DataRecipe
+from evae.errors import UserError, unknown
+from evae.metrics.features import DEFAULT_FEATURES
+from evae.networks import FAMILIES, SIZES
+from evae.recipe import Evaluation, Optimisation, Recipe
+from evae.search.space import Space
+
+SAMPLERS = ("tpe", "nsga2", "gp", "qmc", "random")
+REPLICATES = ("all", "race")
+RESUME = ("must", "auto", "never")
+EARLY_STOPPING = ("none", "median", "halving")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyOptions:
+    """Data, model, training, search and machine of a study."""
+
+    name: str = "study"
+    """Name of the study: its folder below --results. The same command continues the study of that name."""
+    resume: str = "auto"
+    """Whether to continue the study of that name: must (refuse to begin one), auto, or never (refuse to continue)."""
+    extend: bool = False
+    """Continue it with more trials, or more epochs of each, than it had. Trials that were trained for fewer epochs are
+    trained anew, since an optimiser's state is not kept; those that were stopped stay so."""
+    results: str = "results"
+    """Where results go: a folder, or a URI of a file system that pyarrow knows (s3://..., gs://...)."""
+
+    data: str = "mnist-5k"
+    """Data source: mnist-5k, mnist, fashion-mnist, cifar10, celeba, photos, or folder:PATH."""
+    data_root: str | None = None
+    """Folder that holds the data, or into which it is downloaded (default: ./data)."""
+    image_size: int | None = None
+    """Side of the square images in pixels (default: the source's)."""
+    channels: int | None = None
+    """1 for grey, 3 for colour (default: the source's)."""
+    fit: str = "resize"
+    """How smaller images come to the image size: "resize" (bilinear, as the EVAE paper) or "pad" (zeros around)."""
+    train_images: int | None = None
+    """At most this many training images (default: all)."""
+    validation_images: int | None = None
+    """Images taken from the training images for validation, what the search optimises (default: 500, or an eighth of
+    the training images where that is fewer)."""
+    test_images: int | None = None
+    """At most this many test images: what is reported (default: all)."""
+    horizontal_flip: bool = False
+    """Mirror training images at random."""
+
+    network: str = "conv"
+    """Networks: conv (Qin & Huang, EVAE) or resnet_v2 (Rivera, MoG-VAE)."""
+    size: str = "paper"
+    """Width of the networks: tiny (1/4 of the paper's channels), small (1/2), paper, large (2)."""
+    latent: int = 64
+    """Number of latent dimensions."""
+    epochs: int = 50
+    """Epochs that a trial trains."""
+    batch_size: int = 100
+    """Images per optimiser step."""
+    learning_rate: float = 3e-4
+    """Adam's learning rate."""
+    precision: str = "auto"
+    """Arithmetic of the networks: fp32, bf16, or auto (bf16 where the hardware has it)."""
+
+    objectives: tuple[str, ...] = ("gen_fd", "rec_sharpness_gap")
+    """What is searched for, one metric or more; fd is the Fréchet distance on --features."""
+    features: str = DEFAULT_FEATURES
+    """Network and tap of the Fréchet distance; "inception" is the standard FID (needs its weights)."""
+    trials: int = 24
+    """Configurations in all, the controls included; each is trained once for every seed."""
+    seeds: int = 1
+    """Replicates of a configuration; an objective is their mean."""
+    replicates: str = "all"
+    """Which configurations get all --seeds: "all", or "race": one each, and more for those near the front."""
+    sampler: str = "tpe"
+    """How new configurations are drawn: tpe (the parameters of a branch of the space together), nsga2, gp, qmc or
+    random."""
+    sampler_seed: int = 0
+    """Seed of the sampler."""
+    early_stopping: str = "none"
+    """Stop trials that fall behind after a ninth or a third of their epochs: none, median (worse than half of the
+    others in every objective), or halving (not among the best third of those that came so far). For objectives that
+    tell early: the sharpness gap of networks that are hardly trained says nothing of their end."""
+
+    address: str | None = None
+    """A running Ray cluster ("auto", "HOST:6379"); default: this machine alone."""
+    workers_per_trial: int = 1
+    """Processes that train one trial together, each on its share of every batch (DDP)."""
+    cpus_per_worker: float = 1
+    """CPU cores, and so threads, of one such process."""
+    gpus_per_worker: float | None = None
+    """GPUs of one such process, fractions allowed (default: 1 where there are GPUs, else 0)."""
+    trials_at_once: int | None = None
+    """At most this many trials at a time (default: as many as the machines have room for). On a cluster, trials then
+    also wait for machines that are not there yet, which makes an autoscaler start them."""
+    max_failures: int = 2
+    """How often a trial may lose a process (killed, out of memory, its machine gone) before it is given up."""
+    time_limit: float | None = None
+    """Stop after this many minutes; the same command continues."""
+    keep_weights: bool = True
+    """Keep the weights of every finished trial."""
+
+    def __post_init__(self) -> None:
+        if not self.name or any(c in self.name for c in "/\\ ") or self.name.startswith("."):
+            raise UserError(f"a study's name is the name of a folder, without slashes or spaces; got {self.name!r}")
+        if self.sampler not in SAMPLERS:
+            raise unknown("sampler", self.sampler, SAMPLERS)
+        if self.network not in FAMILIES:
+            raise unknown("network", self.network, FAMILIES)
+        if self.resume not in RESUME:
+            raise unknown("way to resume", self.resume, RESUME)
+        if self.replicates not in REPLICATES:
+            raise unknown("way to replicate", self.replicates, REPLICATES)
+        if self.early_stopping not in EARLY_STOPPING:
+            raise unknown("early stopping", self.early_stopping, EARLY_STOPPING)
+        if self.size not in SIZES:
+            raise unknown("size", self.size, SIZES)
+        for option in ("trials", "seeds", "workers_per_trial", "cpus_per_worker", "trials_at_once", "time_limit"):
+            value = getattr(self, option)
+            if value is not None and not value > 0:
+                raise UserError(f"--{option.replace('_', '-')} must be above 0, got {value}")
+        for option in ("gpus_per_worker", "max_failures"):
+            value = getattr(self, option)
+            if value is not None and value < 0:
+                raise UserError(f"--{option.replace('_', '-')} must not be negative, got {value}")
+        if self.workers_per_trial > 1 and (self.gpus_per_worker or 1) % 1:
+            raise UserError(
+                "the workers of one trial need whole GPUs each: NCCL does not share one; raise --gpus-per-worker"
+            )
+
+    @property
+    def space(self) -> Space:
+        """The search space; every study names its own."""
+        raise NotImplementedError
+
+    @property
+    def total(self) -> int:
+        """Configurations in all."""
+        return len(self.space.controls) if self.space.is_grid else self.trials
+
+    @property
+    def location(self) -> str:
+        """The study's results: a folder or URI."""
+        return f"{self.results.rstrip('/')}/{self.name}"
+
+    def demand(self) -> Demand:
+        """What the study asks of the machines."""
+        return Demand(
+            address=self.address,
+            workers=self.workers_per_trial,
+            cpus=self.cpus_per_worker,
+            gpus=self.gpus_per_worker,
+            trials_at_once=self.trials_at_once,
+        )
+
+    def base_recipe(self) -> Recipe:
+        """The recipe that these options define; a search space varies it."""
+        return Recipe(
+            data=DataRecipe(
+                source=self.data,
+                image_size=self.image_size,
+                channels=self.channels,
+                fit=self.fit,
+                train_images=self.train_images,
+                validation_images=self.validation_images,
+                test_images=self.test_images,
+                horizontal_flip=self.horizontal_flip,
+            ),
+            network=FAMILIES[self.network](width=SIZES[self.size]),
+            latent=self.latent,
+            optimisation=Optimisation(
+                learning_rate=self.learning_rate,
+                batch_size=self.batch_size,
+                epochs=self.epochs,
+                precision=self.precision,
+            ),
+            evaluation=Evaluation(features=self.features),
+        )

@@ -1,0 +1,116 @@
+"""What a running study shows: trials done of total, the best of each objective, the time left."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from ray.tune import Callback
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from evae.search.searcher import Configuration, StudySearcher
+
+LINE_EVERY_S = 10.0
+"""Where the output is not a terminal: at most one line in this many seconds, and one at the end."""
+SHOWN = 16
+"""How many of the trials under way are shown."""
+
+
+class StudyProgress(Callback):
+    """A Tune callback that keeps the console up to date. Use as a context manager around the run."""
+
+    def __init__(self, searcher: StudySearcher, console: Console, epochs: int):
+        self.searcher, self.console, self.epochs = searcher, console, epochs
+        self.before = self.done
+        self.started = self.spoken = time.monotonic()
+        self.now: dict[str, str] = {}
+        self.bar = Progress(
+            TextColumn("[bold]trials"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=console,
+        )
+        self.task = self.bar.add_task("trials", total=self.total, completed=self.done, left="")
+        self.live = Live(console=console, get_renderable=self._render, refresh_per_second=2, transient=True)
+
+    def __getstate__(self) -> dict:
+        # Tune pickles its callbacks for a restore of its own that we never ask for; a console cannot be pickled.
+        return {}
+
+    @property
+    def total(self) -> int:
+        return self.searcher.planned
+
+    @property
+    def done(self) -> int:
+        return sum(len(c.ended) for c in self.searcher.configurations.values())
+
+    def __enter__(self) -> "StudyProgress":
+        if self.console.is_terminal:
+            self.live.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.live.stop()
+
+    def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict[str, Any], **info: Any) -> None:
+        self.now[trial.trial_id] = f"{result['trial']} epoch {result['epochs']}/{self.epochs}"
+
+    def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
+        self._ended(trial.trial_id)
+
+    def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
+        self._ended(trial.trial_id)
+
+    def _ended(self, trial_id: str) -> None:
+        self.now.pop(trial_id, None)
+        self.bar.update(self.task, completed=self.done, total=self.total, left=self._left())
+        waited = time.monotonic() - self.spoken
+        if not self.console.is_terminal and (waited > LINE_EVERY_S or self.done == self.total):
+            self.spoken = time.monotonic()
+            best = "; ".join(f"best {metric} {value:.4g} ({who})" for metric, value, who in self.best())
+            self.console.print(f"trials {self.done}/{self.total}, {self._left()}; {best}", highlight=False)
+
+    def _left(self) -> str:
+        new = self.done - self.before
+        if not new:
+            return "time left: unknown yet"
+        left = (time.monotonic() - self.started) / new * (self.total - self.done)
+        return f"about {left / 60:.0f} min left" if left >= 90 else f"about {left:.0f} s left"
+
+    def best(self) -> list[tuple[str, float, str]]:
+        """(metric, best mean over seeds so far, whose it is) for each objective with a finished configuration."""
+        found = []
+        for index, (metric, direction) in enumerate(self.searcher.objectives):
+            scored = [
+                (means[index], describe(c))
+                for c in self.searcher.configurations.values()
+                if (means := self.searcher.means(c)) is not None
+            ]
+            if scored:
+                found.append((metric, *(min if direction == "min" else max)(scored)))
+        return found
+
+    def _render(self) -> Group:
+        table = Table(box=None, padding=(0, 2, 0, 0))
+        for heading in ("objective", "best so far", "by"):
+            table.add_column(heading, style="dim" if heading == "by" else None)
+        for metric, value, who in self.best():
+            table.add_row(metric, f"{value:.4g}", who)
+        return Group(self.bar, table, *list(self.now.values())[:SHOWN])
+
+
+def describe(configuration: Configuration) -> str:
+    """A configuration as the report names it: its label, or number and kernel or method ("#17 cosine")."""
+    posterior = configuration.recipe.posterior
+    return configuration.label or f"#{configuration.number} {getattr(posterior, 'kernel', posterior.family)}"
+
+
+def summary(progress: StudyProgress, states: Sequence[str]) -> str:
+    """How the trials of the study ended, in a line."""
+    counts = {state: states.count(state) for state in sorted(set(states))}
+    return f"{progress.done} of {progress.total} trials: " + ", ".join(f"{n} {s}" for s, n in counts.items())

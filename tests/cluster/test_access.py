@@ -1,0 +1,217 @@
+"""Who can reach a study: each test tries."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import ray
+from listening import listening, to_other_machines
+from ray._private import ray_constants
+from ray._raylet import AuthenticationTokenLoader
+from running import Study, ended, processes, wait_until
+
+from evae.cluster.access import LOOPBACK, is_open, knock, require_token, use_ray_network
+from evae.cluster.demand import Demand
+from evae.cluster.doctor import Questions, examine
+from evae.cluster.machine import ray_session
+from evae.errors import UserError
+
+OTHERS = "127.0.0.2"
+"""To Ray an address like that of any network card; only this machine reaches it."""
+TOKEN = "a" * 32
+
+
+def family(pid: int) -> set[int]:
+    """A process and all that it has started."""
+    found, waiting = set(), [pid]
+    while waiting:
+        found.add(one := waiting.pop())
+        for task in Path(f"/proc/{one}/task").glob("*/children"):
+            waiting += map(int, task.read_text().split())
+    return found
+
+
+def test_the_kernels_table_shows_who_listens_where():
+    """Without this, the tests below could pass because they see nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as inner, socket.create_server(("0.0.0.0", 0)) as outer:
+        found = listening([os.getpid()])
+        assert found[inner.getsockname()] == found[outer.getsockname()] == os.getpid()
+        assert list(to_other_machines([os.getpid()])) == [outer.getsockname()]
+
+
+def test_workers_on_several_machines_listen_where_ray_does_whatever_the_machine_calls_itself(monkeypatch):
+    for address, chosen, interface in (
+        ("127.0.0.1", {}, LOOPBACK),
+        ("198.51.100.1", {}, None),
+        ("127.0.0.1", {"GLOO_SOCKET_IFNAME": "by hand"}, "by hand"),
+    ):
+        monkeypatch.setattr(os, "environ", dict(chosen))
+        monkeypatch.setattr(ray.util, "get_node_ip_address", lambda address=address: address)
+        use_ray_network()
+        assert os.environ.get("GLOO_SOCKET_IFNAME") == interface
+
+
+def test_a_session_on_this_machine_listens_to_no_other():
+    before = dict(os.environ), ray_constants.ENABLE_RAY_CLUSTER, family(os.getpid())
+    with ray_session(Demand(), trains=False):
+        ray.get(ray.remote(num_cpus=0)(lambda: None).remote())
+        processes = family(os.getpid())
+        assert len(listening(processes)) >= 5
+        assert to_other_machines(processes) == {}
+    left = {name for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME") if name in os.environ} - before[0].keys()
+    assert not left and before[1] == ray_constants.ENABLE_RAY_CLUSTER
+    assert family(os.getpid()) <= before[2]  # not even as zombies
+
+
+def clean() -> dict[str, str]:
+    """The environment without what Ray or earlier tests have put into it."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "GLOO_", "NCCL_"))}
+
+
+def free_port() -> int:
+    with socket.create_server((OTHERS, 0)) as free:
+        return free.getsockname()[1]
+
+
+@contextlib.contextmanager
+def ray_start(*options: str, version: str = "", **settings: str) -> Iterator[None]:
+    """`ray start`, of another version if one is given, whose processes end with the context."""
+    # Ray gives its agents 15 s to say which ports they chose, which on a busy machine are not enough: so we choose.
+    ports = ("dashboard-agent-grpc", "dashboard-agent-listen", "metrics-export", "runtime-env-agent")
+    chosen = [f"--{name}-port={free_port()}" for name in ports]
+    program = (
+        f"import ray; ray.__version__ = {version!r} or ray.__version__; from ray.scripts.scripts import main; main()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, "start", "--block", "--num-cpus=1", *chosen, *options],
+        env=clean() | settings,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        said = b""
+        while b"--block" not in said:  # the last words of a node that has started
+            line = process.stdout.readline()
+            assert line, said.decode()
+            said += line
+        yield
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+
+
+@contextlib.contextmanager
+def head(version: str = "", **settings: str) -> Iterator[str]:
+    """A cluster's head; its address."""
+    port = free_port()
+    options = (f"--port={port}", f"--node-ip-address={OTHERS}", "--include-dashboard=false")
+    with ray_start("--head", *options, version=version, **settings):
+        yield f"{OTHERS}:{port}"
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[str]:
+    with head(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=TOKEN) as address:
+        yield address
+
+
+@pytest.fixture
+def token(monkeypatch) -> Iterator[Callable[[str | None], None]]:
+    """Gives this process a token, or none."""
+
+    def give(text: str | None) -> None:
+        monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+        if text is not None:
+            monkeypatch.setenv("RAY_AUTH_MODE", "token")
+            monkeypatch.setenv("RAY_AUTH_TOKEN", text)
+        AuthenticationTokenLoader.instance().reset_cache()
+
+    yield give
+    monkeypatch.undo()
+    AuthenticationTokenLoader.instance().reset_cache()
+
+
+@pytest.mark.parametrize(("given", "fault"), [(None, "this process has none"), ("b" * 32, "is another")])
+def test_a_head_with_a_token_refuses_who_has_another_or_none_and_says_what_to_do(guarded, token, given, fault):
+    token(given)
+    with pytest.raises(UserError, match=rf"asks for its token, and .*{fault}; copy .*auth_token.*RAY_AUTH_MODE=token"):
+        knock(guarded)
+    assert not is_open(guarded)
+
+
+def test_a_head_with_a_token_lets_in_who_has_it(guarded, token):
+    token(TOKEN)
+    knock(guarded)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("settings", "works"), [({}, False), ({"RAY_AUTH_TOKEN": TOKEN}, True)])
+def test_ray_itself_runs_nothing_for_who_has_no_token(guarded, tmp_path, settings, works):
+    """Not only our own question is refused: the head, asked by a client that wants to run a task."""
+    mode = "token" if settings else "disabled"
+    code = f"import ray; ray.init({guarded!r}); "
+    code += f"ray.get(ray.remote(num_cpus=1)(lambda: open({str(tmp_path / 'ran')!r}, 'w').close()).remote())"
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=clean() | settings | {"RAY_AUTH_MODE": mode}, capture_output=True, timeout=200
+    )
+    assert (run.returncode == 0, (tmp_path / "ran").exists()) == (works, works)
+    assert works or b"InvalidAuthToken" in run.stderr
+
+
+@pytest.mark.slow
+def test_several_machines_without_a_token_are_refused_and_told_by_the_doctor(monkeypatch, tmp_path):
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")  # what this process has tells nothing of the cluster
+    with head(RAY_AUTH_MODE="disabled") as address:
+        with ray_session(Demand(address=address)):
+            require_token()  # one machine, which somebody started so
+        with ray_start(f"--address={address}", "--node-ip-address=127.0.0.3", RAY_AUTH_MODE="disabled"):
+            study = Study(tmp_path, address=address)
+            status, said = study.run()
+            assert status == 2 and "cluster of 2 machines asks for no token" in said and "get-auth-token" in said
+            assert study.rows() == []
+            with ray_session(Demand(address=address)):
+                monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+                require_token()
+                findings = list(examine(Questions(address=address, store=str(tmp_path))))
+    assert findings[0].what == "2 node(s) with 2 CPUs and 0 GPUs"
+    (bad,) = [f for f in findings if not f.ok]
+    assert "asks for a token" in bad.what and "get-auth-token" in bad.remedy
+
+
+@pytest.mark.slow
+def test_a_cluster_of_another_version_is_named_with_both(token):
+    token(TOKEN)
+    both = rf"Ray: 2\.99\.0 .* Ray: {ray.__version__} .*same lock file"
+    with (
+        head(version="2.99.0", RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=TOKEN) as address,
+        pytest.raises(UserError, match=both),
+        ray_session(Demand(address=address)),
+    ):
+        pass
+
+
+@pytest.mark.slow
+def test_a_study_of_gangs_on_this_machine_listens_to_no_other(tmp_path):
+    study = Study(tmp_path, workers=2, trials=1, epochs=20)
+    process = study.start()
+    try:
+        wait_until(lambda: study.rows(), "no trial")
+        started = processes(process.pid)
+        assert sum("RayTrainWorker" in command for command in started.values()) == 2
+        assert to_other_machines(started) == {}
+    finally:
+        process.send_signal(signal.SIGINT)
+        ended(process)
+
+
+@pytest.mark.parametrize("address", ["somewhere", "127.0.0.1:port", "http://x"])
+def test_what_is_no_address_is_told_so(address):
+    with pytest.raises(UserError, match=r'an address is "auto" or HOST:PORT'):
+        knock(address)

@@ -1,0 +1,76 @@
+"""How many trials fit on the machines, without starting any: the rule on made-up nodes."""
+
+import pytest
+import ray
+
+from evae.cluster import machine
+from evae.cluster.demand import Demand
+from evae.cluster.machine import Slots, find_slots
+from evae.errors import UserError
+
+
+def node(cpus: float, gpus: float = 0, alive: bool = True) -> dict:
+    return {"Alive": alive, "Resources": {"CPU": cpus, "GPU": gpus} if gpus else {"CPU": cpus}}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "options", "count"),
+    [
+        ([node(2)], {}, 2),
+        ([node(8)], {"cpus": 3}, 2),
+        ([node(8)], {"trials_at_once": 5}, 5),
+        ([node(8, gpus=2)], {}, 2),
+        ([node(8, gpus=2)], {"gpus": 0.25}, 8),
+        ([node(8, gpus=2)], {"gpus": 0}, 8),
+        ([node(2)], {"workers": 2}, 1),
+        ([node(4), node(4), node(8, alive=False)], {"workers": 3}, 2),
+        # A worker needs all of its cores on one node: 3 + 3 cores hold two workers of two cores, not three.
+        ([node(3), node(3)], {"workers": 2, "cpus": 2}, 1),
+        ([node(0), node(16, gpus=4)], {"workers": 2}, 2),
+    ],
+)
+def test_as_many_trials_as_have_room(monkeypatch, nodes, options, count):
+    monkeypatch.setattr(ray, "nodes", lambda: nodes)
+    slots = find_slots(Demand(**options))
+    assert slots.now() == slots.room() == count and slots.mean() == count
+
+
+@pytest.mark.parametrize(
+    ("nodes", "options"),
+    [
+        ([node(2)], {"workers": 3}),
+        ([node(2)], {"cpus": 4}),
+        ([node(8)], {"gpus": 1}),
+        ([node(3), node(3)], {"workers": 3, "cpus": 2}),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_what_is_asked_and_what_is_there(monkeypatch, nodes, options):
+    monkeypatch.setattr(ray, "nodes", lambda: nodes)
+    cores = sum(n["Resources"]["CPU"] for n in nodes)
+    with pytest.raises(UserError, match=rf"asks for .* but there are {cores:g} CPUs and 0 GPUs on {len(nodes)} node"):
+        find_slots(Demand(**options))
+
+
+def test_on_a_cluster_that_grows_trials_may_wait_for_machines(monkeypatch):
+    monkeypatch.setattr(ray, "nodes", lambda: [node(0)])
+    slots = find_slots(Demand(address="auto", trials_at_once=4, gpus=1))
+    assert (slots.now(), slots.room(), slots.gpus) == (0, 4, 1.0)
+    for options in ({"address": "auto"}, {"trials_at_once": 4}):
+        with pytest.raises(UserError, match="asks for"):
+            find_slots(Demand(**options))
+
+
+def test_a_machine_that_joins_brings_room(monkeypatch):
+    nodes = [node(2)]
+    monkeypatch.setattr(ray, "nodes", lambda: nodes)
+    monkeypatch.setattr(machine, "COUNT_EVERY_S", -1.0)
+    slots = find_slots(Demand())
+    assert slots.room() == 2
+    nodes.append(node(4))
+    assert slots.room() == 6 and 2 <= slots.mean() <= 6
+
+
+def test_a_leader_of_a_worker_group_leaves_the_cores_to_its_workers(monkeypatch):
+    monkeypatch.setattr(ray, "nodes", lambda: [node(4, gpus=2)])
+    assert Slots(1, 2.0, 0.5).resources == {"CPU": 2.0, "GPU": 0.5}
+    assert Slots(2, 2.0, 1.0).resources["CPU"] == 0

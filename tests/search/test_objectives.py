@@ -1,0 +1,45 @@
+"""Objectives by the short names that a user types."""
+
+import pytest
+from torch import nn
+
+from evae.errors import UserError
+from evae.metrics.features import NAMES, Features, frechet_column, kernel_column
+from evae.search.objectives import DIRECTIONS, objective_column, resolve_objectives
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("kind", ["rec", "gen"])
+def test_a_distance_is_the_column_that_the_evaluation_writes(name, kind):
+    features = Features(name, 1, "digest", "resize", lambda x: x, nn.Identity())
+    assert objective_column(f"{kind}_fd", features.column) == frechet_column(features, kind)
+    assert objective_column(f"{kind}_kd", features.column) == kernel_column(features, kind)
+
+
+@pytest.mark.parametrize("name", sorted(set(DIRECTIONS) - {"rec_fd", "gen_fd", "rec_kd", "gen_kd"}))
+def test_other_metrics_are_their_own_column(name):
+    assert resolve_objectives([name], "inception") == [(name, DIRECTIONS[name])]
+
+
+def test_directions_and_order_are_kept():
+    assert resolve_objectives(["rec_sharpness", "gen_sharpness_gap", "distortion_nats", "elbo_nats"], "x") == [
+        ("rec_sharpness", "max"),
+        ("gen_sharpness_gap", "min"),
+        ("distortion_nats", "min"),
+        ("elbo_nats", "max"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        ([], "got none"),
+        (["gen_fd", "gen_fd"], "each once"),
+        (["gen_fid"], "Did you mean 'gen_fd'"),
+        (["rec_sharpnes"], "Did you mean 'rec_sharpness'"),
+        (["gen_fd_efficientnet_lite0_b4"], "unknown objective"),
+    ],
+)
+def test_what_cannot_be_searched_for_is_a_user_error(names, text):
+    with pytest.raises(UserError, match=text):
+        resolve_objectives(names, "x")

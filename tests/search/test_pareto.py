@@ -1,0 +1,68 @@
+"""Order among points with several objectives, against definitions spelled out point by point."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from evae.search.pareto import best_first, dominates, layers, signed, spread
+
+POINTS = arrays(float, st.tuples(st.integers(0, 9), st.integers(1, 3)), elements=st.integers(0, 4).map(float))
+"""Few distinct values, so that ties are common."""
+
+
+def slow_layers(values: np.ndarray) -> list[int]:
+    """The front, then the front of the rest, by comparing every pair."""
+    rank, layer = {}, 0
+    while len(rank) < len(values):
+        left = [i for i in range(len(values)) if i not in rank]
+        front = [
+            i
+            for i in left
+            if not any((values[j] <= values[i]).all() and (values[j] != values[i]).any() for j in left if j != i)
+        ]
+        rank |= dict.fromkeys(front, layer)
+        layer += 1
+    return [rank[i] for i in range(len(values))]
+
+
+@given(POINTS)
+def test_layers_are_fronts_of_what_is_left(values):
+    assert layers(values).tolist() == slow_layers(values)
+
+
+@given(POINTS)
+def test_the_order_names_every_point_once_and_never_one_before_its_dominator(values):
+    order = best_first(values)
+    assert sorted(order) == list(range(len(values)))
+    above = dominates(values)
+    assert not any(above[later, earlier] for n, earlier in enumerate(order) for later in order[n + 1 :])
+
+
+@given(arrays(float, st.tuples(st.integers(1, 9), st.just(1)), elements=st.floats(-9, 9), unique=True))
+def test_of_one_objective_the_order_is_that_of_its_values(values):
+    assert best_first(values) == np.argsort(values[:, 0]).tolist()
+
+
+def test_a_net_takes_both_ends_of_a_front_before_its_middle():
+    line = np.array([[x, 1 - x] for x in (0.4, 0.0, 0.5, 1.0, 0.45)])
+    assert set(spread(line)[:2]) == {1, 3} and spread(line)[2] == 2
+
+
+def test_a_net_does_not_depend_on_units():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(20, 2))
+    assert spread(values) == spread(values * [1000.0, 0.001])
+
+
+def test_directions_make_signs_and_what_is_missing_nan():
+    rows = [{"a": 1.0, "b": 2.0}, {"a": 3.0}, {"a": None, "b": 4}]
+    found = signed(rows, [("a", "min"), ("b", "max")])
+    np.testing.assert_array_equal(found, [[1, -2], [3, np.nan], [np.nan, -4]])
+
+
+@pytest.mark.parametrize("objectives", [1, 2])
+def test_nothing_has_no_order(objectives):
+    empty = signed([], [("a", "min")] * objectives)
+    assert empty.shape == (0, objectives) and best_first(empty) == []

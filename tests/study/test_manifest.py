@@ -1,0 +1,200 @@
+"""The manifest: what was asked, of what, and which study may continue which."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from tiny import tiny_images
+
+from evae.errors import UserError
+from evae.results.store import Store
+from evae.study.manifest import Manifest, git_state
+from evae.study.options import StudyOptions
+from search_spaces.kernels import SPACE
+
+OBJECTIVES = [("gen_fd_x", "min"), ("rec_sharpness", "max")]
+
+
+def manifest(images=None, objectives=OBJECTIVES, **options) -> Manifest:
+    given = StudyOptions(name="a", **options)
+    base = given.base_recipe()
+    images = images or tiny_images()
+    return Manifest(given, "Which is best?", base, SPACE.describe(base), objectives, images)
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    made = Store(tmp_path / "a")
+    made.prepare()
+    return made
+
+
+def test_a_row_says_what_was_asked_of_which_code_on_which_data_and_machine(store):
+    made, images = manifest(), tiny_images()
+    made.write(store, slots=2)
+    row = store.read("study").to_pylist()[0]
+    assert row["state"] == "running" and row["ended_at"] is None and row["slots"] == 2
+    assert row["question"] == "Which is best?" and row["schema_version"] == 1 and row["study"] == "a"
+    assert json.loads(row["options"])["latent"] == 64
+    assert "bandwidth" in json.loads(row["space"])
+    assert json.loads(row["objectives"]) == [list(o) for o in OBJECTIVES]
+    data = json.loads(row["data"])
+    assert (data["digest"], data["n_train"], data["n_test"]) == (images.digest, 24, 16)
+    assert {"ray", "torch", "optuna", "pyarrow"} <= set(json.loads(row["packages"]))
+    assert json.loads(row["hardware"])["cores"] >= 1
+    assert abs(row["started_at"] - datetime.now(UTC)) < timedelta(minutes=5)
+
+
+def test_closing_replaces_the_row_and_dates_it(store):
+    made = manifest()
+    made.write(store, slots=1)
+    made.close(store, "finished", slots=1.5)
+    rows = store.read("study").to_pylist()
+    assert [row["state"] for row in rows] == ["finished"]
+    lasted = (rows[0]["ended_at"] - rows[0]["started_at"]).total_seconds()
+    assert rows[0]["wall_s"] == pytest.approx(lasted, abs=0.1)
+    assert rows[0]["slots"] == 1.5
+
+
+def test_sessions_are_kept_beside_each_other_and_sort_by_time(store):
+    first = manifest()
+    first.write(store)
+    second = manifest()
+    second.write(store)
+    assert first.row["session"] < second.row["session"]
+    assert store.read("study").num_rows == 2
+
+
+def test_an_empty_folder_can_be_continued_by_any_study(store):
+    manifest().check_continues(store)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"sampler": "random"},
+        {"sampler_seed": 3},
+        {"trials_at_once": 1},
+        {"cpus_per_worker": 2},
+        {"time_limit": 1.0},
+        {"keep_weights": False},
+    ],
+    ids=str,
+)
+def test_what_leaves_the_trials_comparable_continues_a_study(store, changed):
+    manifest().write(store)
+    manifest(**changed).check_continues(store)
+
+
+@pytest.mark.parametrize(
+    ("changed", "difference"),
+    [
+        ({"latent": 65}, "recipe.latent: 64 then, 65 now"),
+        ({"epochs": 3}, "recipe.optimisation.epochs: 50 then, 3 now"),
+        ({"seeds": 2}, "seeds: 1 then, 2 now"),
+        ({"trials": 3}, "trials: 24 then, 3 now"),
+        ({"replicates": "race"}, 'replicates: "all" then, "race" now'),
+        ({"early_stopping": "halving"}, 'early stopping: "none" then, "halving" now'),
+        ({"size": "tiny"}, "recipe.network.width: 1.0 then, 0.25 now"),
+        ({"data": "photos"}, 'recipe.data.source: "mnist-5k" then, "photos" now'),
+        ({"objectives": [("rec_ssim", "max")]}, 'objectives: [["gen_fd_x", "min"]'),
+        ({"images": tiny_images(train=25)}, "data digest: "),
+    ],
+    ids=str,
+)
+def test_another_study_is_refused_with_the_difference_and_the_remedy(store, changed, difference):
+    manifest().write(store)
+    with pytest.raises(UserError) as caught:
+        manifest(**changed).check_continues(store)
+    text = str(caught.value)
+    assert difference in text and store.location in text and "--name" in text
+    assert text.count(" then, ") == 1
+
+
+def test_another_space_is_refused_with_the_parameter(store):
+    manifest().write(store)
+    other = manifest()
+    space = SPACE.describe(StudyOptions().base_recipe())
+    space["bandwidth"]["high"] = 3.0
+    other = Manifest(StudyOptions(name="a"), "?", StudyOptions().base_recipe(), space, OBJECTIVES, tiny_images())
+    with pytest.raises(UserError, match=r"space\.bandwidth\.high: 2\.0 then, 3\.0 now"):
+        other.check_continues(store)
+
+
+def test_the_last_session_decides(store):
+    manifest(latent=3).write(store)
+    manifest(latent=4).write(store)
+    manifest(latent=4).check_continues(store)
+    with pytest.raises(UserError, match=r"recipe\.latent: 4 then, 3 now"):
+        manifest(latent=3).check_continues(store)
+
+
+def test_the_commit_is_that_of_the_code():
+    commit, dirty = git_state()
+    if (Path(__file__).parents[2] / ".git").exists():
+        assert len(commit) == 40 and isinstance(dirty, bool)
+    else:
+        assert commit is None and dirty is None
+
+
+def test_a_study_of_its_own_may_have_options_of_its_own(store):
+    @dataclass(frozen=True, kw_only=True)
+    class Own(StudyOptions):
+        name: str = "a"
+        width: float = 2.5
+
+    base = Own().base_recipe()
+    made = Manifest(Own(), "?", base, {}, OBJECTIVES, tiny_images())
+    assert json.loads(made.row["options"])["width"] == 2.5
+
+
+@pytest.mark.parametrize("more", [{"trials": 99}, {"epochs": 51}, {"trials": 25, "epochs": 60}], ids=str)
+def test_more_is_refused_without_a_word_and_welcome_with_it(store, more):
+    manifest().write(store)
+    with pytest.raises(UserError, match="Add --extend if more is wanted"):
+        manifest(**more).check_continues(store)
+    assert manifest(**more).check_continues(store, extend=True) == []
+
+
+@pytest.mark.parametrize("other", [{"trials": 23}, {"epochs": 49}, {"latent": 65, "trials": 99}], ids=str)
+def test_extending_is_no_excuse_for_less_or_for_something_else(store, other):
+    manifest().write(store)
+    with pytest.raises(UserError, match="then"):
+        manifest(**other).check_continues(store, extend=True)
+
+
+def test_resume_must_and_never(store):
+    with pytest.raises(UserError, match="no study to continue"):
+        manifest().check_continues(store, resume="must")
+    assert manifest().check_continues(store, resume="never") == []
+    manifest().write(store)
+    assert manifest().check_continues(store, resume="must") == []
+    with pytest.raises(UserError, match=r"holds a study already, begun 20.*--name"):
+        manifest().check_continues(store, resume="never")
+
+
+def test_other_code_is_said_and_recorded(store):
+    first = manifest()
+    first.write(store, git_commit="0123456789abcdef", git_dirty=False)
+    second = manifest()
+    (note,) = second.check_continues(store)
+    assert "commit 0123456789 then" in note and "now; both are recorded" in note
+    second.write(store)
+    assert store.read("study").column("git_commit").to_pylist()[0] == "0123456789abcdef"
+
+
+def test_a_clock_that_was_set_back_does_not_disorder_the_sessions(store):
+    future = manifest()
+    future.row["session"] = "29990101T000000000000Z"
+    future.write(store)
+    second, third = manifest(), manifest(latent=65)
+    second.check_continues(store)
+    second.write(store, state="stopped")
+    assert second.row["session"] == "29990101T000000000001Z"
+    with pytest.raises(UserError, match="latent"):
+        third.check_continues(store)
+    second.close(store, "finished", 1.0)
+    assert 0 <= second.row["wall_s"] < 3600

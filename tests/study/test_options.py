@@ -1,0 +1,122 @@
+"""The options of a study: each reaches its recipe, and what cannot be is refused."""
+
+import dataclasses
+from itertools import pairwise
+
+import optuna
+import pytest
+
+from evae.errors import UserError
+from evae.networks import FAMILIES, SIZES
+from evae.recipe import Recipe
+from evae.search.samplers import SAMPLERS as MAKERS
+from evae.study.options import SAMPLERS, StudyOptions
+
+RECIPE_OPTIONS = {
+    "data": ("photos", lambda r: r.data.source),
+    "image_size": (64, lambda r: r.data.image_size),
+    "channels": (3, lambda r: r.data.channels),
+    "fit": ("pad", lambda r: r.data.fit),
+    "train_images": (11, lambda r: r.data.train_images),
+    "validation_images": (12, lambda r: r.data.validation_images),
+    "test_images": (13, lambda r: r.data.test_images),
+    "horizontal_flip": (True, lambda r: r.data.horizontal_flip),
+    "latent": (5, lambda r: r.latent),
+    "epochs": (6, lambda r: r.optimisation.epochs),
+    "batch_size": (7, lambda r: r.optimisation.batch_size),
+    "learning_rate": (0.5, lambda r: r.optimisation.learning_rate),
+    "precision": ("fp32", lambda r: r.optimisation.precision),
+    "features": ("efficientnet-lite0-b2", lambda r: r.evaluation.features),
+}
+
+
+@pytest.mark.parametrize("option", RECIPE_OPTIONS)
+def test_an_option_reaches_the_recipe_and_changes_nothing_else(option):
+    value, read = RECIPE_OPTIONS[option]
+    usual, given = StudyOptions().base_recipe(), StudyOptions(**{option: value}).base_recipe()
+    assert read(given) == value != read(usual)
+    assert len(differences(usual, given)) == 1
+
+
+def differences(a: Recipe, b: Recipe) -> list[str]:
+    def flat(tree: dict, prefix: str = "") -> dict[str, object]:
+        found = {}
+        for key, value in tree.items():
+            found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        return found
+
+    x, y = flat(a.to_dict()), flat(b.to_dict())
+    return [key for key in x.keys() | y.keys() if x.get(key) != y.get(key)]
+
+
+@pytest.mark.parametrize("network", FAMILIES)
+@pytest.mark.parametrize("size", SIZES)
+def test_the_size_is_the_width_of_the_networks(size, network):
+    assert StudyOptions(size=size, network=network).base_recipe().network == FAMILIES[network](width=SIZES[size])
+
+
+def test_each_sampler_can_be_made_quietly():
+    assert set(SAMPLERS) == set(MAKERS)
+    for make in MAKERS.values():
+        assert isinstance(make(3), optuna.samplers.BaseSampler)
+
+
+@pytest.mark.parametrize("results", ["results", "results/", "/x/results", "s3://bucket/results"])
+def test_the_location_is_the_name_below_the_results(results):
+    assert StudyOptions(results=results, name="a").location == f"{results.rstrip('/')}/a"
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a b", "..", ".hidden", "a\\b"])
+def test_a_name_that_is_no_folder_name_is_refused(name):
+    with pytest.raises(UserError, match="name of a folder"):
+        StudyOptions(name=name)
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"sampler": "tpee"}, "Did you mean 'tpe'"),
+        ({"size": "smal"}, "Did you mean 'small'"),
+        ({"trials": 0}, "--trials must be above 0"),
+        ({"seeds": -1}, "--seeds must be above 0"),
+        ({"cpus_per_worker": 0}, "--cpus-per-worker must be above 0"),
+        ({"trials_at_once": 0}, "--trials-at-once must be above 0"),
+        ({"time_limit": 0.0}, "--time-limit must be above 0"),
+        ({"gpus_per_worker": -0.5}, "--gpus-per-worker must not be negative"),
+    ],
+)
+def test_a_study_that_cannot_be_is_refused_when_its_options_are_made(given, text):
+    with pytest.raises(UserError, match=text):
+        StudyOptions(**given)
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"data": "mnits"}, "Did you mean 'mnist'"),
+        ({"precision": "fp61"}, "unknown precision"),
+        ({"latent": 0}, "latent size must be at least 1"),
+        ({"epochs": 0}, "epochs must be above 0"),
+        ({"learning_rate": -1.0}, "learning_rate must be above 0"),
+        ({"fit": "crop"}, "unknown fit"),
+        ({"channels": 2}, "channels must be 1"),
+        ({"test_images": 0}, "test_images must be at least 1"),
+    ],
+)
+def test_a_recipe_that_cannot_be_is_refused(given, text):
+    with pytest.raises(UserError, match=text):
+        StudyOptions(**given).base_recipe()
+
+
+def test_every_option_is_explained():
+    """The command line takes its help from the strings below the fields."""
+    import ast
+    import inspect
+
+    body = ast.parse(inspect.getsource(StudyOptions)).body[0].body
+    explained = {
+        field.target.id
+        for field, text in pairwise(body)
+        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
+    }
+    assert explained == {field.name for field in dataclasses.fields(StudyOptions)}
