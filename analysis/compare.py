@@ -16,9 +16,11 @@ import pandas as pd
 import plotly.graph_objects as go
 import tyro
 
-from analysis import figures, naming, page, tables, theme
-from analysis.load import StudyData, load
-from analysis.naming import Objective, is_distance
+from analysis.page import page
+from analysis.study import naming, tables
+from analysis.study.load import StudyData, load
+from analysis.study.naming import Objective, is_distance
+from analysis.views import drawing, theme
 from evae.errors import UserError
 
 
@@ -104,7 +106,7 @@ def _plain_best(table: pd.DataFrame, objective: Objective) -> pd.DataFrame:
 def figure(studies: Sequence[StudyData], names: Sequence[str], objectives: Sequence[Objective]) -> go.Figure:
     """All finished configurations of each study: the first objective over the second, or over its order."""
     down, across = objectives[0], objectives[1] if len(objectives) > 1 else None
-    drawn = figures.figure(across.axis if across else "configuration (order of suggestion)", down.axis, height=480)
+    drawn = drawing.figure(across.axis if across else "configuration (order of suggestion)", down.axis, height=480)
     for i, (study, name) in enumerate(zip(studies, names, strict=True)):
         table = tables.configurations(study)
         table = table[table[[o.metric for o in objectives[:2]]].notna().all(axis=1)]

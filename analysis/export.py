@@ -15,8 +15,11 @@ from pathlib import Path
 
 import plotly.offline
 
-from analysis import charts, importance, page, tables, theme
-from analysis.load import StudyData
+from analysis.page import page
+from analysis.study import tables
+from analysis.study.load import StudyData
+from analysis.views import hypervolume, importance, sections, theme
+from analysis.views.drawing import Chart
 from evae.errors import UserError
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
@@ -31,8 +34,8 @@ def export(study: StudyData, folder: Path) -> list[Path]:
     """
     table = tables.configurations(study)
     front = tables.front(table, study.objectives)
-    sections = charts.draw(study, table, front, importance.shares(study, table))
-    found = {chart.key: chart for section in sections.values() for chart in section}
+    drawn = sections.draw(study, table, front, hypervolume.history(study, table), importance.shares(study, table))
+    found = {chart.key: chart for section in drawn.values() for chart in section}
     files = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -48,7 +51,7 @@ def export(study: StudyData, folder: Path) -> list[Path]:
     return files
 
 
-def write_csv(chart: charts.Chart, path: Path) -> Path:
+def write_csv(chart: Chart, path: Path) -> Path:
     """One line a drawn point: series, id (of the configuration or trial), x, y; values as they were measured."""
     with open(path, "w", newline="", encoding="utf-8") as file:
         lines = csv.writer(file)
@@ -59,7 +62,7 @@ def write_csv(chart: charts.Chart, path: Path) -> Path:
     return path
 
 
-def pictures(browser: str, found: dict[str, charts.Chart]) -> dict[str, bytes]:
+def pictures(browser: str, found: dict[str, Chart]) -> dict[str, bytes]:
     """NAME.svg and NAME.png of each figure. Raises UserError when the browser does not draw them."""
     drawn = [[key, page.plain(chart.figure)] for key, chart in found.items()]
     with tempfile.TemporaryDirectory(prefix="evae-export-") as scratch:

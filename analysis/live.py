@@ -8,8 +8,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from analysis import page
-from analysis.load import load
+from analysis.page import page
+from analysis.study.load import load
 from evae.errors import UserError
 from evae.results.store import KINDS, Store
 

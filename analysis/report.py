@@ -12,8 +12,9 @@ from typing import Annotated
 import tyro
 
 from analysis import export as figure_files
-from analysis import live, page
-from analysis.load import load
+from analysis import live
+from analysis.page import page
+from analysis.study.load import load
 from evae.errors import UserError
 
 

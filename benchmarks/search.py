@@ -37,7 +37,7 @@ from _grid import BASE, SPACE, real_sharpness
 from _record import RESULTS, table, write_result
 from scipy import stats
 
-from analysis.hypervolume import hypervolume
+from analysis.views.hypervolume import hypervolume
 from evae.metrics.sharpness import sharpness_gap
 from evae.search.rungs import Rungs
 from evae.search.samplers import SAMPLERS

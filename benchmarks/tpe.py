@@ -27,7 +27,7 @@ import optuna
 from _record import table, write_result
 from scipy import stats
 
-from analysis.hypervolume import hypervolume
+from analysis.views.hypervolume import hypervolume
 from evae.posteriors.autoencoder import Autoencoder
 from evae.recipe import Recipe
 from evae.search.samplers import BranchTPE

@@ -14,8 +14,8 @@ beta, but for the EVAE, whose term hardly weighs.
 import sys
 from dataclasses import dataclass
 
-from analysis.load import load
-from analysis.side_by_side import as_markdown
+from analysis.study.load import load
+from analysis.views.side_by_side import as_markdown
 from evae.search.space import Space
 from search_spaces.betas import FAMILIES, grid
 from studies.cli import GridOptions, main

@@ -13,8 +13,8 @@ real images, those of greater weight and earlier start most.
 import sys
 from dataclasses import dataclass
 
-from analysis.load import load
-from analysis.side_by_side import as_markdown
+from analysis.study.load import load
+from analysis.views.side_by_side import as_markdown
 from evae.search.space import Space
 from search_spaces.discriminators import grid
 from studies.cli import GridOptions, main

@@ -18,8 +18,8 @@ from typing import Annotated
 
 from tyro.conf import Suppress
 
-from analysis.load import load
-from analysis.reproduction import as_markdown
+from analysis.study.load import load
+from analysis.views.reproduction import as_markdown
 from evae.search.space import Space
 from search_spaces.evae_paper import MODELS, grid
 from studies.cli import GridOptions, main

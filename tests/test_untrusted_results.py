@@ -11,7 +11,7 @@ import pytest
 import torch
 from tiny import tiny_images, tiny_recipe
 
-from analysis.load import load as load_study
+from analysis.study.load import load as load_study
 from evae.checkpoints import load_model, restore_training
 from evae.cluster.worker import Worker
 from evae.errors import UserError

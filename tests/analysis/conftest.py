@@ -6,8 +6,8 @@ from browsing import CHROMIUM, QUIET
 from playwright.sync_api import Browser, sync_playwright
 from synthetic import write_racing_study, write_study
 
-from analysis.load import StudyData, load
 from analysis.report import write_report
+from analysis.study.load import StudyData, load
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from synthetic import DISTANCE, SHARPNESS, write_study
 
-from analysis import compare, tables
-from analysis.load import load
+from analysis import compare
+from analysis.study import tables
+from analysis.study.load import load
 from evae.errors import UserError
 from evae.results.store import Store
 

@@ -17,8 +17,11 @@ import pytest
 from PIL import Image
 from synthetic import BEGAN, CONTROLS, write_study, write_trial
 
-from analysis import charts, export, importance, live, tables
-from analysis.load import StudyData
+from analysis import export, live
+from analysis.study import tables
+from analysis.study.load import StudyData
+from analysis.views import hypervolume, importance, sections
+from analysis.views.drawing import Chart
 from evae.errors import UserError
 from evae.results.store import Store
 
@@ -84,10 +87,11 @@ def test_a_taken_port_names_the_remedy(server: tuple[live.Live, str]) -> None:
         live.serve(watched, int(re.search(r":(\d+)/", url)[1]))
 
 
-def drawn(study: StudyData) -> dict[str, charts.Chart]:
+def drawn(study: StudyData) -> dict[str, Chart]:
     table = tables.configurations(study)
-    sections = charts.draw(study, table, tables.front(table, study.objectives), importance.shares(study, table))
-    return {chart.key: chart for section in sections.values() for chart in section}
+    front, grown = tables.front(table, study.objectives), hypervolume.history(study, table)
+    found = sections.draw(study, table, front, grown, importance.shares(study, table))
+    return {chart.key: chart for section in found.values() for chart in section}
 
 
 def test_csv_holds_what_is_drawn(study: StudyData, tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from synthetic import BEGAN, CONTROLS, DISTANCE, SHARPNESS, write_manifest, write_study, write_trial
 
-from analysis.load import load
 from analysis.report import write_report
+from analysis.study.load import load
 from evae.errors import UserError
 from evae.results.store import Store
 

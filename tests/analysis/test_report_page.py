@@ -14,9 +14,9 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 from synthetic import write_racing_study, write_study
 
-from analysis import tables
-from analysis.load import StudyData
 from analysis.report import write_report
+from analysis.study import tables
+from analysis.study.load import StudyData
 
 pytestmark = needs_chromium
 

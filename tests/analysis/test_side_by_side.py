@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis.load import StudyData, load
-from analysis.side_by_side import as_markdown
+from analysis.study.load import StudyData, load
+from analysis.views.side_by_side import as_markdown
 from evae.results.store import Store
 
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from scipy import stats
 from synthetic import DISTANCE, GAP
 
-from analysis import importance, naming, tables, timing, words
-from analysis.load import StudyData
-from analysis.naming import Objective
+from analysis.study import naming, tables, timing, words
+from analysis.study.load import StudyData
+from analysis.study.naming import Objective
+from analysis.views import importance, kernels, timeline
 
 DOWN, UP = Objective("gen_fd_x", "min"), Objective("gen_sharpness", "max")
 
@@ -145,13 +146,13 @@ def test_ranking_is_by_validation_and_values_are_of_the_test_split(study: StudyD
 def test_choice_weights_are_the_frequencies_of_all_draws(n: int, tries: int) -> None:
     draws = list(itertools.combinations(range(n), tries))
     counted = [sum(min(draw) == i for draw in draws) / len(draws) for i in range(n)]
-    assert tables.choice_weights(n, tries) == pytest.approx(counted)
+    assert kernels.choice_weights(n, tries) == pytest.approx(counted)
 
 
 def test_kernels_have_the_same_number_of_tries(study: StudyData) -> None:
     table = tables.configurations(study)
     for objective in study.objectives:
-        found = tables.kernels(table, objective)
+        found = kernels.kernels(table, objective)
         assert set(found["tries"]) == {found["n"].min()}
         assert set(found["kernel"]) == set(table.loc[table["n"] > 0, "kernel"].dropna())
         assert (objective.sign * found["expected_best"]).is_monotonic_increasing
@@ -196,7 +197,7 @@ def test_shares_of_time_add_up_to_slots_times_wall_time(study: StudyData) -> Non
 
 
 def test_lanes_never_run_two_trials_at_once(study: StudyData) -> None:
-    lanes = timing.timeline(study)
+    lanes = timeline.timeline(study)
     assert len(lanes) == len(study.trials)
     assert lanes["lane"].nunique() == 2
     for _, lane in lanes.groupby("lane"):

@@ -17,21 +17,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from synthetic import write_study
 
-from analysis import (
-    advice,
-    curves,
-    details,
-    footing,
-    hypervolume,
-    naming,
-    parallel,
-    pictures,
-    provenance,
-    slices,
-    tables,
-)
-from analysis.load import StudyData
-from analysis.naming import Objective
+from analysis.study import advice, details, naming, pictures, provenance, tables
+from analysis.study.load import StudyData
+from analysis.study.naming import Objective
+from analysis.views import equal_rate, hypervolume, learning, parallel, slices
 
 DOWN = Objective("gen_fd_x", "min")
 
@@ -78,14 +67,14 @@ def test_kernels_at_equal_rate_are_told_from_their_rates() -> None:
     """Raw means would rank the kernels by the rates that they were tried at."""
     table = kernels_over_rates({"a": 0.0, "b": 0.0, "c": 4.0}, noise=0.3, seed=1)
     assert table.groupby("kernel")[DOWN.metric].mean().idxmin() == "b"
-    found = footing.at_equal_rate(table, DOWN).set_index("kernel")
+    found = equal_rate.at_equal_rate(table, DOWN).set_index("kernel")
     assert found["within_noise"].to_dict() == {"a": True, "b": True, "c": False}
     assert found.loc["c", "difference"] == pytest.approx(4, abs=0.5)
 
 
 def test_equal_kernels_differ_as_rarely_as_the_interval_says() -> None:
     apart = [
-        not footing.at_equal_rate(kernels_over_rates({"a": 0.0, "b": 0.0}, 1.0, seed), DOWN)["within_noise"].all()
+        not equal_rate.at_equal_rate(kernels_over_rates({"a": 0.0, "b": 0.0}, 1.0, seed), DOWN)["within_noise"].all()
         for seed in range(150)
     ]
     assert np.mean(apart) == pytest.approx(0.05, abs=0.05)
@@ -93,7 +82,7 @@ def test_equal_kernels_differ_as_rarely_as_the_interval_says() -> None:
 
 def test_a_rate_that_is_a_bound_takes_no_part() -> None:
     table = kernels_over_rates({"a": 0.0, "b": 0.0}, 1.0)
-    assert footing.at_equal_rate(table.assign(rate_is="bound"), DOWN).empty
+    assert equal_rate.at_equal_rate(table.assign(rate_is="bound"), DOWN).empty
 
 
 @settings(max_examples=40, deadline=None)
@@ -119,10 +108,10 @@ def test_hypervolume_history_is_optunas(study: StudyData) -> None:
 
 def test_thinned_curves_keep_their_ends() -> None:
     whole = pd.DataFrame({"trial": np.repeat(["a", "b"], 100), "epoch": np.tile(np.arange(1, 101), 2), "v": 0.0})
-    found, k = curves.thin(whole, most=60)
+    found, k = learning.thin(whole, most=60)
     assert k > 1 and len(found) <= 62
     assert found.groupby("trial")["epoch"].agg(["min", "max"]).to_numpy().tolist() == [[1, 100], [1, 100]]
-    assert curves.thin(whole, most=200)[1] == 1
+    assert learning.thin(whole, most=200)[1] == 1
 
 
 def test_every_parameter_has_its_place_on_its_axis(study: StudyData) -> None:
@@ -148,13 +137,22 @@ def test_advice_follows_from_its_tables(study: StudyData) -> None:
     table = tables.configurations(study)
     front = tables.front(table, study.objectives)
     shares = {o: pd.DataFrame({"parameter": ["beta", "latent"], "share": [0.98, 0.02]}) for o in study.objectives}
-    found = advice.next_steps(study, table, front, shares).groupby("kind")["text"].agg(list)
+    found = (
+        advice.next_steps(study, table, front, hypervolume.history(study, table), shares)
+        .groupby("kind")["text"]
+        .agg(list)
+    )
     assert "latent size: each below 5 %" in found["idle"][0] and "β" not in found["idle"][0]
     close = advice.contenders(table, study.objectives[0])
     assert any(f"{len(close) - 1} configuration" in text for text in found["noise"])
     single = replace(study, trials=study.trials[study.trials["seed"] == 0])
     one = tables.configurations(single)
-    assert "--seeds 2" in advice.next_steps(single, one, tables.front(one, study.objectives), {})["text"].str.cat()
+    assert (
+        "--seeds 2"
+        in advice.next_steps(single, one, tables.front(one, study.objectives), hypervolume.history(single, one), {})[
+            "text"
+        ].str.cat()
+    )
 
 
 def test_late_progress_is_that_of_the_last_quarter(study: StudyData) -> None:

@@ -2,7 +2,7 @@
 
 from driving import drive, searcher
 
-from analysis.tables import name
+from analysis.study.tables import name
 from evae.study.progress import describe
 from search_spaces.kernels import SPACE
 

@@ -11,13 +11,28 @@ import pandas as pd
 import plotly.graph_objects as go
 from scipy import special
 
-from analysis import naming, theme
-from analysis.figures import figure, fit_range, scatter
-from analysis.naming import Objective
+from analysis.study import naming
+from analysis.study.load import StudyData
+from analysis.study.naming import Objective
+from analysis.views import theme
+from analysis.views.drawing import Chart, figure, fit_range, scatter
 
 FEWEST, DISTINCT = 8, 5  # configurations, and values of the parameter, below which no fit is drawn
 WIDTHS = (0.06, 0.1, 0.16, 0.25, 0.4, 0.7, 1.5)  # of the smoother, as shares of the parameter's range
 MOST = 500  # configurations that choose the width: the choice costs the square of their number
+
+
+def charts(study: StudyData, front: pd.DataFrame) -> list[Chart]:
+    """A slice of each objective over each numeric parameter."""
+    if not len(front):
+        return []
+    found = []
+    for parameter in parameters(front):
+        for objective in study.objectives:
+            drawn = slice_figure(front, parameter, study.objectives, objective)
+            title = f"{objective.label} over {naming.parameter(parameter)}"
+            found.append(Chart(f"slice-{parameter}-{objective.metric}", title, drawn, f"{title}, with a smooth fit."))
+    return found
 
 
 def parameters(table: pd.DataFrame) -> list[str]:

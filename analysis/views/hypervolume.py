@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis import theme
-from analysis.figures import figure
-from analysis.load import StudyData
-from analysis.naming import Objective
-from analysis.tables import ranked
+from analysis.study.load import StudyData
+from analysis.study.naming import Objective
+from analysis.study.tables import ranked
+from analysis.views import theme
+from analysis.views.drawing import Chart, figure
 
 
 def hypervolume(points: np.ndarray, reference: np.ndarray) -> float:
@@ -64,7 +64,17 @@ def scaled(rows: pd.DataFrame, objectives: Sequence[Objective]) -> np.ndarray:
     return (values - low) / np.where(high > low, high - low, 1.0)
 
 
-def figure_of(table: pd.DataFrame) -> go.Figure:
+def charts(study: StudyData, grown: pd.DataFrame) -> list[Chart]:
+    """The chart of `history`."""
+    if not len(grown):
+        return []
+    note = "Of the box between the best and the worst value of each objective, on the split that ranks. "
+    note += "Where it no longer rises, more configurations brought no better front."
+    said = f"Hypervolume of the front after each configuration; it ends at {grown['share'].iloc[-1]:.2f}."
+    return [Chart("hypervolume", "How the front grew", hypervolume_figure(grown), said, note)]
+
+
+def hypervolume_figure(table: pd.DataFrame) -> go.Figure:
     drawn = figure(
         "configurations finished", "hypervolume of the front<br>(share of the box of all values)", height=300
     )

@@ -5,14 +5,30 @@ import pandas as pd
 import plotly.graph_objects as go
 from scipy import special
 
-from analysis import theme
-from analysis.figures import figure
-from analysis.naming import Objective
-from analysis.tables import ranked
+from analysis.study import naming
+from analysis.study.load import StudyData
+from analysis.study.naming import Objective
+from analysis.study.tables import ranked
+from analysis.views import theme
+from analysis.views.drawing import Chart, figure
 
 COLUMNS = ["kernel", "n", "value", "half", "difference", "difference_half", "within_noise", "rate"]
 FEWEST = 2  # configurations of a kernel
 FREEDOM = 5  # degrees of freedom left for the noise
+
+
+def charts(study: StudyData, table: pd.DataFrame) -> list[Chart]:
+    found = []
+    for objective in study.objectives:
+        equal = at_equal_rate(table, objective)
+        if len(equal):
+            title = f"{objective.label} at a rate of {naming.number(float(equal['rate'].iloc[0]))} nats"
+            said = f"{title}: best {equal['kernel'].iloc[0]}; within noise of it: "
+            said += ", ".join(equal.loc[equal["within_noise"], "kernel"].iloc[1:]) or "none"
+            note = "Only configurations whose rate is the exact KL divergence; bars are 95 % intervals."
+            drawn = equal_rate_figure(equal, objective)
+            found.append(Chart(f"rate-{objective.metric}", title, drawn, said + ".", note))
+    return found
 
 
 def at_equal_rate(table: pd.DataFrame, objective: Objective) -> pd.DataFrame:
@@ -54,7 +70,7 @@ def at_equal_rate(table: pd.DataFrame, objective: Objective) -> pd.DataFrame:
     return pd.DataFrame(found, columns=COLUMNS)
 
 
-def figure_of(table: pd.DataFrame, objective: Objective) -> go.Figure:
+def equal_rate_figure(table: pd.DataFrame, objective: Objective) -> go.Figure:
     """Adjusted values with their intervals; those that differ from the best only within noise are hollow."""
     drawn = figure(objective.axis, "kernel", height=150 + 34 * len(table))
     for within, name in ((True, "best, or no different within noise"), (False, "worse by more than noise")):

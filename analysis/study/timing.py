@@ -1,11 +1,10 @@
 """Where the machine's time went: shares of slots x wall time, and which worker did what when."""
 
-import heapq
 import math
 
 import pandas as pd
 
-from analysis.load import StudyData
+from analysis.study.load import StudyData
 
 ACTIVITIES = {"train_s": "training", "evaluate_s": "evaluating", "launch_s": "launching"}
 
@@ -62,46 +61,6 @@ def sessions(study: StudyData) -> list[dict[str, float]]:
 def wall_seconds(study: StudyData) -> float:
     """Wall time of all sessions together."""
     return sum(s["end"] - s["start"] for s in sessions(study))
-
-
-def timeline(study: StudyData) -> pd.DataFrame:
-    """One row per trial that has started: trial, state, lane ("host · 1"), start, end (minutes of the study's
-    clock).
-
-    A lane is a place that runs one trial at a time: trials of a host are packed into as few as hold them,
-    since a worker that was replaced goes on in the same place. A trial without a recorded end lasts until its
-    last epoch.
-    """
-    last_epoch = study.epochs.groupby("trial")["ended_at"].max()
-    trials = study.trials[study.trials["started_at"].notna()].sort_values("started_at")
-    ends = trials["ended_at"].fillna(per_trial(last_epoch, trials)).fillna(trials["started_at"])
-    clock = sessions(study) or [{"began": trials["started_at"].min(), "start": 0.0, "end": math.inf}]
-    free: dict[str, list[tuple[pd.Timestamp, int]]] = {}
-    rows = []
-    needed = trials[["trial", "state", "slot", "started_at"]].to_dict("records")
-    for trial, end in zip(needed, ends, strict=True):
-        host = (trial["slot"] or "worker").rsplit(":", 1)[0]
-        lanes = free.setdefault(host, [])
-        is_free = lanes and lanes[0][0] <= trial["started_at"]
-        lane = heapq.heappop(lanes)[1] if is_free else len(lanes) + 1
-        heapq.heappush(lanes, (end, lane))
-        session = max(
-            (s for s in clock if s["began"] <= trial["started_at"]),
-            key=lambda s: s["began"],
-            default=clock[0],
-        )
-        start = session["start"] + (trial["started_at"] - session["began"]).total_seconds()
-        length = (end - trial["started_at"]).total_seconds()
-        rows.append(
-            {
-                "trial": trial["trial"],
-                "state": trial["state"],
-                "lane": f"{host} · {lane}",
-                "start": start / 60,
-                "end": (start + length) / 60,
-            }
-        )
-    return pd.DataFrame(rows, columns=["trial", "state", "lane", "start", "end"])
 
 
 def _signs_of_life(study: StudyData) -> pd.Series:

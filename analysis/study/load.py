@@ -1,6 +1,6 @@
 """From a study's Parquet files to data frames in which every expected column exists.
 
-from analysis.load import load
+from analysis.study.load import load
 study = load("results/kernel-sweep")
 study.trials[["trial", "state", "gen_sharpness"]]
 """
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from analysis.naming import Objective, is_distance
+from analysis.study.naming import Objective, is_distance
 from evae.errors import UserError
 from evae.results.store import SCHEMA_VERSION, Store
 

@@ -8,8 +8,8 @@ side by side, and the table's heading says which features ours are.
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from analysis.load import StudyData
-from analysis.naming import is_distance
+from analysis.study.load import StudyData
+from analysis.study.naming import is_distance
 
 PAPER: dict[str, dict[tuple[str, int], tuple[float, float]]] = {
     "mnist": {

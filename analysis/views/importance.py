@@ -2,21 +2,22 @@
 
 import math
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import optuna
 import pandas as pd
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+import plotly.graph_objects as go
+from optuna.distributions import BaseDistribution
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
-from analysis.load import StudyData
-from analysis.naming import Objective
-from analysis.tables import ranked
+from analysis.study import naming
+from analysis.study.load import StudyData
+from analysis.study.naming import Objective
+from analysis.study.space import contains, distribution
+from analysis.study.tables import ranked
+from analysis.views import theme
+from analysis.views.drawing import Chart, figure
 
 FEWEST = 10  # configurations below which a tenth, the best that PED-ANOVA looks at, is less than one
 MOST = 1_000  # configurations beyond which every k-th is left: Optuna copies each trial several times
@@ -74,23 +75,27 @@ def rebuild(rows: pd.DataFrame, objective: Objective, space: dict[str, BaseDistr
     return study
 
 
-def distribution(text: object) -> BaseDistribution | None:
-    """The Optuna distribution of a parameter as the manifest describes it; None for one without width."""
-    if not isinstance(text, dict):
-        return None
-    if "choices" in text:
-        return CategoricalDistribution(text["choices"]) if len(text["choices"]) > 1 else None
-    if "low" not in text or "high" not in text or not text["low"] < text["high"]:
-        return None
-    low, high, log, step = text["low"], text["high"], bool(text.get("log")), text.get("step")
-    if isinstance(low, int) and isinstance(high, int):
-        return IntDistribution(low, high, log=log, step=1 if log else int(step or 1))
-    return FloatDistribution(low, high, log=log, step=None if log else step)
+def charts(shares: Mapping[Objective, pd.DataFrame]) -> list[Chart]:
+    if not shares:
+        return []
+    first = {o: naming.parameter(found["parameter"].iloc[0]) for o, found in shares.items()}
+    said = "; ".join(f"{o.label}: most important is {name}" for o, name in first.items())
+    return [Chart("importance", "", importance_figure(shares), said + ".")]
 
 
-def contains(distribution: BaseDistribution, value: object) -> bool:
-    if isinstance(distribution, CategoricalDistribution):
-        return value in distribution.choices
-    if not isinstance(value, (int, float)) or not math.isfinite(value):
-        return False
-    return distribution.low <= value <= distribution.high
+def importance_figure(shares: Mapping[Objective, pd.DataFrame]) -> go.Figure:
+    """Share of each parameter per objective, as bars side by side."""
+    total = pd.concat(shares.values()).groupby("parameter")["share"].sum().sort_values()
+    drawn = figure("share of importance (PED-ANOVA, %)", "parameter", height=150 + 36 * len(total), barmode="group")
+    for (objective, table), colour in zip(shares.items(), theme.COLOURS, strict=False):
+        share = table.set_index("parameter")["share"].reindex(total.index).fillna(0)
+        drawn.add_bar(
+            x=100 * share,
+            y=[naming.parameter(p) for p in share.index],
+            orientation="h",
+            name=objective.label,
+            marker_color=colour,
+            hovertemplate="%{y}: %{x:.0f} %<extra>" + objective.label + "</extra>",
+        )
+    drawn.update_layout(legend_traceorder="reversed")
+    return drawn

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.load import StudyData
-from analysis.naming import is_distance, number
+from analysis.study.load import StudyData
+from analysis.study.naming import is_distance, number
 
 
 def as_markdown(study: StudyData, metrics: Sequence[str]) -> str:

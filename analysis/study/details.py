@@ -1,14 +1,14 @@
 """What the panel of a configuration shows: values, replicates, recipe, rate of each latent."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from analysis import naming, tables
-from analysis.figures import hovers
-from analysis.load import StudyData, metric_columns, parse
+from analysis.study import naming, tables
+from analysis.study.load import StudyData, metric_columns, parse
+from analysis.study.naming import Objective
 
 DIGITS = 3  # significant digits of the rate of a latent
 
@@ -110,3 +110,26 @@ def trials(study: StudyData, table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _short(value: float | None) -> float | None:
     return float(f"{value:.{DIGITS}g}") if value is not None and math.isfinite(value) else None
+
+
+def hovers(table: pd.DataFrame, objectives: Sequence[Objective]) -> list[str]:
+    """Of each configuration its name, objectives with intervals and parameters, a line each.
+
+    A column "hover" of the table is taken as it is: a report shows the same configurations in many charts.
+    """
+    if "hover" in table:
+        return list(table["hover"])
+    columns = ["name", "n", "params", *(c for o in objectives for c in (o.metric, f"{o.metric}_half"))]
+    beside = [c for o in objectives if naming.is_gap(o.metric) for c in tables.ratio_columns(o.metric) if c in table]
+    columns = list(dict.fromkeys([*columns, *beside]))
+    return [_hover(row, objectives) for row in table[columns].to_dict("records")]
+
+
+def _hover(row: Mapping[str, Any], objectives: Sequence[Objective]) -> str:
+    lines = [f"<b>{row['name']}</b> ({naming.count(int(row['n']), 'seed')})"]
+    for o in objectives:
+        lines.append(f"{o.label}: {naming.interval(row[o.metric], row[f'{o.metric}_half'])}")
+        if naming.is_gap(o.metric) and math.isfinite(ratio := tables.against_real(row, o.metric)):
+            lines[-1] += f" ({naming.times(ratio)} real images' sharpness)"
+    lines += [f"{naming.parameter(k)}: {naming.number(v)}" for k, v in row["params"].items()]
+    return "<br>".join(lines)

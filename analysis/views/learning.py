@@ -1,16 +1,32 @@
-"""How trials went on: learning curves with the epochs at which trials were stopped, and which worker did what when."""
+"""How trials went on: learning curves, with the epochs at which trials were stopped."""
 
 import math
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis import theme
-from analysis.figures import figure
+from analysis.study import naming, tables
+from analysis.study.load import StudyData
+from analysis.views import theme
+from analysis.views.drawing import Chart, figure
 
 POINTS = 40_000  # of one chart of learning curves; beyond that, epochs between the first and the last are left out
-BARS = 3_000  # of the timeline
+HIGHLIGHTED = 10  # configurations whose learning curves are drawn in colour
+
+
+def charts(study: StudyData, front: pd.DataFrame) -> list[Chart]:
+    shown = front[front["on_front"] | front["label"].notna()].head(HIGHLIGHTED)
+    highlight = dict(zip(shown["configuration"], shown["name"], strict=True))
+    stopped, judged, found = tables.stops(study), tables.rungs(study), []
+    for metric, label in (("val_distortion_nats", "distortion"), ("val_rate_nats", "rate")):
+        table, k = thin(tables.learning_curves(study, metric))
+        if len(table):
+            drawn = learning_figure(table, metric, f"validation {label} (nats per image)", highlight, stopped, judged)
+            note = f"Of each trial the first, the last and one in {k} epochs between are drawn." if k > 1 else ""
+            title = f"{label} on the validation split"
+            said = f"{title} by epoch, {naming.count(table['trial'].nunique(), 'trial')}, {len(stopped):,} stopped."
+            found.append(Chart(metric, title, drawn, said, note))
+    return found
 
 
 def thin(curves: pd.DataFrame, most: int = POINTS) -> tuple[pd.DataFrame, int]:
@@ -26,7 +42,7 @@ def thin(curves: pd.DataFrame, most: int = POINTS) -> tuple[pd.DataFrame, int]:
     return curves[ends | (place % k == 0)].reset_index(drop=True), k
 
 
-def learning_curves(
+def learning_figure(
     curves: pd.DataFrame,
     metric: str,
     title: str,
@@ -100,27 +116,3 @@ def _draw_stops(drawn: go.Figure, curves: pd.DataFrame, metric: str, stops: pd.D
         customdata=list(ended["trial"]),
         meta="trial",
     )
-
-
-def timeline(lanes: pd.DataFrame) -> go.Figure:
-    """Which worker trained which trial when, coloured by how the trial ended; the longest `BARS` trials."""
-    names = sorted(lanes["lane"].unique(), reverse=True)
-    drawn = figure("time since the study began (minutes)", "worker", height=190 + 34 * len(names), barmode="overlay")
-    length = lanes["end"] - lanes["start"]
-    kept = lanes.loc[length.nlargest(BARS).index.sort_values()]
-    known = [state for state in theme.STATES if state in set(kept["state"])]
-    for state in [*known, *sorted(set(kept["state"].dropna()) - set(known))]:
-        rows = kept[kept["state"] == state]
-        drawn.add_bar(
-            base=rows["start"],
-            x=np.maximum(rows["end"] - rows["start"], 0),
-            y=rows["lane"],
-            orientation="h",
-            name=state,
-            marker=dict(color=theme.state_colour(state), line=dict(width=0.5, color="rgba(128,128,128,0.6)")),
-            hovertemplate="%{x:.2f} min<extra>" + state + "</extra>",
-            customdata=list(rows["trial"]),
-            meta="trial",
-        )
-    drawn.update_yaxes(categoryorder="array", categoryarray=names)
-    return drawn

@@ -13,9 +13,11 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis import naming, theme
-from analysis.figures import hovers
-from analysis.naming import Objective
+from analysis.study import naming
+from analysis.study.load import StudyData
+from analysis.study.naming import Objective
+from analysis.views import theme
+from analysis.views.drawing import Chart, hovers
 
 LINES = 1_500  # drawn at most: the front, the controls, and of the others every k-th by rank
 # From the best fifth to the worst, visible on white and on near-black alike.
@@ -33,7 +35,20 @@ class Dimension:
     texts: list[str]
 
 
-def parallel_coordinates(table: pd.DataFrame, objectives: Sequence[Objective]) -> go.Figure:
+def charts(study: StudyData, front: pd.DataFrame) -> list[Chart]:
+    if not len(front):
+        return []
+    drawn = parallel_figure(front, study.objectives)
+    count = len({c for trace in drawn.data for c in trace.customdata})
+    note = "; ".join(f"{o.label}: {naming.unit(o.metric)}" for o in study.objectives if naming.unit(o.metric))
+    if count < len(front):
+        note += (
+            f". {count:,} of {len(front):,} configurations are drawn: the front, the controls, others evenly by rank."
+        )
+    return [Chart("parallel", "", drawn, "Parameters and objectives of each configuration as a line.", note, 860)]
+
+
+def parallel_figure(table: pd.DataFrame, objectives: Sequence[Objective]) -> go.Figure:
     """Lines are coloured by rank in the first objective; "none" stands below the values of a parameter that a
     configuration does not have. `table` is that of `tables.front`.
     """

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from analysis.load import StudyData, metric_columns, parse
-from analysis.naming import Objective, is_gap, is_kernel_distance
+from analysis.study.load import StudyData, metric_columns, parse
+from analysis.study.naming import Objective, is_gap, is_kernel_distance
 from evae.search.pareto import dominates
 
 LEVEL = 0.95
@@ -166,44 +166,6 @@ def best(table: pd.DataFrame, objective: Objective) -> pd.DataFrame:
     ranked_by_it = ranked(table, [objective])
     order = (objective.sign * ranked_by_it[f"select_{objective.metric}"]).sort_values(kind="stable").index
     return ranked_by_it.loc[order]
-
-
-def kernels(table: pd.DataFrame, objective: Objective) -> pd.DataFrame:
-    """One row per kernel, best first: n, best (its configuration's name), value, half, median, low, high
-    (quartiles), expected_best and tries.
-
-    A kernel that was tried more often has the luckier best. `expected_best` puts them on equal footing: the
-    expected test value of the choice among `tries` of its configurations drawn without replacement, with the
-    same `tries` (the smallest number that any kernel has) for all.
-    """
-    rows = []
-    with_kernel = best(table[table["kernel"].notna()], objective)
-    tries = int(with_kernel.groupby("kernel").size().min()) if len(with_kernel) else 0
-    for kernel, group in with_kernel.groupby("kernel", sort=False):
-        values = group[objective.metric].to_numpy(float)
-        low, median, high = np.quantile(values, [0.25, 0.5, 0.75])
-        rows.append(
-            {
-                "kernel": kernel,
-                "n": len(group),
-                "best": group["name"].iloc[0],
-                "value": values[0],
-                "half": group[f"{objective.metric}_half"].iloc[0],
-                "median": median,
-                "low": low,
-                "high": high,
-                "expected_best": float(choice_weights(len(values), tries) @ values),
-                "tries": tries,
-            }
-        )
-    columns = ["kernel", "n", "best", "value", "half", "median", "low", "high", "expected_best", "tries"]
-    order = pd.DataFrame(rows, columns=columns)
-    return order.sort_values("expected_best", ascending=objective.sign > 0).reset_index(drop=True)
-
-
-def choice_weights(n: int, tries: int) -> np.ndarray:
-    """(n,) probabilities that the i-th best of n is the best of `tries` drawn without replacement."""
-    return np.array([math.comb(n - 1 - i, tries - 1) for i in range(n)], float) / math.comb(n, tries)
 
 
 def failures(study: StudyData) -> pd.DataFrame:

@@ -4,8 +4,8 @@ import json
 
 import pandas as pd
 
-from analysis import naming, tables
-from analysis.load import StudyData, parse
+from analysis.study import naming, tables
+from analysis.study.load import StudyData, parse
 
 
 def comparable(study: StudyData) -> list[tuple[bool, str]]:

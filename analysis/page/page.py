@@ -12,24 +12,14 @@ import pandas as pd
 import plotly.graph_objects as go
 import plotly.offline
 
-from analysis import (
-    advice,
-    details,
-    figures,
-    importance,
-    naming,
-    provenance,
-    reproduction,
-    tables,
-    theme,
-    timing,
-    words,
-)
-from analysis.charts import Chart, draw
-from analysis.load import StudyData
-from analysis.pictures import KINDS, Pictures, choose, pictures, wanted
+from analysis.study import advice, details, naming, provenance, tables, timing, words
+from analysis.study.load import StudyData
+from analysis.study.pictures import KINDS, Pictures, choose, pictures, wanted
+from analysis.views import hypervolume, importance, reproduction, theme
+from analysis.views.drawing import Chart
+from analysis.views.sections import draw
 
-PAGE = Path(__file__).parent / "page"
+PAGE = Path(__file__).parent
 SCRIPTS = ("state.js", "charts.js", "table.js", "panel.js", "page.js")
 DIGITS = 6  # significant digits of a drawn number
 
@@ -37,17 +27,17 @@ DIGITS = 6  # significant digits of a drawn number
 def render(study: StudyData, live: bool = False) -> str:
     """The page's HTML, which needs nothing from the web; a `live` one asks its own server for newer ones."""
     table = tables.configurations(study)
-    table = table.assign(hover=figures.hovers(table, study.objectives))
+    table = table.assign(hover=details.hovers(table, study.objectives))
     front = tables.front(table, study.objectives)
-    shares = importance.shares(study, table)
-    charts = draw(study, table, front, shares)
+    grown, shares = hypervolume.history(study, table), importance.shares(study, table)
+    charts = draw(study, table, front, grown, shares)
     cards = choose(front, study)
     shown = pictures(study, cards, wanted(study, front))
     return template("report.html").render(
         study=study,
         tiles=tiles(study, table),
         paragraphs=words.summary(study, table),
-        advice=advice.next_steps(study, table, front, shares).to_dict("records"),
+        advice=advice.next_steps(study, table, front, grown, shares).to_dict("records"),
         charts=charts,
         cards=[card(row, study) for row in cards.to_dict("records") if row["trial"] in shown.of],
         pictures=shown,

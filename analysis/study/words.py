@@ -4,9 +4,9 @@ import math
 
 import pandas as pd
 
-from analysis import naming, tables, timing
-from analysis.load import StudyData
-from analysis.naming import Objective, count, interval, number
+from analysis.study import naming, tables, timing
+from analysis.study.load import StudyData
+from analysis.study.naming import Objective, count, interval, number
 
 AGAINST = 4  # most controls that one sentence compares the best with
 

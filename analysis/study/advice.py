@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis import hypervolume, naming, tables
-from analysis.importance import contains, distribution
-from analysis.load import StudyData
-from analysis.naming import Objective, count
+from analysis.study import naming, tables
+from analysis.study.load import StudyData
+from analysis.study.naming import Objective, count
+from analysis.study.space import contains, distribution
 
 LITTLE = 0.05  # share of importance below which a parameter did not matter
 EDGE = 0.1  # share of a range, at each end, that counts as its edge
@@ -77,9 +77,16 @@ def late_progress(study: StudyData, metric: str = "val_distortion_nats") -> pd.D
 
 
 def next_steps(
-    study: StudyData, table: pd.DataFrame, front: pd.DataFrame, shares: Mapping[Objective, pd.DataFrame]
+    study: StudyData,
+    table: pd.DataFrame,
+    front: pd.DataFrame,
+    grown: pd.DataFrame,
+    shares: Mapping[Objective, pd.DataFrame],
 ) -> pd.DataFrame:
-    """Rows (kind, text): what did not matter and what to try next, the most telling first."""
+    """Rows (kind, text): what did not matter and what to try next, the most telling first.
+
+    `grown` is the growth of the front's hypervolume, `shares` are the importances of the parameters.
+    """
     found: list[tuple[str, str]] = []
     for row in edges(study.manifest.get("space", {}), front).itertuples():
         words = f"{row.n} of {row.of} configurations of the front lie at the {row.end} end of what was searched of "
@@ -93,7 +100,6 @@ def next_steps(
     if len(lost) and lost["n"].sum() > LOST * len(study.trials):
         text = f"{int(lost['n'].sum()):,} of {count(len(study.trials), 'trial')} gave no result, most often for"
         found.append(("failures", f"Look into the failures: {text} “{lost['reason'].iloc[0]}”."))
-    grown = hypervolume.history(study, table)
     if len(grown) >= 9:
         growth = grown["share"].iloc[-1] - grown["share"].iloc[-1 - len(grown) // 3]
         text = f"the last third of the configurations added {100 * growth:.1f} % of the box to the front's hypervolume"

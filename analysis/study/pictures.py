@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
-from analysis.load import StudyData
+from analysis.study.load import StudyData
 
 BUDGET = 7_000_000
 """Bytes of base64 text: with plotly.js and the tables of 1,000 trials the page stays below 15 MB."""

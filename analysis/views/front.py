@@ -1,0 +1,48 @@
+"""The front: the first objective against the second, with what dominates what beyond noise."""
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from analysis.study import naming, tables
+from analysis.study.load import StudyData
+from analysis.study.naming import Objective
+from analysis.views.drawing import Chart, figure, fit_range, scatter
+
+
+def charts(study: StudyData, front: pd.DataFrame) -> list[Chart]:
+    if not len(front):
+        return []
+    objectives = study.objectives
+    floors = {o.metric: tables.floor(study, o.metric) for o in objectives}
+    title = f"{objectives[0].label} against {objectives[1].label}" if len(objectives) > 1 else objectives[0].label
+    drawn = front_figure(front, objectives, tables.real_sharpness(study), floors)
+    said = f"{title}: {naming.count(len(front), 'configuration')}, {int(front['on_front'].sum())} on the front."
+    return [Chart("front", title, drawn, said)]
+
+
+def front_figure(
+    table: pd.DataFrame, objectives: Sequence[Objective], real_sharpness: float, floors: dict[str, float]
+) -> go.Figure:
+    """The first objective against the second, at test values; a single one is drawn in order of suggestion.
+
+    `table` is that of `tables.front`; `floors` holds the real-against-real distance of metrics that have one.
+    """
+    down, across = objectives[0], objectives[1] if len(objectives) > 1 else None
+    drawn = figure(across.axis if across else "configuration (order of suggestion)", down.axis, height=540)
+    scatter(drawn, table, objectives, (across.metric if across else "number", down.metric))
+    for objective, side in ((down, "y"), *([(across, "x")] if across else [])):
+        fit_range(drawn, side, table[objective.metric], _marks(objective, real_sharpness, floors))
+    return drawn
+
+
+def _marks(objective: Objective, real_sharpness: float, floors: dict[str, float]) -> dict[str, float]:
+    """What real images reach in this objective, by name."""
+    marks = {"real against real": floors.get(objective.metric, math.nan)}
+    if objective.metric.endswith("sharpness"):
+        marks["real images"] = real_sharpness
+    if naming.is_gap(objective.metric):
+        marks["as sharp as real images"] = 0.0
+    return {name: value for name, value in marks.items() if math.isfinite(value)}
