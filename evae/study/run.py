@@ -77,7 +77,7 @@ def run_study(
             make_sampler=(lambda seed: sampler) if sampler else SAMPLERS[options.sampler],
             race=options.replicates == "race",
             rungs=rungs,
-            history=_history(store),
+            history=read_history(store),
         )
         console.print(_headline(options, base, images))
         for note in notes:
@@ -131,7 +131,7 @@ def _search(
         failures.record()
         _cancel_running(store)
         manifest.close(store, state, slots.mean())
-    console.print(summary(progress, [row["state"] for row in _history(store)]))
+    console.print(summary(progress, [row["state"] for row in read_history(store)]))
     if searcher.exhausted and len(searcher.configurations) < options.trials:
         console.print(f"The search came up with no more than these {len(searcher.configurations)} configurations.")
     if state == "stopped":
@@ -167,7 +167,7 @@ def _cancel_running(store: Store) -> None:
         close_row(store, row["trial"], "cancelled", "the study was stopped")
 
 
-def _history(store: Store) -> list[dict[str, Any]]:
+def read_history(store: Store) -> list[dict[str, Any]]:
     """The trials' rows of earlier sessions, with parameters and recipe as dicts again."""
     rows = store.read("trials").to_pylist()
     return [row | {"params": json.loads(row["params"]), "recipe": json.loads(row["recipe"])} for row in rows]
