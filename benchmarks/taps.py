@@ -36,8 +36,9 @@ from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
 from evae.metrics.efficientnet import prepare
-from evae.metrics.features import EFFICIENTNET_TAPS, full_precision, load_features
+from evae.metrics.features import full_precision, load_features
 from evae.metrics.frechet import Moments, frechet_distance
+from evae.metrics.names import EFFICIENTNET_TAPS
 
 SIZES = (32, 64)
 COUNTS = (500, 2000)

@@ -110,7 +110,7 @@ def _reconstruct(training: Training, real: Tensor, features: Features) -> tuple[
         x = real[which].to(training.device).float().div_(255)
         terms = model(x, noise, share)
         heads = model.encode(x)
-        codes, sampled = posterior.mean(heads), share.sample(posterior, heads, noise)
+        codes, sampled = posterior.mean(heads), share.sample(posterior.sample, heads, noise)
         rebuilt = model.decode(codes if recipe.evaluation.reconstruct_from == "mean" else sampled)
         return {
             "distortion_nats": terms["distortion"].expand(len(x)),

@@ -4,17 +4,20 @@ Every kernel has a standard form (compact ones live on [-1, 1]) and can be resca
 kernels can be compared with r meaning the same standard deviation for all of them.
 """
 
+from __future__ import annotations
+
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-import torch
-from jaxtyping import Float
-from torch import Tensor
-
 from evae.errors import unknown
+from evae.lazy import TYPE_CHECKING, torch
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +62,7 @@ class Kernel(ABC):
         """Half-width of the support; infinite for kernels with tails."""
         return self.standard.support * self.scale
 
-    def rescaled(self, variance: float) -> "Kernel":
+    def rescaled(self, variance: float) -> Kernel:
         """The kernel of the same shape that has this variance."""
         return replace(self, scale=self.scale * math.sqrt(variance / self.variance))
 
@@ -68,10 +71,11 @@ class Kernel(ABC):
         shape: Sequence[int],
         generator: torch.Generator,
         device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
+        dtype: torch.dtype | None = None,
     ) -> Float[Tensor, "..."]:
-        """Independent draws. They carry no parameter, so z = mu + r k is differentiable in mu and r."""
-        options = {"generator": generator, "device": device, "dtype": dtype}
+        """Independent draws, float32 by default. They carry no parameter, so z = mu + r k is differentiable in mu and
+        r."""
+        options = {"generator": generator, "device": device, "dtype": dtype or torch.float32}
         return self._sample(tuple(shape), options) * self.scale
 
     def density(self, t: Float[Tensor, "*points"]) -> Float[Tensor, "*points"]:

@@ -1,18 +1,20 @@
 """Likelihood families: what a decoder's outputs say about the pixels, and what a wrong pixel costs."""
 
+from __future__ import annotations
+
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-import torch.nn.functional as F
-from jaxtyping import Float
-from torch import Tensor
-
 from evae.errors import UserError
+from evae.lazy import TYPE_CHECKING, F, torch
 
-Images = Float[Tensor, "n channels height width"]
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
+    from evae.shapes import Images
 
 
 @dataclass(frozen=True, kw_only=True)

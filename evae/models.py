@@ -10,10 +10,7 @@ from evae.likelihoods import Bernoulli, Likelihood
 from evae.networks.base import Network
 from evae.posteriors.base import Posterior, Recent
 from evae.ranks import Ranks, Share
-
-Images = Float[Tensor, "n channels height width"]
-Heads = Float[Tensor, "n heads_latent"]
-Codes = Float[Tensor, "n latent"]
+from evae.shapes import Codes, Heads, Images
 
 
 class VAE(nn.Module):
@@ -64,7 +61,7 @@ class VAE(nn.Module):
         """
         share = share or Ranks().share(len(x))
         heads = self.encode(x)
-        codes = share.sample(self.posterior, heads, generator)
+        codes = share.sample(self.posterior.sample, heads, generator)
         outputs = self.decoder(codes).float()
         distortion = self.likelihood.distortion(outputs, x)
         terms = {"distortion": distortion, **self.posterior.terms(heads, share, recent)}

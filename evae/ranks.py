@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 import torch.distributed
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from evae.posteriors.base import Posterior
+Draw = Callable[[Tensor, torch.Generator], Tensor]
+"""A draw for every row: `sample` of a posterior."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +34,11 @@ class Share:
     def rows(self) -> slice:
         return slice(self.start, self.stop)
 
-    def sample(self, posterior: Posterior, heads: Tensor, generator: torch.Generator) -> Tensor:
-        """A draw of the posterior for these rows: the one they have where one process draws for the whole."""
+    def sample(self, draw: Draw, heads: Tensor, generator: torch.Generator) -> Tensor:
+        """What `draw` gives these rows (of heads): what they have where one process draws for the whole."""
         if len(heads) == self.whole:
-            return posterior.sample(heads, generator)
-        return posterior.sample(self._spread(heads), generator)[self.rows]
+            return draw(heads, generator)
+        return draw(self._spread(heads), generator)[self.rows]
 
     def gather(self, rows: Tensor) -> Tensor:
         """The rows (n, ...) of all ranks' shares, in order, on each of them, with gradients."""

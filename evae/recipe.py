@@ -12,6 +12,7 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from evae import likelihoods, networks, posteriors
@@ -19,7 +20,7 @@ from evae.adversarial import Adversarial
 from evae.data.base import DataRecipe
 from evae.errors import UserError, unknown
 from evae.likelihoods import Bernoulli, Likelihood
-from evae.metrics.features import DEFAULT_FEATURES
+from evae.metrics.names import DEFAULT_FEATURES, NAMES
 from evae.networks.base import Network
 from evae.networks.conv import Conv
 from evae.posteriors.base import Posterior
@@ -66,7 +67,8 @@ class Evaluation:
 
     `features` names the network and tap of the Fréchet and kernel distances; as many images are sampled from the
     prior as the real split has. `seed` fixes the latent noise of samples, so that trials are compared on the same
-    draws. Reconstructions decode the posterior mean ("mean"), or one posterior sample ("sample").
+    draws. Reconstructions decode the posterior mean ("mean"), or one posterior sample ("sample"). Raises UserError for
+    unknown names.
     """
 
     features: str = DEFAULT_FEATURES
@@ -74,6 +76,8 @@ class Evaluation:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if self.features not in NAMES:
+            raise unknown("features", self.features, NAMES)
         if self.reconstruct_from not in ("mean", "sample"):
             raise unknown("reconstruction code", self.reconstruct_from, ("mean", "sample"))
         _check_seed(self.seed)
@@ -150,12 +154,18 @@ def _from_dict(cls: type, given: Mapping[str, Any], where: str) -> Any:
         if family not in families:
             raise unknown(f"family of {where}", family, families)
         cls = families[family]
-    known = typing.get_type_hints(cls)
+    known = _types(cls)
     names = [item.name for item in dataclasses.fields(cls)]
     for key in given:
         if key not in names:
             raise unknown(f"key in {where}", key, names)
     return cls(**{key: _value(known[key], value, f"{where}.{key}") for key, value in given.items()})
+
+
+@cache
+def _types(cls: type) -> dict[str, Any]:
+    """The types of a dataclass's fields by name. They are written as text, and to read it takes a while."""
+    return typing.get_type_hints(cls)
 
 
 def _value(kind: Any, value: Any, where: str) -> Any:

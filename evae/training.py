@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evae.adversarial import Adversary
+from evae.adversary import Adversary
 from evae.data import tensor
 from evae.data.base import ImageSet
 from evae.errors import Diverged, UserError

@@ -4,11 +4,20 @@ import optuna
 import pytest
 from jaxtyping import install_import_hook
 
-install_import_hook(
-    ["evae.kernels", "evae.posteriors", "evae.networks", "evae.models"],
-    # As everywhere in Python, an int will do where a float is due.
-    "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
-)
+from evae import lazy
+
+CHECKED = ("evae.kernels", "evae.likelihoods", "evae.posteriors", "evae.networks", "evae.models")
+
+# As everywhere in Python, an int will do where a float is due.
+install_import_hook(list(CHECKED), "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
+# Before they are imported: a shape whose name is missing would not be checked.
+lazy.TYPE_CHECKING = True
+
+
+@pytest.fixture
+def checked() -> tuple[str, ...]:
+    """The packages and modules in which they are."""
+    return CHECKED
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from tiny import adversarial_recipe, tiny_images
 from torch import Tensor, nn
 
-from evae.adversarial import WON_EPOCHS, Adversarial, Adversary, DiscriminatorWon
+from evae.adversarial import Adversarial
+from evae.adversary import WON_EPOCHS, Adversary, DiscriminatorWon
 from evae.checkpoints import dump_model, dump_training, load_model, restore_training
 from evae.errors import Diverged, UserError
 from evae.posteriors import Mixture

@@ -24,7 +24,8 @@ from evae.cluster.machine import ray_session
 from evae.cluster.versions import ANSWER_S, differing, nodes, placed, versions, why_silent
 from evae.data.base import DataRecipe
 from evae.errors import UserError
-from evae.metrics.features import DEFAULT_FEATURES, load_features
+from evae.metrics.features import load_features
+from evae.metrics.names import DEFAULT_FEATURES
 from evae.results.store import Store
 
 SKEW_S = 2.0

@@ -1,10 +1,12 @@
 """From a source's pixels to the size and channels asked for, and from numpy to torch without a copy."""
 
+from __future__ import annotations
+
 import warnings
 
 import numpy as np
-import torch
-from torch.nn import functional
+
+from evae.lazy import F, torch
 
 # Red, green and blue in 2^-16: ITU-R BT.601 luma, in the integers Pillow uses for its mode "L".
 LUMA = np.array([19595, 38470, 7471], dtype=np.uint32)
@@ -51,6 +53,6 @@ def _resized(images: np.ndarray, size: int) -> np.ndarray:
     out = np.empty((*images.shape[:2], size, size), dtype=np.uint8)
     for start in range(0, len(images), CHUNK_IMAGES):
         chunk = tensor(images[start : start + CHUNK_IMAGES]).float()
-        chunk = functional.interpolate(chunk, size=(size, size), mode="bilinear", antialias=True)
+        chunk = F.interpolate(chunk, size=(size, size), mode="bilinear", antialias=True)
         out[start : start + CHUNK_IMAGES] = chunk.round_().to(torch.uint8).numpy()
     return out

@@ -6,7 +6,6 @@ weights and the resize rule. Only the Inception network of the original FID give
 """
 
 import contextlib
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,14 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from evae.errors import UserError, unknown
+from evae.metrics.names import DEFAULT_FEATURES, EFFICIENTNET_TAPS, INCEPTION, NAMES, features_column
 from evae.metrics.weights import find_weights, sha256
-
-DEFAULT_FEATURES = "efficientnet-lite0-b10"
-"""The tap that `benchmarks/taps.py` chose (benchmarks/results/taps.md)."""
-EFFICIENTNET_TAPS = {"b2": 2, "b4": 4, "b7": 7, "b10": 10, "head": 16}
-"""The last of the blocks 0..15 that each tap needs; 16 is the head, the input of the classifier."""
-INCEPTION = "inception"
-NAMES = (*(f"efficientnet-lite0-{tap}" for tap in EFFICIENTNET_TAPS), INCEPTION)
 
 
 class Features(nn.Module):
@@ -33,7 +26,7 @@ class Features(nn.Module):
 
     def __init__(self, name: str, dim: int, digest: str, resize: str, prepare: Callable, network: nn.Module):
         super().__init__()
-        self.name, self.column, self.dim = name, re.sub(r"\W", "_", name), dim
+        self.name, self.column, self.dim = name, features_column(name), dim
         self.digest, self.resize, self._prepare = digest, resize, prepare
         self.network = network.requires_grad_(False).eval()
 

@@ -1,14 +1,17 @@
 """What every network family offers: a recipe that builds an encoder and a decoder."""
 
+from __future__ import annotations
+
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import nn
+from evae.errors import UserError, unknown
+from evae.lazy import nn
 
-from evae.errors import UserError
+NORMALISATIONS = ("affine", "batch", "group")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +34,12 @@ def check_width(width: float) -> None:
     """Raise UserError for a factor of the channels that is not a positive number."""
     if not (math.isfinite(width) and width > 0):
         raise UserError(f"the networks' width must be more than 0, not {width!r}.")
+
+
+def check_normalisation(kind: str) -> None:
+    """Raise UserError for a name that is not among `NORMALISATIONS`."""
+    if kind not in NORMALISATIONS:
+        raise unknown("normalisation", kind, NORMALISATIONS)
 
 
 def check_latent(latent: int) -> None:

@@ -1,11 +1,12 @@
 """The convolutional networks of Qin & Huang, arXiv 2405.12783v2, appendix C."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
 
-from torch import nn
-
+from evae.lazy import nn
 from evae.networks.base import Network, check_image_size, check_latent, check_width
 
 SIZES: dict[str, float] = {"tiny": 0.25, "small": 0.5, "paper": 1.0, "large": 2.0}

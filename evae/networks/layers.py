@@ -2,23 +2,13 @@
 
 import math
 
-from jaxtyping import Float
-from torch import Tensor, addcmul, nn, ones, zeros
+from torch import addcmul, nn, ones, zeros
 
-from evae.errors import unknown
+from evae.shapes import Maps
 
-NORMALISATIONS = ("affine", "batch", "group")
 GROUPS = 8
 EPS = 1e-3
 """Keras's default, for every normalisation here."""
-
-Maps = Float[Tensor, "n channels height width"]
-
-
-def check_normalisation(kind: str) -> None:
-    """Raise UserError for a name that is not among `NORMALISATIONS`."""
-    if kind not in NORMALISATIONS:
-        raise unknown("normalisation", kind, NORMALISATIONS)
 
 
 def normalisation_layer(kind: str, channels: int) -> nn.Module:

@@ -3,14 +3,14 @@
 It judges patches (PatchGAN, Isola et al., arXiv 1611.07004): each logit sees 63 x 63 pixels around its place.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from itertools import pairwise
 
-from torch import nn
-
 from evae.errors import UserError
-from evae.networks.base import check_image_size, check_width
-from evae.networks.layers import Centre, check_normalisation, glorot, normalisation_layer
+from evae.lazy import nn
+from evae.networks.base import check_image_size, check_normalisation, check_width
 from evae.networks.resnet_v2 import SUPPORTED
 
 CHANNELS = (128, 128, 128, 64, 64)
@@ -49,6 +49,8 @@ class PatchGan:
     def build(self, image_size: int, channels: int) -> nn.Module:
         """From images (n, channels, image_size, image_size) in [0, 1] to logits (n, 1, image_size / 8, image_size / 8),
         above 0 where a patch looks real. Raises `UserError` for an image size that the residual networks lack."""
+        from evae.networks.layers import Centre, glorot, normalisation_layer
+
         check_image_size("PatchGAN", image_size, SUPPORTED)
         widths = [channels, *(max(1, round(self.width * c)) for c in CHANNELS), 1]
         layers: list[nn.Module] = [Centre()]

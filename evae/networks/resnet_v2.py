@@ -1,12 +1,12 @@
 """The residual networks of Rivera, "How to train your VAE" (arXiv 2309.13160), after the paper's official code."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Tensor, nn
-
-from evae.networks.base import Network, check_image_size, check_latent, check_width
-from evae.networks.layers import EPS, Centre, Maps, check_normalisation, glorot, normalisation_layer
+from evae.lazy import nn
+from evae.networks.base import Network, check_image_size, check_latent, check_normalisation, check_width
 
 SUPPORTED = (32, 64, 128, 256)
 CHANNELS = 128
@@ -46,15 +46,19 @@ class ResNetV2(Network):
 
     def build(self, image_size: int, channels: int, latent: int, heads: int) -> tuple[nn.Module, nn.Module]:
         """See `Network.build`. The decoder's numbers have no activation: logits, or pixels in [-1, 1]."""
+        from evae.networks.layers import EPS, Centre, glorot
+        from evae.networks.residual import doubling, halving, same
+
         check_latent(latent)
         check_image_size(self.family, image_size, SUPPORTED)
         stages = (image_size // SMALLEST).bit_length() - 1
         width, thin = max(1, round(self.width * CHANNELS)), -(-latent // LATENTS_PER_CHANNEL)
-        down = [block for _ in range(stages) for block in (*self._same(width, 2), self._halving(width))]
+        kind = self.normalisation
+        down = [b for _ in range(stages) for b in (same(width, kind), same(width, kind), halving(width, kind))]
         up = [
             block
             for after in [*[width] * (stages - 1), COLOURS]
-            for block in (*self._same(width, 1), self._doubling(width, after))
+            for block in (same(width, kind), doubling(width, after, kind))
         ]
         encoder = nn.Sequential(
             Centre(),
@@ -74,44 +78,3 @@ class ResNetV2(Network):
             nn.Conv2d(COLOURS, channels, 1),
         )
         return glorot(encoder), glorot(decoder)
-
-    def _same(self, width: int, count: int) -> list[nn.Module]:
-        """Blocks that keep the maps' shape."""
-        return [Residual(self._branch(width), nn.Identity()) for _ in range(count)]
-
-    def _halving(self, width: int) -> nn.Module:
-        return Residual(self._branch(width, stride=2), self._unit(width, nn.Conv2d(width, width, 1, stride=2)))
-
-    def _doubling(self, before: int, after: int) -> nn.Module:
-        branch = nn.Sequential(
-            self._unit(before, nn.Conv2d(before, after, 1)),
-            self._unit(after, _transposed(after, after)),
-        )
-        return Residual(branch, self._unit(before, _transposed(before, after)))
-
-    def _branch(self, width: int, stride: int = 1) -> nn.Module:
-        return nn.Sequential(
-            self._unit(width, nn.Conv2d(width, width, 3, padding=1)),
-            self._unit(width, nn.Conv2d(width, width, 3, padding=1)),
-            self._unit(width, nn.Conv2d(width, width, 1, stride=stride)),
-        )
-
-    def _unit(self, channels: int, convolution: nn.Module) -> nn.Module:
-        """Normalisation and ReLU come before the convolution."""
-        return nn.Sequential(normalisation_layer(self.normalisation, channels), nn.ReLU(inplace=True), convolution)
-
-
-class Residual(nn.Module):
-    """branch(x) + shortcut(x), for branches that change the maps' shape alike."""
-
-    def __init__(self, branch: nn.Module, shortcut: nn.Module) -> None:
-        super().__init__()
-        self.branch = branch
-        self.shortcut = shortcut
-
-    def forward(self, x: Maps) -> Tensor:
-        return self.branch(x) + self.shortcut(x)
-
-
-def _transposed(before: int, after: int) -> nn.Module:
-    return nn.ConvTranspose2d(before, after, 3, stride=2, padding=1, output_padding=1)

@@ -1,12 +1,16 @@
 """The plain autoencoder: the control without a posterior."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-
 from evae.errors import UserError
-from evae.posteriors.base import Codes, Heads, Posterior
+from evae.lazy import TYPE_CHECKING, torch
+from evae.posteriors.base import Posterior
+
+if TYPE_CHECKING:
+    from evae.shapes import Codes, Heads
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,24 +1,25 @@
 """What every posterior family offers: sampling, codes, the rate and the prior, as functions of tensors."""
 
+from __future__ import annotations
+
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import torch
-import torch.nn.functional as F
-from jaxtyping import Float
-from torch import Tensor
-
 from evae.errors import UserError
-from evae.ranks import Share
+from evae.lazy import TYPE_CHECKING, F, torch
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
+    from evae.ranks import Share
+    from evae.shapes import Codes, Heads
 
 # The least width of a posterior: 1/r and ln r stay finite, and a wider floor would be noise the model cannot
 # remove.
 MIN_WIDTH = 1e-4
-
-Heads = Float[Tensor, "n heads_latent"]
-Codes = Float[Tensor, "n latent"]
 
 
 @dataclass

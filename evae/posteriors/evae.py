@@ -1,14 +1,18 @@
 """The EVAE of Qin & Huang, arXiv 2405.12783v2: a kernel posterior smoothed by its own prior."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-
 from evae.errors import unknown
 from evae.kernels import Kernel, get_kernel
-from evae.posteriors.base import Codes, Heads, Posterior, normal_like, positive
+from evae.lazy import TYPE_CHECKING, torch
+from evae.posteriors.base import Posterior, normal_like, positive
+
+if TYPE_CHECKING:
+    from evae.shapes import Codes, Heads
 
 PRIORS = ("uniform", "gaussian")
 

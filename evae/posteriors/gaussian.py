@@ -1,11 +1,15 @@
 """The Gaussian posterior: the VAE, and with another beta the beta-VAE."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
+from evae.lazy import TYPE_CHECKING, torch
+from evae.posteriors.base import Posterior, normal_like
 
-from evae.posteriors.base import Codes, Heads, Posterior, normal_like
+if TYPE_CHECKING:
+    from evae.shapes import Codes, Heads
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,17 +1,21 @@
 """The kernel posterior with its exact KL divergence: what the EVAE's rate only approaches in a limit."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-import torch.nn.functional as F
-from jaxtyping import Float
-from torch import Tensor
-
 from evae.errors import UserError, unknown
 from evae.kernels import KERNELS, Kernel, get_kernel
-from evae.posteriors.base import MIN_WIDTH, Codes, Heads, Posterior, positive
+from evae.lazy import TYPE_CHECKING, F, torch
+from evae.posteriors.base import MIN_WIDTH, Posterior, positive
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
+    from evae.shapes import Codes, Heads
 
 PRIORS = ("gaussian", "uniform")
 # Unif[-c, c] with unit variance like the Gaussian prior. Another c would only rescale z, mu and r together:

@@ -3,18 +3,24 @@
 Rivera, "How to train your VAE" (arXiv 2309.13160); equations after the paper's official code.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 from functools import cache
 from typing import ClassVar
 
-import torch
-from jaxtyping import Float
-from torch import Tensor
-
 from evae.errors import UserError, unknown
-from evae.posteriors.base import MIN_WIDTH, Heads, Recent, Share
+from evae.lazy import TYPE_CHECKING, torch
+from evae.posteriors.base import MIN_WIDTH, Recent
 from evae.posteriors.gaussian import Gaussian
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
+    from evae.ranks import Share
+    from evae.shapes import Heads
 
 READINGS = ("means", "moments")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from evae.cluster.demand import Demand
 from evae.data.base import DataRecipe
 from evae.errors import UserError, unknown
-from evae.metrics.features import DEFAULT_FEATURES
+from evae.metrics.names import DEFAULT_FEATURES
 from evae.networks import FAMILIES, SIZES
 from evae.recipe import Evaluation, Optimisation, Recipe
 from evae.search.space import Space

@@ -14,10 +14,11 @@ from evae.checkpoints import load_model
 from evae.cluster import trainable
 from evae.cluster.setting import Setting
 from evae.cluster.trainable import EpochTrainable
+from evae.metrics import weights
 from evae.metrics.features import load_features
 from evae.metrics.reference import reference
 from evae.posteriors.evae import Evae
-from evae.recipe import Recipe
+from evae.recipe import Evaluation, Recipe
 from evae.results.store import Store
 from evae.search.job import Job
 
@@ -205,11 +206,13 @@ def test_a_trial_that_cannot_be_built_is_recorded_as_failed_with_its_reason(sett
     assert finish(serving)[-1]["state"] == "finished"
 
 
-def test_a_failure_in_the_evaluation_keeps_the_epochs(setting):
-    broken = job(replace(tiny_recipe(), evaluation=replace(tiny_recipe().evaluation, features="efficientnet-lite0-b9")))
+def test_a_failure_in_the_evaluation_keeps_the_epochs(setting, monkeypatch, tmp_path):
+    (tmp_path / weights.FILE).write_text("no weights")
+    monkeypatch.setenv("EVAE_WEIGHTS", str(tmp_path))
+    broken = job(replace(tiny_recipe(), evaluation=Evaluation(features="inception")))
     finish(actor(setting, broken))
     found = row(setting, broken)
-    assert found["state"] == "failed" and "unknown features" in found["reason"] and found["epochs"] == 3
+    assert found["state"] == "failed" and "is damaged" in found["reason"] and found["epochs"] == 3
     assert len(setting.store.rows("epochs", broken.trial)) == 3
 
 

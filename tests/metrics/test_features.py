@@ -8,16 +8,9 @@ from torch.nn.functional import interpolate
 from evae.errors import UserError
 from evae.metrics import inception, weights
 from evae.metrics.efficientnet import SMALLEST, enlarge
-from evae.metrics.features import (
-    EFFICIENTNET_TAPS,
-    NAMES,
-    Features,
-    frechet_column,
-    full_precision,
-    kernel_column,
-    load_features,
-)
+from evae.metrics.features import Features, frechet_column, full_precision, kernel_column, load_features
 from evae.metrics.frechet import Moments, frechet_distance
+from evae.metrics.names import EFFICIENTNET_TAPS, NAMES
 from evae.metrics.weights import sha256
 
 

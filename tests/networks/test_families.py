@@ -8,7 +8,7 @@ import torch
 from evae.errors import UserError
 from evae.models import build_model
 from evae.networks import FAMILIES, Conv, Network, ResNetV2
-from evae.networks.layers import NORMALISATIONS
+from evae.networks.base import NORMALISATIONS
 from evae.posteriors import Gaussian
 from evae.recipe import Recipe
 

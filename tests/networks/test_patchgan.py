@@ -7,7 +7,7 @@ from torch import nn
 
 from evae.errors import UserError
 from evae.networks import PatchGan
-from evae.networks.layers import NORMALISATIONS
+from evae.networks.base import NORMALISATIONS
 
 every_normalisation = pytest.mark.parametrize("kind", NORMALISATIONS)
 

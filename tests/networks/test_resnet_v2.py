@@ -9,7 +9,8 @@ from torch import nn
 
 from evae.errors import UserError
 from evae.networks import SIZES, ResNetV2
-from evae.networks.layers import NORMALISATIONS, Affine
+from evae.networks.base import NORMALISATIONS
+from evae.networks.layers import Affine
 
 HEADS = 2 * (1024 * 512 + 512)  # Two dense layers from 1,024 numbers to 512 latents.
 

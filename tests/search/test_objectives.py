@@ -4,7 +4,8 @@ import pytest
 from torch import nn
 
 from evae.errors import UserError
-from evae.metrics.features import NAMES, Features, frechet_column, kernel_column
+from evae.metrics.features import Features, frechet_column, kernel_column
+from evae.metrics.names import NAMES
 from evae.search.objectives import DIRECTIONS, objective_column, resolve_objectives
 
 

@@ -1,0 +1,72 @@
+"""The discriminator's side of an adversarial training; the training loop itself is in `evae.training`."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from evae.adversarial import Adversarial
+from evae.errors import Diverged
+from evae.ranks import Ranks
+
+WON_ACCURACY, WON_LOSS, WON_EPOCHS = 0.99, 10.0, 5
+"""A discriminator has won after that many epochs in a row in which it was at least so accurate and the adversarial loss
+at least so high: as a logistic loss, odds of e^10 to 1 against the reconstructions."""
+
+
+class DiscriminatorWon(Diverged):
+    """The discriminator tells reconstructions from images without fail, and the VAE has stopped learning from it."""
+
+    def __str__(self) -> str:
+        return (
+            f"the discriminator won: {WON_EPOCHS} epochs in a row with an accuracy of at least {WON_ACCURACY:g}, and "
+            f"an adversarial loss of {self.value:.3g} in epoch {self.epoch}; start it later or lower its learning rate"
+        )
+
+
+class Adversary:
+    """A discriminator in training. One step: the VAE's forward pass with `judge`, then `terms`, then both backward."""
+
+    def __init__(
+        self, recipe: Adversarial, image_size: int, channels: int, device: torch.device, ranks: Ranks, *, seed: int
+    ) -> None:
+        self.recipe, self.ranks = recipe, ranks
+        # As for the VAE (`build_model`): torch's own initialisers draw from the global generator.
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            module = recipe.discriminator.build(image_size, channels)
+        self.module = module.to(device, memory_format=torch.channels_last)
+        self.optimiser = torch.optim.Adam(
+            self.module.parameters(), lr=recipe.learning_rate, betas=(recipe.beta1, 0.999), fused=True
+        )
+        self.parallel = ranks.wrap(self.module)
+        self.won_epochs = 0
+        self.module.train()
+
+    def judge(self, made: Tensor) -> Tensor:
+        """The adversarial loss of reconstructions (n, c, h, w), which are kept for `terms`. Gradients reach them, and
+        not the discriminator's weights."""
+        self.made = made.detach()
+        # Not by its wrapper, which would wait for gradients of the weights.
+        self.module.requires_grad_(False)
+        logits = self.module(made).float()
+        self.module.requires_grad_(True)
+        return F.softplus(-logits).mean() if self.recipe.loss == "logistic" else -logits.mean()
+
+    def terms(self, real: Tensor) -> dict[str, Tensor]:
+        """`discriminator`, its loss on images and on their reconstructions just judged, and `disc_accuracy`, the share
+        of right answers for patches of both."""
+        # One forward pass: a second one would come between the first and its gradients (PyTorch issue 175024).
+        real, made = self.parallel(torch.cat([real, self.made])).float().chunk(2)
+        if self.recipe.loss == "logistic":
+            loss = F.softplus(-real).mean() + F.softplus(made).mean()
+        else:
+            loss = F.relu(1 - real).mean() + F.relu(1 + made).mean()
+        right = ((real > 0).float().mean() + (made < 0).float().mean()) / 2
+        return {"discriminator": loss, "disc_accuracy": right}
+
+    def end_epoch(self, epoch: int, adversarial: float, accuracy: float) -> None:
+        """Take note of an epoch's means. Raises DiscriminatorWon after `WON_EPOCHS` of which it has."""
+        self.ranks.unify(self.module)
+        self.won_epochs = self.won_epochs + 1 if accuracy >= WON_ACCURACY and adversarial >= WON_LOSS else 0
+        if self.won_epochs >= WON_EPOCHS:
+            raise DiscriminatorWon(epoch, "adversarial", adversarial)

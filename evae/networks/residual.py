@@ -1,0 +1,55 @@
+"""Pre-activated residual blocks (He et al., arXiv 1603.05027) of maps (n, channels, h, w)."""
+
+from torch import Tensor, nn
+
+from evae.networks.layers import normalisation_layer
+from evae.shapes import Maps
+
+
+class Residual(nn.Module):
+    """branch(x) + shortcut(x), for branches that change the maps' shape alike."""
+
+    def __init__(self, branch: nn.Module, shortcut: nn.Module) -> None:
+        super().__init__()
+        self.branch = branch
+        self.shortcut = shortcut
+
+    def forward(self, x: Maps) -> Tensor:
+        return self.branch(x) + self.shortcut(x)
+
+
+def same(width: int, normalisation: str) -> Residual:
+    """A block that keeps the maps' shape."""
+    return Residual(_branch(width, normalisation), nn.Identity())
+
+
+def halving(width: int, normalisation: str) -> Residual:
+    """A block that halves height and width."""
+    branch = _branch(width, normalisation, stride=2)
+    return Residual(branch, _unit(width, normalisation, nn.Conv2d(width, width, 1, stride=2)))
+
+
+def doubling(before: int, after: int, normalisation: str) -> Residual:
+    """A block that doubles height and width, and brings `before` channels to `after`."""
+    branch = nn.Sequential(
+        _unit(before, normalisation, nn.Conv2d(before, after, 1)),
+        _unit(after, normalisation, _transposed(after, after)),
+    )
+    return Residual(branch, _unit(before, normalisation, _transposed(before, after)))
+
+
+def _branch(width: int, normalisation: str, stride: int = 1) -> nn.Module:
+    return nn.Sequential(
+        _unit(width, normalisation, nn.Conv2d(width, width, 3, padding=1)),
+        _unit(width, normalisation, nn.Conv2d(width, width, 3, padding=1)),
+        _unit(width, normalisation, nn.Conv2d(width, width, 1, stride=stride)),
+    )
+
+
+def _unit(channels: int, normalisation: str, convolution: nn.Module) -> nn.Module:
+    """Normalisation and ReLU come before the convolution."""
+    return nn.Sequential(normalisation_layer(normalisation, channels), nn.ReLU(inplace=True), convolution)
+
+
+def _transposed(before: int, after: int) -> nn.Module:
+    return nn.ConvTranspose2d(before, after, 3, stride=2, padding=1, output_padding=1)
