@@ -30,7 +30,8 @@ from evae.evaluation import evaluate
 from evae.likelihoods import Bernoulli, Laplace, Likelihood
 from evae.metrics.features import Features, load_features
 from evae.metrics.reference import Reference, reference
-from evae.networks import FAMILIES, SIZES, PatchGan
+from evae.networks import SIZES, PatchGan
+from evae.networks import network as networks
 from evae.posteriors import Evae, Gaussian, Mixture, Posterior
 from evae.recipe import Optimisation, Recipe
 from evae.training import Diverged, Training
@@ -87,7 +88,7 @@ def main() -> None:
     parser.add_argument("--kodak", type=Path, help="folder of PNG photos of 768 x 512 px")
     parser.add_argument("--data-root", type=Path, help="folder that holds Fashion-MNIST, or gets it")
     parser.add_argument("--train-images", type=int, nargs=2, default=[2000, 864], help="of Fashion-MNIST, of Kodak")
-    parser.add_argument("--network", choices=FAMILIES, default="conv")
+    parser.add_argument("--network", choices=networks, default="conv")
     parser.add_argument("--size", choices=SIZES, default="tiny")
     parser.add_argument("--latent", type=int, default=32)
     parser.add_argument("--epochs", type=int, default=10)
@@ -102,7 +103,7 @@ def main() -> None:
     data = {"Fashion-MNIST, 32 px": load(fashion, given.data_root)}
     if given.kodak:
         data["Kodak, 64 px"] = photos(given.kodak, given.train_images[1])
-    network = FAMILIES[given.network](width=SIZES[given.size])
+    network = networks[given.network](width=SIZES[given.size])
     adversarial = Adversarial(discriminator=PatchGan(width=SIZES[given.size] / 2))
     rows, notes = [], []
     for name, images in data.items():

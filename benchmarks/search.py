@@ -40,7 +40,7 @@ from scipy import stats
 from analysis.views.hypervolume import hypervolume
 from evae.metrics.sharpness import sharpness_gap
 from evae.search.rungs import Rungs
-from evae.search.samplers import SAMPLERS
+from evae.search.samplers import sampler as samplers
 from evae.search.searcher import StudySearcher
 from evae.search.simulator import Curves, simulate
 from search_spaces.kernels import SPACE as KERNEL_SPACE
@@ -108,7 +108,7 @@ def run(job: tuple[str, str, int, int, int]) -> np.ndarray:
         total=ALL,
         seeds=1,
         sampler_seed=seed,
-        make_sampler=SAMPLERS[strategy.sampler],
+        make_sampler=samplers[strategy.sampler],
         rungs=Rungs(strategy.rule, BASE.optimisation.epochs, objectives) if strategy.rule else None,
     )
     curve, found = np.zeros(epochs + 1), []
@@ -164,12 +164,12 @@ def latency(told: int = 1000, asked: int = 100) -> Iterator[dict[str, str]]:
             total=ALL,
             seeds=1,
             sampler_seed=0,
-            make_sampler=SAMPLERS["random"],
+            make_sampler=samplers["random"],
         )
         taken = []
         for number in range(told + asked):
             if number == told:
-                searcher.make_sampler = SAMPLERS[name]
+                searcher.make_sampler = samplers[name]
             started = time.perf_counter()
             searcher.suggest(str(number))
             taken.append(1000 * (time.perf_counter() - started))

@@ -30,7 +30,7 @@ from scipy import stats
 from analysis.views.hypervolume import hypervolume
 from evae.posteriors.autoencoder import Autoencoder
 from evae.recipe import Recipe
-from evae.search.samplers import BranchTPE
+from evae.search.branch_tpe import BranchTPE
 from search_spaces import kernels
 
 SAMPLERS = {

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from evae.errors import UserError
 from evae.lazy import TYPE_CHECKING, F, torch
+from evae.registry import Registry
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -37,6 +38,11 @@ class Likelihood(ABC):
         """Mean images, on the scale where black is 0 and white is 1. Those of an unbounded family may leave it."""
 
 
+likelihood: Registry[type[Likelihood]] = Registry("likelihood")
+"""The families by name, and the decorator that adds one."""
+
+
+@likelihood
 @dataclass(frozen=True, kw_only=True)
 class Bernoulli(Likelihood):
     """Every pixel a Bernoulli variable with the output as its logit (Kingma & Welling, arXiv 1312.6114, appendix C).
@@ -55,6 +61,7 @@ class Bernoulli(Likelihood):
         return torch.sigmoid(outputs)
 
 
+@likelihood
 @dataclass(frozen=True, kw_only=True)
 class Laplace(Likelihood):
     """Every pixel a Laplace variable about the output, on the scale of pixels in [-1, 1].
@@ -80,6 +87,3 @@ class Laplace(Likelihood):
 
     def images(self, outputs: Images) -> Images:
         return (outputs + 1) / 2
-
-
-FAMILIES: dict[str, type[Likelihood]] = {cls.family: cls for cls in (Bernoulli, Laplace)}

@@ -15,23 +15,17 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from evae import likelihoods, networks, posteriors
 from evae.adversarial import Adversarial
 from evae.data.base import DataRecipe
 from evae.errors import UserError, unknown
-from evae.likelihoods import Bernoulli, Likelihood
-from evae.metrics.names import DEFAULT_FEATURES, NAMES
-from evae.networks.base import Network
-from evae.networks.conv import Conv
-from evae.posteriors.base import Posterior
-from evae.posteriors.evae import Evae
+from evae.likelihoods import Bernoulli, Likelihood, likelihood
+from evae.metrics.names import DEFAULT_FEATURES, features
+from evae.networks import Conv, Network, network
+from evae.posteriors import Evae, Posterior, posterior
+from evae.registry import Registry
 
 PRECISIONS = ("auto", "fp32", "bf16")
-FAMILIES: dict[type, dict[str, type]] = {
-    Posterior: posteriors.FAMILIES,
-    Likelihood: likelihoods.FAMILIES,
-    Network: networks.FAMILIES,
-}
+FAMILIES: dict[type, Registry] = {Posterior: posterior, Likelihood: likelihood, Network: network}
 # A field that came later is left out of the plain form at its default: recipes of older stores keep their names.
 LATER = {"left_out_at_default": True}
 
@@ -76,8 +70,7 @@ class Evaluation:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.features not in NAMES:
-            raise unknown("features", self.features, NAMES)
+        features[self.features]  # raises for a name that is not known
         if self.reconstruct_from not in ("mean", "sample"):
             raise unknown("reconstruction code", self.reconstruct_from, ("mean", "sample"))
         _check_seed(self.seed)

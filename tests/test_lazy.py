@@ -22,9 +22,9 @@ from evae import likelihoods, networks, posteriors
 from evae.adversarial import Adversarial
 from evae.recipe import Recipe
 
-for posterior in posteriors.FAMILIES.values():
-    for likelihood in likelihoods.FAMILIES.values():
-        for network in networks.FAMILIES.values():
+for posterior in posteriors.posterior.values():
+    for likelihood in likelihoods.likelihood.values():
+        for network in networks.network.values():
             recipe = Recipe(
                 posterior=posterior(), likelihood=likelihood(), network=network(), adversarial=Adversarial()
             )

@@ -14,7 +14,7 @@ from evae.errors import UserError
 from evae.likelihoods import Laplace
 from evae.networks.conv import Conv
 from evae.networks.patchgan import PatchGan
-from evae.posteriors import FAMILIES
+from evae.posteriors import posterior as families
 from evae.posteriors.evae import Evae
 from evae.posteriors.gaussian import Gaussian
 from evae.recipe import Evaluation, Optimisation, Recipe
@@ -25,7 +25,7 @@ def through_json(recipe: Recipe) -> Recipe:
 
 
 def test_the_examples_cover_every_family():
-    assert {posterior.family for posterior in POSTERIORS} == set(FAMILIES)
+    assert {posterior.family for posterior in POSTERIORS} == set(families)
 
 
 @pytest.mark.parametrize("posterior", POSTERIORS, ids=lambda p: p.family)

@@ -5,8 +5,9 @@ images.train                        # uint8 (n, c, h, w), read-only: one copy se
 batch = tensor(images.train)[:100]  # a torch view of it
 """
 
-from evae.data.base import SOURCES, DataRecipe, ImageSet
+from evae.data import celeba, cifar, folder, mnist, mnist_5k, photos  # noqa: F401  (they register themselves)
+from evae.data.base import DataRecipe, ImageSet, Raw, data_source
 from evae.data.loading import load
 from evae.data.pixels import tensor
 
-__all__ = ["SOURCES", "DataRecipe", "ImageSet", "load", "tensor"]
+__all__ = ["DataRecipe", "ImageSet", "Raw", "data_source", "load", "tensor"]

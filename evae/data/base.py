@@ -1,30 +1,45 @@
 """What every data source shares: the recipe, what a source hands over, and the finished image set."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from evae.data.names import shown
 from evae.errors import UserError, unknown
+from evae.registry import Registry
 
 SMALLEST_IMAGE_PX = 8
 FITS = ("resize", "pad")
 VALIDATION_IMAGES = 500
 """How many validation images are enough to rank configurations by."""
 
-# Name -> the module whose `read(recipe, root)` returns the source's `Raw` images; imported when asked for.
-SOURCES: dict[str, str] = {
-    "mnist-5k": "evae.data.mnist_5k",
-    "mnist": "evae.data.mnist",
-    "fashion-mnist": "evae.data.mnist",
-    "cifar10": "evae.data.cifar",
-    "celeba": "evae.data.celeba",
-    "photos": "evae.data.photos",
-    "folder": "evae.data.folder",
-}
+Read = TypeVar("Read", bound=Callable)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data source: `read(recipe, root)` returns its images as `Raw`. Only one that has a `path` is given one, as in
+    folder:PATH.
+    """
+
+    read: Callable[["DataRecipe", Path], "Raw"]
+    path: bool
+
+
+SOURCES: Registry[Source] = Registry("data source")
+
+
+def data_source(name: str, *, path: bool = False) -> Callable[[Read], Read]:
+    """A decorator for a function `read(recipe, root)` that returns `Raw`: a source of this name, or name:PATH."""
+
+    def register(read: Read) -> Read:
+        SOURCES.add(name, Source(read, path), written=read)
+        return read
+
+    return register
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +50,9 @@ class DataRecipe:
     the square) and `channels` (1 grey, 3 RGB) are derived from the source where they are None. `fit` says how
     pictures of another size come to `image_size`: "resize" cuts the largest centred square out and scales it
     (bilinear, antialiased, as Qin & Huang, arXiv 2405.12783v2, do); "pad" puts zeros around and cuts or
-    enlarges nothing, but shrinks what is too large. `train_images` and `test_images` are caps.
+    enlarges nothing, but shrinks what is too large. `train_images` and `test_images` are caps;
     `validation_images` are taken out of the training images before the cap: by default `VALIDATION_IMAGES`, or an
-    eighth of what is there where that is fewer. Where a source has validation images of its own, they are taken
-    from these: by default `VALIDATION_IMAGES`, or all where they are fewer. `horizontal_flip` asks the training
-    loop to mirror images at random.
+    eighth of what is there where that is fewer. `horizontal_flip` asks the training loop to mirror images at random.
 
     Raises UserError for values outside their range, and for unknown names.
     """
@@ -54,13 +67,11 @@ class DataRecipe:
     horizontal_flip: bool = False
 
     def __post_init__(self) -> None:
-        name, _, path = self.source.partition(":")
-        if name not in SOURCES:
-            raise unknown("data source", shown(self.source), SOURCES)
-        if name == "folder" and not path:
-            raise UserError("the data source 'folder' needs a path: give folder:PATH")
-        if name != "folder" and ":" in self.source:
-            raise UserError(f"the data source {name!r} takes no path; use folder:{shown(path)}")
+        takes_path = SOURCES[self.name].path
+        if takes_path and not self.path:
+            raise UserError(f"the data source {self.name!r} needs a path: give {self.name}:PATH")
+        if not takes_path and ":" in self.source:
+            raise UserError(f"the data source {self.name!r} takes no path; use folder:{self.path}")
         if self.fit not in FITS:
             raise unknown("fit", self.fit, FITS)
         if self.channels not in (None, 1, 3):
@@ -70,6 +81,11 @@ class DataRecipe:
         for key in ("train_images", "validation_images", "test_images"):
             if (count := getattr(self, key)) is not None and count < 1:
                 raise UserError(f"{key} must be at least 1, got {count}")
+
+    @property
+    def name(self) -> str:
+        """The source without its path."""
+        return self.source.partition(":")[0]
 
     @property
     def path(self) -> str:
@@ -91,8 +107,7 @@ class Raw:
 
     The splits are prefixes of that order, so that a smaller cap gives a subset of a larger one. Without a
     `validation` of its own, the first `validation_images` of `train` become it. `image_size` and `channels`
-    are those the source proposes where the recipe does not say. `reasons` say why there are fewer images than
-    files, where that is so.
+    are those the source proposes where the recipe does not say.
     """
 
     train: Images
@@ -101,15 +116,14 @@ class Raw:
     image_size: int
     channels: int
     notes: tuple[str, ...] = ()
-    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class ImageSet:
     """Images ready for training: three uint8 arrays (n, c, h, w), contiguous in C order and not writeable.
 
-    `name` is the recipe's source in letters that can be shown. `digest` is 16 hex digits of the SHA-256 over
-    shapes and content of the three splits. `notes` says how the splits were made and which files were skipped.
+    `digest` is 16 hex digits of the SHA-256 over shapes and content of the three splits. `notes` says how the
+    splits were made and which files were skipped.
     """
 
     train: np.ndarray

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from evae.data.base import DataRecipe, Raw, shuffled
+from evae.data.base import DataRecipe, Raw, data_source, shuffled
 from evae.data.download import fetch
 
 
+@data_source("cifar10")
 def read(recipe: DataRecipe, root: Path) -> Raw:
     """CIFAR-10 from ROOT/cifar-10-batches-py or ROOT/cifar10/cifar-10-batches-py, or by download into ROOT.
 

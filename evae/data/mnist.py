@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from evae.data.base import DataRecipe, Raw, shuffled
+from evae.data.base import DataRecipe, Raw, data_source, shuffled
 from evae.data.download import fetch
 from evae.data.idx import read_idx
 from evae.errors import UserError
@@ -19,6 +19,8 @@ ORIGINALS = {
 }
 
 
+@data_source("mnist")
+@data_source("fashion-mnist")
 def read(recipe: DataRecipe, root: Path) -> Raw:
     """60,000 training and 10,000 test images of 28 x 28 px, grey; other IDX files of square images serve too.
 

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from evae.data.base import DataRecipe, Raw, shuffled
+from evae.data.base import DataRecipe, Raw, data_source, shuffled
 
 SIDE_PX = 28
 TEST_PER_CLASS = 50
 
 
+@data_source("mnist-5k")
 def read(recipe: DataRecipe, root: Path) -> Raw:
     """4,500 training and 500 test digits, grey, each with equally many of every class.
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evae.data.base import DataRecipe, Raw, shuffled
+from evae.data.base import DataRecipe, Raw, data_source, shuffled
 from evae.errors import UserError
 
 STRIDE_PX = 8
@@ -13,11 +13,12 @@ REGIONS_PX = {"train": (0, 384), "validation": (384, 512), "test": (512, 640)}
 LARGEST_PX = 128
 
 
+@data_source("photos")
 def read(recipe: DataRecipe, root: Path) -> Raw:
     """Patches on a grid of 8 px; those of one split overlap, those of different splits share no pixel.
 
-    At 32 px: 4,500 training, 1,300 validation (500 are taken where nothing is said) and 1,300 test patches. Raises
-    UserError for patches larger than 128 px.
+    At 32 px: 4,500 training, 1,300 validation and 1,300 test patches. Raises UserError for patches larger
+    than 128 px.
     """
     from sklearn.datasets import load_sample_images
 

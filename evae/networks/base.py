@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from evae.errors import UserError, unknown
 from evae.lazy import nn
+from evae.registry import Registry
 
 NORMALISATIONS = ("affine", "batch", "group")
 
@@ -28,6 +29,10 @@ class Network(ABC):
         decoder codes (n, latent) to what the likelihood reads, of the images' shape. Raises `UserError` where the
         family cannot.
         """
+
+
+network: Registry[type[Network]] = Registry("network")
+"""The families by name, and the decorator that adds one."""
 
 
 def check_width(width: float) -> None:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import ClassVar
 
 from evae.lazy import nn
-from evae.networks.base import Network, check_image_size, check_latent, check_width
+from evae.networks.base import Network, check_image_size, check_latent, check_width, network
 
 SIZES: dict[str, float] = {"tiny": 0.25, "small": 0.5, "paper": 1.0, "large": 2.0}
 
@@ -30,6 +30,7 @@ PLANS = {
 }
 
 
+@network
 @dataclass(frozen=True, kw_only=True)
 class Conv(Network):
     """Four strided convolutions and a global average pool; the decoder mirrors them.

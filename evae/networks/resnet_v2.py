@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from evae.lazy import nn
-from evae.networks.base import Network, check_image_size, check_latent, check_normalisation, check_width
+from evae.networks.base import Network, check_image_size, check_latent, check_normalisation, check_width, network
 
 SUPPORTED = (32, 64, 128, 256)
 CHANNELS = 128
@@ -15,6 +15,7 @@ COLOURS = 3  # channels of the last block, for grey images too: its ReLU on a si
 LATENTS_PER_CHANNEL = 8  # of those maps
 
 
+@network
 @dataclass(frozen=True, kw_only=True)
 class ResNetV2(Network):
     """Pre-activated residual blocks (He et al., arXiv 1603.05027) down to maps of 4x4 pixels and up again.

@@ -1,12 +1,10 @@
 """Posterior families: how an image's code is distributed, and what that costs."""
 
 from evae.posteriors.autoencoder import Autoencoder
-from evae.posteriors.base import Posterior, Recent
+from evae.posteriors.base import Posterior, Recent, posterior
 from evae.posteriors.evae import Evae
 from evae.posteriors.gaussian import Gaussian
 from evae.posteriors.kernel import KernelKL
 from evae.posteriors.mixture import Mixture
 
-FAMILIES: dict[str, type[Posterior]] = {cls.family: cls for cls in (Autoencoder, Gaussian, Evae, KernelKL, Mixture)}
-
-__all__ = ["FAMILIES", "Autoencoder", "Evae", "Gaussian", "KernelKL", "Mixture", "Posterior", "Recent"]
+__all__ = ["Autoencoder", "Evae", "Gaussian", "KernelKL", "Mixture", "Posterior", "Recent", "posterior"]

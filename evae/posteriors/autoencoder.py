@@ -7,12 +7,13 @@ from typing import ClassVar
 
 from evae.errors import UserError
 from evae.lazy import TYPE_CHECKING, torch
-from evae.posteriors.base import Posterior
+from evae.posteriors.base import Posterior, posterior
 
 if TYPE_CHECKING:
     from evae.shapes import Codes, Heads
 
 
+@posterior
 @dataclass(frozen=True, kw_only=True)
 class Autoencoder(Posterior):
     """Every image has one code, without noise and without a rate.

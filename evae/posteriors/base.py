@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 
 from evae.errors import UserError
 from evae.lazy import TYPE_CHECKING, F, torch
+from evae.registry import Registry
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -105,6 +106,10 @@ class Posterior(ABC):
         self, n: int, latent: int, generator: torch.Generator, device: torch.device | str = "cpu"
     ) -> Codes:
         """Draws from the prior, to be decoded into new images."""
+
+
+posterior: Registry[type[Posterior]] = Registry("posterior")
+"""The families by name, and the decorator that adds one."""
 
 
 def positive(raw: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

@@ -9,7 +9,7 @@ from typing import ClassVar
 from evae.errors import unknown
 from evae.kernels import Kernel, get_kernel
 from evae.lazy import TYPE_CHECKING, torch
-from evae.posteriors.base import Posterior, normal_like, positive
+from evae.posteriors.base import Posterior, normal_like, positive, posterior
 
 if TYPE_CHECKING:
     from evae.shapes import Codes, Heads
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 PRIORS = ("uniform", "gaussian")
 
 
+@posterior
 @dataclass(frozen=True, kw_only=True)
 class Evae(Posterior):
     """z = b (mu + r k) + U with k from the kernel and U from the prior (eq. 12 and algorithm 1).

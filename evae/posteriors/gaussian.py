@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from evae.lazy import TYPE_CHECKING, torch
-from evae.posteriors.base import Posterior, normal_like
+from evae.posteriors.base import Posterior, normal_like, posterior
 
 if TYPE_CHECKING:
     from evae.shapes import Codes, Heads
 
 
+@posterior
 @dataclass(frozen=True, kw_only=True)
 class Gaussian(Posterior):
     """N(mu, sigma^2) for each latent against a standard normal prior (Kingma & Welling, arXiv 1312.6114).

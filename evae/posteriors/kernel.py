@@ -9,7 +9,7 @@ from typing import ClassVar
 from evae.errors import UserError, unknown
 from evae.kernels import KERNELS, Kernel, get_kernel
 from evae.lazy import TYPE_CHECKING, F, torch
-from evae.posteriors.base import MIN_WIDTH, Posterior, positive
+from evae.posteriors.base import MIN_WIDTH, Posterior, positive, posterior
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -23,6 +23,7 @@ PRIORS = ("gaussian", "uniform")
 HALF_WIDTH = math.sqrt(3)
 
 
+@posterior
 @dataclass(frozen=True, kw_only=True)
 class KernelKL(Posterior):
     """z = mu + r k with k from a kernel of unit variance, so that r is the posterior's standard deviation.

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from evae.errors import UserError, unknown
 from evae.lazy import TYPE_CHECKING, torch
-from evae.posteriors.base import MIN_WIDTH, Recent
+from evae.posteriors.base import MIN_WIDTH, Recent, posterior
 from evae.posteriors.gaussian import Gaussian
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 READINGS = ("means", "moments")
 
 
+@posterior
 @dataclass(frozen=True, kw_only=True)
 class Mixture(Gaussian):
     """N(mu, sigma^2) for each latent and image; the loss asks of their mixture what a VAE asks of each.

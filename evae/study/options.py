@@ -6,11 +6,12 @@ from evae.cluster.demand import Demand
 from evae.data.base import DataRecipe
 from evae.errors import UserError, unknown
 from evae.metrics.names import DEFAULT_FEATURES
-from evae.networks import FAMILIES, SIZES
+from evae.networks import SIZES
+from evae.networks import network as networks
 from evae.recipe import Evaluation, Optimisation, Recipe
+from evae.search.samplers import sampler as samplers
 from evae.search.space import Space
 
-SAMPLERS = ("tpe", "nsga2", "gp", "qmc", "random")
 REPLICATES = ("all", "race")
 RESUME = ("must", "auto", "never")
 EARLY_STOPPING = ("none", "median", "halving")
@@ -106,10 +107,7 @@ class StudyOptions:
     def __post_init__(self) -> None:
         if not self.name or any(c in self.name for c in "/\\ ") or self.name.startswith("."):
             raise UserError(f"a study's name is the name of a folder, without slashes or spaces; got {self.name!r}")
-        if self.sampler not in SAMPLERS:
-            raise unknown("sampler", self.sampler, SAMPLERS)
-        if self.network not in FAMILIES:
-            raise unknown("network", self.network, FAMILIES)
+        samplers[self.sampler], networks[self.network]  # raise for names that are not known
         if self.resume not in RESUME:
             raise unknown("way to resume", self.resume, RESUME)
         if self.replicates not in REPLICATES:
@@ -169,7 +167,7 @@ class StudyOptions:
                 test_images=self.test_images,
                 horizontal_flip=self.horizontal_flip,
             ),
-            network=FAMILIES[self.network](width=SIZES[self.size]),
+            network=networks[self.network](width=SIZES[self.size]),
             latent=self.latent,
             optimisation=Optimisation(
                 learning_rate=self.learning_rate,

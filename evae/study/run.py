@@ -33,7 +33,7 @@ from evae.results.store import Store
 from evae.search.journal import Journal
 from evae.search.objectives import resolve_objectives
 from evae.search.rungs import Rungs
-from evae.search.samplers import SAMPLERS
+from evae.search.samplers import sampler as samplers
 from evae.search.searcher import StudySearcher
 from evae.study.manifest import Manifest
 from evae.study.options import StudyOptions
@@ -41,12 +41,8 @@ from evae.study.progress import StudyProgress, summary
 from evae.training import check_trainable
 
 
-def run_study(
-    question: str, options: StudyOptions, console: Console, sampler: optuna.samplers.BaseSampler | None = None
-) -> Store:
+def run_study(question: str, options: StudyOptions, console: Console) -> Store:
     """Train the study's configurations, or those that earlier sessions of it left, and return its store.
-
-    A `sampler` of Optuna's, or one's own, takes the place of the options' sampler and its seed.
 
     Raises UserError, before anything is trained, for whatever of the options cannot be done. On Ctrl-C or at the
     time limit, finished trials are kept, those in flight are recorded as cancelled, and the same call continues; after
@@ -74,7 +70,7 @@ def run_study(
             total=options.total,
             seeds=options.seeds,
             sampler_seed=options.sampler_seed,
-            make_sampler=(lambda seed: sampler) if sampler else SAMPLERS[options.sampler],
+            make_sampler=samplers[options.sampler],
             race=options.replicates == "race",
             rungs=rungs,
             history=read_history(store),
@@ -97,8 +93,7 @@ def run_study(
                 workers=slots.workers,
                 max_failures=options.max_failures,
             )
-            drawn_by = type(sampler).__name__ if sampler else options.sampler
-            manifest.write(store, slots=float(slots.now()), sampler=drawn_by)
+            manifest.write(store, slots=float(slots.now()), sampler=options.sampler)
             searcher.room = slots.room
             _search(searcher, setting, slots, options, manifest, console)
     return store

@@ -25,7 +25,7 @@ from evae.recipe import Recipe
 from evae.results.store import Store
 from evae.search.journal import Journal
 from evae.search.objectives import resolve_objectives
-from evae.search.samplers import SAMPLERS
+from evae.search.samplers import sampler as samplers
 from evae.search.searcher import FINISHED, StudySearcher
 from evae.study.manifest import Manifest
 from evae.study.run import read_history
@@ -73,7 +73,7 @@ def searcher(store: Store) -> StudySearcher:
         total=5,
         seeds=2,
         sampler_seed=0,
-        make_sampler=SAMPLERS["tpe"],
+        make_sampler=samplers["tpe"],
         history=read_history(store),
     )
 

@@ -7,7 +7,8 @@ import torch
 
 from evae.errors import UserError
 from evae.models import build_model
-from evae.networks import FAMILIES, Conv, Network, ResNetV2
+from evae.networks import Conv, Network, ResNetV2
+from evae.networks import network as families
 from evae.networks.base import NORMALISATIONS
 from evae.posteriors import Gaussian
 from evae.recipe import Recipe
@@ -24,8 +25,8 @@ def built(network: Network, image_size: int, channels: int = 1, latent: int = 8,
 
 
 def test_every_family_is_registered_under_its_name_and_tested_here():
-    assert {cls.family: cls for cls in FAMILIES.values()} == FAMILIES
-    assert set(SUPPORTED) == {type(network) for network in CASES} == set(FAMILIES.values())
+    assert {cls.family: cls for cls in families.values()} == families
+    assert set(SUPPORTED) == {type(network) for network in CASES} == set(families.values())
 
 
 @every_case

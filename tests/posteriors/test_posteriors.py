@@ -7,7 +7,8 @@ import torch
 
 from evae.errors import UserError
 from evae.kernels import KERNELS
-from evae.posteriors import FAMILIES, Autoencoder, Evae, Gaussian, KernelKL, Mixture, Posterior, Recent
+from evae.posteriors import Autoencoder, Evae, Gaussian, KernelKL, Mixture, Posterior, Recent
+from evae.posteriors import posterior as families
 from evae.ranks import Ranks
 
 COMPACT = [name for name, kernel in KERNELS.items() if math.isfinite(kernel.support)]
@@ -38,8 +39,8 @@ def heads(posterior: Posterior, n: int = 4, dtype: torch.dtype = torch.float64) 
 
 
 def test_every_family_is_registered_under_its_name_and_tested_here():
-    assert {cls.family: cls for cls in FAMILIES.values()} == FAMILIES
-    assert {type(posterior) for posterior in CASES} == set(FAMILIES.values())
+    assert {cls.family: cls for cls in families.values()} == families
+    assert {type(posterior) for posterior in CASES} == set(families.values())
 
 
 @every_posterior

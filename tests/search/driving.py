@@ -12,12 +12,12 @@ from optuna.trial import TrialState
 from evae.posteriors.gaussian import Gaussian
 from evae.recipe import Recipe
 from evae.search.job import Job
-from evae.search.samplers import SAMPLERS
+from evae.search.samplers import sampler as samplers
 from evae.search.searcher import FINISHED, StudySearcher
 from evae.search.space import Control, Space
 
 BASE = Recipe(latent=4)
-EVERY_SAMPLER = [pytest.param(name, marks=pytest.mark.slow if name == "gp" else ()) for name in sorted(SAMPLERS)]
+EVERY_SAMPLER = [pytest.param(name, marks=pytest.mark.slow if name == "gp" else ()) for name in sorted(samplers)]
 """A suggestion of the Gaussian process takes about a second."""
 OBJECTIVES = [("val_a", "min"), ("val_b", "max")]
 Score = Callable[[Job], dict[str, Any]]
@@ -43,7 +43,7 @@ def searcher(space=LINE, *, total=6, seeds=1, sampler="tpe", sampler_seed=0, obj
         total=total,
         seeds=seeds,
         sampler_seed=sampler_seed,
-        make_sampler=SAMPLERS[sampler],
+        make_sampler=samplers[sampler],
         **more,
     )
 

@@ -5,11 +5,11 @@ from torch import nn
 
 from evae.errors import UserError
 from evae.metrics.features import Features, frechet_column, kernel_column
-from evae.metrics.names import NAMES
+from evae.metrics.names import features as names
 from evae.search.objectives import DIRECTIONS, objective_column, resolve_objectives
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", names)
 @pytest.mark.parametrize("kind", ["rec", "gen"])
 def test_a_distance_is_the_column_that_the_evaluation_writes(name, kind):
     features = Features(name, 1, "digest", "resize", lambda x: x, nn.Identity())

@@ -8,7 +8,7 @@ import pytest
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
 from evae.recipe import Recipe
-from evae.search.samplers import BranchTPE, branch
+from evae.search.branch_tpe import BranchTPE, branch
 from search_spaces.kernels import suggest
 
 EVAE = {"method", "beta", "kernel", "bandwidth", "prior", "prior_width"}

@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from evae.recipe import Recipe
 from evae.search.job import Job
 from evae.search.rungs import Rungs
-from evae.search.samplers import SAMPLERS
+from evae.search.samplers import sampler as samplers
 from evae.search.searcher import FINISHED
 from search_spaces.kernels import CONTROLS, SPACE
 
@@ -120,7 +120,7 @@ def test_every_sampler_fills_the_kernel_space_and_leaves_nothing_running(sampler
     assert counts[TrialState.COMPLETE] >= 18 and counts[TrialState.FAIL] >= 6
 
 
-@pytest.mark.parametrize("sampler", sorted(SAMPLERS))
+@pytest.mark.parametrize("sampler", sorted(samplers))
 def test_the_same_seed_draws_the_same_and_another_seed_something_else(sampler):
     def drawn(seed: int) -> list[str]:
         return [r["configuration"] for r in drive(searcher(total=8, sampler=sampler, sampler_seed=seed))]

@@ -6,7 +6,8 @@ from conformance import Conformance
 from evae.adversarial import Adversarial
 from evae.errors import UserError
 from evae.networks import PatchGan
-from evae.posteriors import FAMILIES, Mixture
+from evae.posteriors import Mixture
+from evae.posteriors import posterior as families
 from evae.recipe import Optimisation, Recipe
 from search_spaces import betas, discriminators
 
@@ -22,7 +23,7 @@ class TestBetas(Conformance):
         found = [(r.posterior.family, w) for r in space.recipes(self.BASE) for w in [self.weight(r)]]
         expected = [(family, beta) for family in betas.FAMILIES for beta in (0.5, 4.0)]
         assert found == expected
-        assert set(betas.FAMILIES) == set(FAMILIES) - {"autoencoder"}
+        assert set(betas.FAMILIES) == set(families) - {"autoencoder"}
 
     def weight(self, recipe: Recipe) -> float:
         weights = recipe.posterior.weights

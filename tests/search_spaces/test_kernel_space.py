@@ -5,7 +5,7 @@ import pytest
 from conformance import Conformance
 
 from evae.kernels import KERNELS
-from evae.posteriors import FAMILIES
+from evae.posteriors import posterior as families
 from evae.posteriors.autoencoder import Autoencoder
 from evae.posteriors.evae import Evae
 from evae.posteriors.gaussian import Gaussian
@@ -35,7 +35,7 @@ def control(label: str) -> Recipe:
 
 def test_every_family_and_every_kernel_is_drawn(drawn):
     # Mixtures have a space of their own.
-    assert {recipe.posterior.family for _, recipe in drawn} == set(FAMILIES) - {"mixture"} == set(PARAMETERS)
+    assert {recipe.posterior.family for _, recipe in drawn} == set(families) - {"mixture"} == set(PARAMETERS)
     for family in ("evae", "kernel"):
         assert {r.posterior.kernel for _, r in drawn if r.posterior.family == family} == set(KERNELS)
 

@@ -7,10 +7,11 @@ import optuna
 import pytest
 
 from evae.errors import UserError
-from evae.networks import FAMILIES, SIZES
+from evae.networks import SIZES
+from evae.networks import network as families
 from evae.recipe import Recipe
-from evae.search.samplers import SAMPLERS as MAKERS
-from evae.study.options import SAMPLERS, StudyOptions
+from evae.search.samplers import sampler as samplers
+from evae.study.options import StudyOptions
 
 RECIPE_OPTIONS = {
     "data": ("photos", lambda r: r.data.source),
@@ -49,15 +50,14 @@ def differences(a: Recipe, b: Recipe) -> list[str]:
     return [key for key in x.keys() | y.keys() if x.get(key) != y.get(key)]
 
 
-@pytest.mark.parametrize("network", FAMILIES)
+@pytest.mark.parametrize("network", families)
 @pytest.mark.parametrize("size", SIZES)
 def test_the_size_is_the_width_of_the_networks(size, network):
-    assert StudyOptions(size=size, network=network).base_recipe().network == FAMILIES[network](width=SIZES[size])
+    assert StudyOptions(size=size, network=network).base_recipe().network == families[network](width=SIZES[size])
 
 
 def test_each_sampler_can_be_made_quietly():
-    assert set(SAMPLERS) == set(MAKERS)
-    for make in MAKERS.values():
+    for make in samplers.values():
         assert isinstance(make(3), optuna.samplers.BaseSampler)
 
 
