@@ -13,12 +13,9 @@ from dataclasses import dataclass
 
 import grpc
 import ray
-from ray._private import ray_constants, services
-from ray._private.services import psutil  # Ray brings it along
-from ray._raylet import AuthenticationTokenLoader
 from ray.train.torch import TorchConfig
-from ray.train.torch.config import _setup_torch_process_group, _TorchBackend
 
+from evae.cluster import private
 from evae.cluster.versions import machines
 from evae.errors import UserError
 
@@ -33,17 +30,9 @@ MAKE_TOKEN = (
 @contextlib.contextmanager
 def on_this_machine_only() -> Iterator[None]:
     """A Ray that is started inside, and the worker groups, listen on the loopback interface alone."""
-    # Ray's own switch, made for laptops: without clusters its processes know themselves as 127.0.0.1. It is read when
-    # Ray is imported, which has happened here, and in its processes is still to come.
-    settings = {ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR: "0"}
-    settings |= {f"{library}_SOCKET_IFNAME": LOOPBACK for library in ("GLOO", "NCCL")}
-    before = ray_constants.ENABLE_RAY_CLUSTER
-    ray_constants.ENABLE_RAY_CLUSTER = False
-    try:
-        with environment(settings):
-            yield
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = before
+    interfaces = {f"{library}_SOCKET_IFNAME": LOOPBACK for library in ("GLOO", "NCCL")}
+    with private.without_clusters() as settings, environment(interfaces | settings):
+        yield
 
 
 @contextlib.contextmanager
@@ -64,7 +53,7 @@ def knock(address: str) -> None:
     Ray itself keeps trying for minutes.
     """
     try:
-        place = services.canonicalize_bootstrap_address(address)
+        place = private.head_at(address)
         if place is None:
             return  # "auto", and Ray will look for processes of its own here
         host, _, port = place.rpartition(":")
@@ -76,7 +65,7 @@ def knock(address: str) -> None:
             f"no Ray cluster answers at {address!r}: {error}. Start one with `ray start --head`, or leave --address "
             "out to use this machine alone."
         ) from None
-    token = _token(address)
+    token = private.token_header(address)
     if _answer(place, token) == grpc.StatusCode.UNAUTHENTICATED:
         fault = "the one here (~/.ray/auth_token) is another" if token else "this process has none"
         raise UserError(
@@ -101,19 +90,10 @@ def require_token() -> None:
         )
 
 
-def _token(address: str) -> Mapping[str, str]:
-    """The header with the token that Ray will send; empty if none. To an address that was spelled out Ray sends it only
-    when told to."""
-    mode = os.environ.get("RAY_AUTH_MODE")
-    if mode != "token" and (mode is not None or address != "auto"):
-        return {}
-    return AuthenticationTokenLoader.instance().get_token_for_http_header(ignore_auth_mode=True)
-
-
 def _answer(place: str, header: Mapping[str, str]) -> grpc.StatusCode:
     """What the head answers to the simplest question that it knows."""
     with grpc.insecure_channel(place, [("grpc.enable_http_proxy", 0)]) as channel:
-        ask = channel.unary_unary("/ray.rpc.NodeInfoGcsService/CheckAlive")
+        ask = channel.unary_unary(private.ALIVE)
         try:
             ask(b"", timeout=ANSWER_S, metadata=list(header.items()))
         except grpc.RpcError as error:
@@ -128,7 +108,7 @@ by itself waits for half an hour."""
 
 def process_group(folder: str) -> TorchConfig:
     """How the workers of a group find each other; `folder` is where they may leave files if all are on this machine."""
-    if ray_constants.ENABLE_RAY_CLUSTER:
+    if private.has_clusters():
         return OnMachines(timeout_s=PATIENCE_S)
     return OnOneMachine(timeout_s=PATIENCE_S, folder=folder)
 
@@ -137,11 +117,11 @@ class OnMachines(TorchConfig):
     """A process group that meets where Ray's own processes do."""
 
     @property
-    def backend_cls(self) -> type[_TorchBackend]:
+    def backend_cls(self) -> type[private.TorchBackend]:
         return _MeetOnNetwork
 
 
-class _MeetOnNetwork(_TorchBackend):
+class _MeetOnNetwork(private.TorchBackend):
     def on_start(self, worker_group, backend_config):
         worker_group.execute(use_ray_network)
         super().on_start(worker_group, backend_config)
@@ -154,8 +134,8 @@ def use_ray_network() -> None:
     other machines look for it in vain. A GLOO_SOCKET_IFNAME that is set stays.
     """
     address = ray.util.get_node_ip_address()
-    for interface, places in psutil.net_if_addrs().items():
-        if any(place.address == address for place in places):
+    for interface, place in private.interfaces():
+        if place == address:
             os.environ.setdefault("GLOO_SOCKET_IFNAME", interface)
 
 
@@ -166,11 +146,11 @@ class OnOneMachine(TorchConfig):
     folder: str = ""
 
     @property
-    def backend_cls(self) -> type[_TorchBackend]:
+    def backend_cls(self) -> type[private.TorchBackend]:
         return _MeetInFile
 
 
-class _MeetInFile(_TorchBackend):
+class _MeetInFile(private.TorchBackend):
     def on_start(self, worker_group, backend_config):
         # A new file for every start: what a group that was killed has left in its own would be believed.
         place = f"file://{backend_config.folder}/{uuid.uuid4().hex}"
@@ -180,7 +160,7 @@ class _MeetInFile(_TorchBackend):
             [
                 worker_group.execute_single_async(
                     rank,
-                    _setup_torch_process_group,
+                    private.set_up_process_group,
                     backend=backend,
                     world_rank=rank,
                     world_size=size,

@@ -6,18 +6,20 @@
 One line for each check: ok, or what to do about it. The exit status is 1 where something is not ok.
 """
 
+import socket
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 
 import ray
 import tyro
-from ray._common.network_utils import is_localhost
 from rich.console import Console
 
 from evae import data
+from evae.cluster import private
 from evae.cluster.access import MAKE_TOKEN, is_open
 from evae.cluster.demand import Demand
 from evae.cluster.machine import ray_session
@@ -145,15 +147,19 @@ def _stores(store: Store, answers: Mapping[str, Mapping[str, Any]]) -> Iterator[
 def _locked() -> Iterator[Finding]:
     """Whoever reaches Ray's ports can run code on all nodes."""
     place = ray.get_runtime_context().gcs_address
-    if is_localhost(place.rpartition(":")[0].strip("[]")):  # with any other address it listens on all
+    if _is_loopback(place.rpartition(":")[0].strip("[]")):  # with any other address it listens on all
         yield Finding(True, f"Ray listens on {place}, which no other machine reaches")
     else:
         yield Finding(not is_open(place), f"Ray listens on {place} and asks for a token", MAKE_TOKEN)
-    dashboard = ray._private.worker.get_dashboard_url()
+    dashboard = private.dashboard()
     public = dashboard and not dashboard.startswith(("127.", "localhost"))
     yield Finding(
         not public, f"the dashboard listens on {dashboard or 'no port'}", "ray start --dashboard-host=127.0.0.1"
     )
+
+
+def _is_loopback(host: str) -> bool:
+    return ip_address(socket.getaddrinfo(host, None)[0][4][0]).is_loopback
 
 
 def report(findings: Iterable[Finding], console: Console) -> bool:

@@ -5,47 +5,26 @@ import logging
 import math
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
 
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-os.environ.setdefault("RAY_DEDUP_LOGS", "0")
-# The store and the console are ours; Tune's own loggers and snapshots only cost time between epochs.
-os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "100000")
-# How many trials are under way is our searcher's business, which knows how many machines there are.
-os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "100000")
-# Ctrl-C must reach us, so that trials in flight are recorded as cancelled.
-os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
-
 import ray
 import torch
-from ray._private import worker as ray_worker
-from ray.tune.execution import class_cache
 
+from evae.cluster import private
 from evae.cluster.access import environment, knock, on_this_machine_only
 from evae.cluster.demand import Demand
 from evae.errors import UserError
 
-# Tune asks for workers with an environment of their own, for a variable of PyTorch Lightning. Without it, its actors
-# are the processes that Ray starts at once, a core each, and that import what a trial needs while data is prepared.
-class_cache.DEFAULT_ENV_VARS.clear()
-# What raylets have to say of processes that died, some of it pages long, Ray prints whatever one asks for. It is in
-# their log files; the console says which trial was lost and why (evae/cluster/failures.py).
-ray_worker.print_to_stdstream = lambda data, ignore_prefix: None
+private.share_processes()
+private.quieten()
 
-PRELOAD = "RAY_preload_python_modules"
 PRELOADED = "torch._dynamo,evae.cluster.trainable"
 """What those processes import; the first optimiser would import torch's compiler."""
 COUNT_EVERY_S = 2.0
 """How long a count of the machines holds."""
-ENDING_S = 60.0
-"""What a killed process of Ray's may take to be gone."""
 
 
 class Slots:
@@ -115,10 +94,10 @@ def ray_session(demand: Demand, trains: bool = True) -> Iterator[None]:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     if address:
         knock(address)
-    preloads = trains and _most_cores_train(demand) and PRELOAD not in os.environ
+    preloads = trains and _most_cores_train(demand) and private.PRELOAD not in os.environ
     with (
         contextlib.nullcontext() if address else on_this_machine_only(),
-        environment({PRELOAD: PRELOADED} if preloads else {}),
+        environment({private.PRELOAD: PRELOADED} if preloads else {}),
     ):
         try:
             # Without an explicit address Ray joins any cluster it finds a trace of, even a dead one.
@@ -133,15 +112,12 @@ def ray_session(demand: Demand, trains: bool = True) -> Iterator[None]:
         if threading.current_thread() is threading.main_thread():
             # Ray's handler prints a stack and ends the process; a polite kill shall be recorded like Ctrl-C.
             signal.signal(signal.SIGTERM, signal.default_int_handler)
-        started = [process.process for kind in ray_worker._global_node.all_processes.values() for process in kind]
+        started = private.started()
         try:
             yield
         finally:
             ray.shutdown()
-            # Ray gives a process one second after killing it; on a busy machine a raylet takes longer to be gone.
-            for process in started:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(ENDING_S)
+            private.await_end(started)
 
 
 def _not_there(address: str | None, why: str) -> UserError:

@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 import ray
 from listening import listening, to_other_machines
-from ray._private import ray_constants
-from ray._raylet import AuthenticationTokenLoader
 from running import Study, ended, processes, wait_until
 
+from evae.cluster import private
 from evae.cluster.access import LOOPBACK, is_open, knock, require_token, use_ray_network
 from evae.cluster.demand import Demand
 from evae.cluster.doctor import Questions, examine
@@ -58,14 +57,14 @@ def test_workers_on_several_machines_listen_where_ray_does_whatever_the_machine_
 
 
 def test_a_session_on_this_machine_listens_to_no_other():
-    before = dict(os.environ), ray_constants.ENABLE_RAY_CLUSTER, family(os.getpid())
+    before = dict(os.environ), private.has_clusters(), family(os.getpid())
     with ray_session(Demand(), trains=False):
         ray.get(ray.remote(num_cpus=0)(lambda: None).remote())
         processes = family(os.getpid())
         assert len(listening(processes)) >= 5
         assert to_other_machines(processes) == {}
     left = {name for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME") if name in os.environ} - before[0].keys()
-    assert not left and before[1] == ray_constants.ENABLE_RAY_CLUSTER
+    assert not left and before[1] == private.has_clusters()
     assert family(os.getpid()) <= before[2]  # not even as zombies
 
 
@@ -131,11 +130,11 @@ def token(monkeypatch) -> Iterator[Callable[[str | None], None]]:
         if text is not None:
             monkeypatch.setenv("RAY_AUTH_MODE", "token")
             monkeypatch.setenv("RAY_AUTH_TOKEN", text)
-        AuthenticationTokenLoader.instance().reset_cache()
+        private.forget_token()
 
     yield give
     monkeypatch.undo()
-    AuthenticationTokenLoader.instance().reset_cache()
+    private.forget_token()
 
 
 @pytest.mark.parametrize(("given", "fault"), [(None, "this process has none"), ("b" * 32, "is another")])

@@ -1,0 +1,108 @@
+"""What evae uses of Ray that Ray does not promise to keep: imported here, and nowhere else.
+
+pyproject.toml bounds Ray by the newest version that was tried. tests/cluster/test_private.py asks for each part, and
+says what to do where a newer version has none.
+"""
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ray._private import ray_constants, services, state
+from ray._private import worker as ray_worker
+from ray._private.services import psutil  # Ray brings it along
+from ray._raylet import AuthenticationTokenLoader
+from ray.train.torch.config import _setup_torch_process_group as set_up_process_group
+from ray.train.torch.config import _TorchBackend as TorchBackend
+from ray.tune.execution import class_cache
+
+__all__ = ["TorchBackend", "set_up_process_group"]
+
+PRELOAD = "RAY_preload_python_modules"
+"""The setting of a raylet that names the modules which its processes import in advance."""
+ALIVE = "/ray.rpc.NodeInfoGcsService/CheckAlive"
+"""The simplest question that a cluster's head answers."""
+
+_ENDING_S = 60.0
+"""What a killed process of Ray's may take to be gone."""
+
+
+def quieten() -> None:
+    """Keep to itself what Ray says on the console of processes that died, some of it pages long, whatever one asks
+    for. It is in its log files; a study's console says which trial was lost and why (evae/cluster/failures.py)."""
+    ray_worker.print_to_stdstream = lambda data, ignore_prefix: None
+
+
+def share_processes() -> None:
+    """Let Tune's actors be the processes that Ray starts at once, a core each, and that import what a trial needs while
+    data is prepared. Tune asks for processes with an environment of their own, for a variable of PyTorch Lightning."""
+    class_cache.DEFAULT_ENV_VARS.clear()
+
+
+def has_clusters() -> bool:
+    """Whether the Ray that this process knows may have other machines."""
+    return ray_constants.ENABLE_RAY_CLUSTER
+
+
+@contextlib.contextmanager
+def without_clusters() -> Iterator[Mapping[str, str]]:
+    """A Ray that is started inside knows itself as 127.0.0.1: Ray's own switch, made for laptops. Gives the environment
+    by which its processes learn of it."""
+    # It is read when Ray is imported, which has happened here, and in those processes is still to come.
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield {ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR: "0"}
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+def head_at(address: str) -> str | None:
+    """HOST:PORT of the head that Ray would join for this address; None where it would look for processes of its own
+    here. Raises ValueError for what is no address."""
+    return services.canonicalize_bootstrap_address(address)
+
+
+def token_header(address: str) -> Mapping[str, str]:
+    """The header with the token that Ray will send to this address; empty if none. To an address that was spelled out
+    Ray sends it only when told to."""
+    mode = os.environ.get("RAY_AUTH_MODE")
+    if mode != "token" and (mode is not None or address != "auto"):
+        return {}
+    return AuthenticationTokenLoader.instance().get_token_for_http_header(ignore_auth_mode=True)
+
+
+def forget_token() -> None:
+    """Have Ray look for its token anew."""
+    AuthenticationTokenLoader.instance().reset_cache()
+
+
+def interfaces() -> Iterator[tuple[str, str]]:
+    """This machine's network interfaces, with each address of theirs."""
+    for name, places in psutil.net_if_addrs().items():
+        for place in places:
+            yield name, place.address
+
+
+def dashboard() -> str | None:
+    """HOST:PORT of the dashboard of the cluster that this process has joined."""
+    return ray_worker.get_dashboard_url()
+
+
+def draining() -> set[str]:
+    """The ids of the nodes that are about to leave the cluster, and take no new work."""
+    return set(state.state.get_draining_nodes())
+
+
+def started() -> list[Any]:
+    """The processes that this process's Ray has started."""
+    return [process.process for kind in ray_worker._global_node.all_processes.values() for process in kind]
+
+
+def await_end(processes: list[Any]) -> None:
+    """Wait for processes that Ray has killed. It gives each a second; on a busy machine a raylet takes longer."""
+    for process in processes:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_ENDING_S)

@@ -1,0 +1,110 @@
+"""The parts of Ray that it does not promise to keep: each is asked for by name, so that a new version that lacks one
+says at once what has to be done about it."""
+
+import ast
+import importlib
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import ray
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+ROOT = Path(__file__).parents[2]
+ONLY = ROOT / "evae/cluster/private.py"
+OTHERS = {ROOT / "tests/test_cluster_files.py"}
+"""What checks Ray's own words about a cluster file, with Ray's own check."""
+PARTS = {
+    "ray._private.ray_constants.ENABLE_RAY_CLUSTER": "find how a Ray without --address is kept on the loopback "
+    "interface (tests/cluster/test_access.py sees whether it is), in without_clusters() and has_clusters()",
+    "ray._private.ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR": "the same",
+    "ray._private.services.canonicalize_bootstrap_address": 'find where Ray looks up the head for the address "auto", '
+    "in head_at()",
+    "ray._private.services.psutil": "declare psutil in pyproject.toml and import it",
+    "ray._private.state.state.get_draining_nodes": "find what tells which nodes are leaving, in draining(); without it "
+    "trials stay on such a machine to its end, and go on elsewhere from their last checkpoint",
+    "ray._private.worker.get_dashboard_url": "find the dashboard's address, in dashboard(); only the doctor asks",
+    "ray._private.worker.print_to_stdstream": "find who prints what raylets say, in quieten()",
+    "ray._private.worker._global_node": "find the processes that ray.init started, in started()",
+    "ray._raylet.AuthenticationTokenLoader": "find where Ray reads its token, in token_header()",
+    "ray.train.torch.config._setup_torch_process_group": "find how Ray Train calls init_process_group, and do the same "
+    "in evae/cluster/access.py",
+    "ray.train.torch.config._TorchBackend": "find the class of TorchConfig().backend_cls",
+    "ray.tune.execution.class_cache.DEFAULT_ENV_VARS": "see whether Tune still asks for processes with an environment "
+    "of their own; if not, share_processes() can go (benchmarks/utilisation.py shows what a study loses)",
+}
+SETTINGS = {
+    "preload_python_modules": "the first trial of each core waits for imports: leave PRELOAD out, or find its new name",
+    "timeout_ms_task_wait_for_death_info": "a machine without power is taken for a process that died, and counts "
+    "towards --max-failures: find its new name for evae/cluster/__init__.py",
+}
+WORDS = {
+    "its node has died": "lost machines are told from lost processes by it, in evae/cluster/losses.py",
+    "worker process has died": "the same",
+}
+
+
+def sources() -> list[Path]:
+    rooms = ("evae", "analysis", "studies", "search_spaces", "benchmarks", "tests")
+    return [file for room in rooms for file in sorted((ROOT / room).rglob("*.py"))]
+
+
+def imported(file: Path) -> set[str]:
+    """The dotted names of what a file imports, and of what it reaches through the name `ray`."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Attribute):
+            found.add(ast.unparse(node))
+    return {name for name in found if re.match(r"ray\.", name)}
+
+
+def is_private(name: str) -> bool:
+    parts = name.split(".")
+    return any(part.startswith("_") and not part.startswith("__") for part in parts) or "ray.tune.execution" in name
+
+
+def test_only_one_file_uses_them():
+    users = {file for file in sources() if any(map(is_private, imported(file)))}
+    assert users - OTHERS == {ONLY}
+
+
+def test_all_that_it_uses_are_asked_for_here():
+    used = {name for name in imported(ONLY) if is_private(name)}
+    assert {name for name in used if not any(f"{part}.".startswith(f"{name}.") for part in PARTS)} == set()
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_ray_still_has(part):
+    names = part.split(".")
+    for length in range(len(names), 0, -1):
+        try:
+            found = importlib.import_module(".".join(names[:length]))
+        except ImportError:
+            continue
+        break
+    for name in names[length:]:
+        assert hasattr(found, name), f"Ray {ray.__version__} has no {part}: {PARTS[part]}"
+        found = getattr(found, name)
+
+
+@pytest.mark.parametrize("name", [*SETTINGS, *WORDS])
+def test_rays_programs_still_know(name):
+    root = Path(ray.__file__).parent
+    programs = (root / "_raylet.so", root / "core/src/ray/gcs/gcs_server", root / "core/src/ray/raylet/raylet")
+    assert any(name.encode() in program.read_bytes() for program in programs), (
+        f"Ray {ray.__version__} knows no {name!r}: {(SETTINGS | WORDS)[name]}"
+    )
+
+
+def test_ray_is_bounded_by_the_version_that_was_tried():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (given,) = [r for r in map(Requirement, project["dependencies"]) if r.name == "ray"]
+    pinned = Version(re.search(r"^ray==(.+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)[1])
+    following = Version(f"{pinned.major}.{pinned.minor + 1}")
+    assert pinned in given.specifier and following not in given.specifier

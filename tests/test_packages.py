@@ -1,0 +1,69 @@
+"""What is imported is declared: a package that comes along with another today may not do so tomorrow."""
+
+import ast
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PRODUCT = ("evae", "analysis", "studies", "search_spaces")
+OURS = {*PRODUCT, "benchmarks", "tests"}
+CONSTRAINTS = re.findall(r"^([\w.-]+)==", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+
+
+def declared(requirements: list[str]) -> set[str]:
+    return {canonicalize_name(Requirement(line).name) for line in requirements}
+
+
+NEEDED = declared(PROJECT["dependencies"])
+TESTS = declared(PROJECT["optional-dependencies"]["test"])
+
+
+def imported(folders: tuple[str, ...]) -> set[str]:
+    """The distributions whose modules are imported below these folders, in functions too."""
+    modules = set()
+    files = [file for folder in folders for file in (ROOT / folder).rglob("*.py")]
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                modules |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                modules.add(node.module.partition(".")[0])
+    found, known = set(), packages_distributions()
+    for module in modules - sys.stdlib_module_names - OURS - {file.stem for file in files}:
+        found |= {canonicalize_name(name) for name in known[module]}
+    return found
+
+
+def test_what_the_product_imports_is_installed_with_it():
+    assert imported(PRODUCT) - NEEDED == set()
+
+
+def test_nothing_is_installed_that_nobody_imports():
+    assert NEEDED - imported(PRODUCT) == set()
+
+
+def test_what_tests_and_benchmarks_import_is_installed_with_the_tests():
+    assert imported(("tests", "benchmarks")) - NEEDED - TESTS == set()
+
+
+@pytest.mark.parametrize("requirement", [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["test"]])
+def test_what_is_declared_is_pinned_for_who_installs_with_make(requirement):
+    assert canonicalize_name(Requirement(requirement).name) in {canonicalize_name(name) for name in CONSTRAINTS}
+
+
+@pytest.mark.parametrize(
+    "name",
+    # 0.x, of which any may be another; and what we take apart or whose newest parts we use.
+    ["ray", "torch", "torchvision", "optuna", "plotly", "tyro", "mlxtend", "pytorch-fid", "efficientnet-lite-pytorch"],
+)
+def test_what_may_change_under_us_has_an_upper_bound(name):
+    (found,) = [r for r in map(Requirement, PROJECT["dependencies"]) if canonicalize_name(r.name) == name]
+    assert any(clause.operator == "<" for clause in found.specifier)
