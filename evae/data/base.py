@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from evae.data.names import shown
 from evae.errors import UserError, unknown
 from evae.registry import Registry
 
@@ -50,9 +51,11 @@ class DataRecipe:
     the square) and `channels` (1 grey, 3 RGB) are derived from the source where they are None. `fit` says how
     pictures of another size come to `image_size`: "resize" cuts the largest centred square out and scales it
     (bilinear, antialiased, as Qin & Huang, arXiv 2405.12783v2, do); "pad" puts zeros around and cuts or
-    enlarges nothing, but shrinks what is too large. `train_images` and `test_images` are caps;
+    enlarges nothing, but shrinks what is too large. `train_images` and `test_images` are caps.
     `validation_images` are taken out of the training images before the cap: by default `VALIDATION_IMAGES`, or an
-    eighth of what is there where that is fewer. `horizontal_flip` asks the training loop to mirror images at random.
+    eighth of what is there where that is fewer. Where a source has validation images of its own, they are taken
+    from these: by default `VALIDATION_IMAGES`, or all where they are fewer. `horizontal_flip` asks the training
+    loop to mirror images at random.
 
     Raises UserError for values outside their range, and for unknown names.
     """
@@ -67,11 +70,13 @@ class DataRecipe:
     horizontal_flip: bool = False
 
     def __post_init__(self) -> None:
+        if self.name not in SOURCES:
+            raise unknown("data source", shown(self.name), SOURCES)
         takes_path = SOURCES[self.name].path
         if takes_path and not self.path:
             raise UserError(f"the data source {self.name!r} needs a path: give {self.name}:PATH")
         if not takes_path and ":" in self.source:
-            raise UserError(f"the data source {self.name!r} takes no path; use folder:{self.path}")
+            raise UserError(f"the data source {self.name!r} takes no path; use folder:{shown(self.path)}")
         if self.fit not in FITS:
             raise unknown("fit", self.fit, FITS)
         if self.channels not in (None, 1, 3):
@@ -107,7 +112,8 @@ class Raw:
 
     The splits are prefixes of that order, so that a smaller cap gives a subset of a larger one. Without a
     `validation` of its own, the first `validation_images` of `train` become it. `image_size` and `channels`
-    are those the source proposes where the recipe does not say.
+    are those the source proposes where the recipe does not say. `reasons` say why there are fewer images than
+    files, where that is so.
     """
 
     train: Images
@@ -116,14 +122,15 @@ class Raw:
     image_size: int
     channels: int
     notes: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class ImageSet:
     """Images ready for training: three uint8 arrays (n, c, h, w), contiguous in C order and not writeable.
 
-    `digest` is 16 hex digits of the SHA-256 over shapes and content of the three splits. `notes` says how the
-    splits were made and which files were skipped.
+    `name` is the recipe's source in letters that can be shown. `digest` is 16 hex digits of the SHA-256 over
+    shapes and content of the three splits. `notes` says how the splits were made and which files were skipped.
     """
 
     train: np.ndarray

@@ -1,11 +1,13 @@
 """`celeba`: aligned CelebA faces in torchvision's layout, cut and scaled as the VAE literature does."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from evae.data.base import DataRecipe, Raw, data_source, shuffled
+from evae.data.names import shown
 from evae.data.pictures import BrokenPicture, decode, many
 from evae.errors import UserError
 
@@ -25,14 +27,14 @@ def read(recipe: DataRecipe, root: Path) -> Raw:
     home = next((folder for folder in (root / "celeba", root) if (folder / PARTITION).is_file()), None)
     if home is None or not (home / PICTURES).is_dir():
         raise UserError(
-            f"CelebA is not in {root / 'celeba'}: unpack img_align_celeba.zip there, so that it has a folder "
+            f"CelebA is not in {shown(root / 'celeba')}: unpack img_align_celeba.zip there, so that it has a folder "
             f"{PICTURES}, and put {PARTITION} beside it (https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html)"
         )
     names: dict[str, list[str]] = {TRAIN: [], VALIDATION: []}
-    for line in (home / PARTITION).read_text().splitlines():
-        name, _, part = line.partition(" ")
-        if part.strip() in names:
-            names[part.strip()].append(name)
+    for line in os.fsdecode((home / PARTITION).read_bytes()).split("\n"):
+        name, _, part = line.strip().rpartition(" ")
+        if part in names:
+            names[part].append(name.strip())
     train, test = (_faces(home, names[part], recipe) for part in (TRAIN, VALIDATION))
     note = "test: CelebA's validation partition; validation: from its training partition, by a fixed permutation"
     return Raw(train=train, test=test, image_size=64, channels=3, notes=(note,))
@@ -40,7 +42,7 @@ def read(recipe: DataRecipe, root: Path) -> Raw:
 
 def _faces(home: Path, names: list[str], recipe: DataRecipe) -> "Faces":
     if not names:
-        raise UserError(f"{home / PARTITION} lists no images of partition 0 or of partition 1: fetch it again")
+        raise UserError(f"{shown(home / PARTITION)} lists no images of partition 0 or of partition 1: fetch it again")
     paths = [home / PICTURES / names[i] for i in shuffled(len(names))]
     return Faces(paths, recipe.image_size or 64, recipe.channels or 3, recipe.fit)
 
@@ -65,7 +67,7 @@ class Faces:
             try:
                 faces[i] = decode(paths[i], self.size, self.channels, self.fit, crop=CROP_PX)
             except BrokenPicture as error:
-                raise UserError(f"{paths[i]} cannot be used ({error}): unpack CelebA again") from error
+                raise UserError(f"{shown(paths[i])} cannot be used ({error}): unpack CelebA again") from error
 
         many(fill, range(len(paths)))
         return faces

@@ -1,149 +1,146 @@
-"""`folder:PATH`: any folder of pictures, with a split that stays when pictures are added."""
+"""`folder:PATH`: any folder of pictures, with its own split or one that stays when pictures are added."""
 
 import hashlib
 import itertools
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
+from evae.data.account import Account, Header
 from evae.data.base import VALIDATION_IMAGES, DataRecipe, Raw, data_source
-from evae.data.pictures import BrokenPicture, decode, is_grey, many, open_picture
+from evae.data.names import shown
+from evae.data.own_splits import split
+from evae.data.pictures import BrokenPicture, NotAPicture, decode, has_several, is_grey, look_at, many
+from evae.data.walk import walk
 from evae.errors import UserError
 
-ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
-TEST_EVERY = 10
 DEFAULT_SIZE_PX = 64
 NATIVE_SIZES_PX = (32, 64)  # kept when all pictures have it
-NAMES_SHOWN = 20
 CHUNK_FILES = 256
 
 
 @data_source("folder", path=True)
 def read(recipe: DataRecipe, root: Path) -> Raw:
-    """All pictures under the folder, at any depth; unusable ones are left out and named in the notes.
+    """All pictures under the folder, at any depth, in the splits that `own_splits.split` makes of them.
 
-    Each file's split follows from a hash of its name relative to the folder: a tenth is for the test, and the
-    order of the hashes decides which of the others are for validation. So adding a file moves (almost) none
-    of the others. Pictures that are equal pixel for pixel are taken once, so that no test image is trained
-    on. Only as many files are decoded as the recipe's caps ask for.
+    Linked folders are followed, hidden ones are not (`walk`). Everything that is not used is counted and named
+    in the notes, and so are pictures of which a part is used only. Pictures that are equal pixel for pixel are
+    taken once, so that no test image is trained on. Only as many files are decoded as the recipe's caps ask for.
 
     Raises UserError for a folder that is missing or empty, or has no usable picture in one of the splits.
     """
-    folder = Path(recipe.path).expanduser()
-    survey = _survey(folder)
-    size = recipe.image_size or _native_size(survey.sizes)
-    channels = recipe.channels or (1 if all(survey.grey) else 3)
-    reader = _Reader(folder, size, channels, recipe.fit, survey.skipped)
-    ranks = {path: int.from_bytes(hashlib.sha256(path.as_posix().encode()).digest()) for path in survey.paths}
-    files = sorted(survey.paths, key=ranks.__getitem__)
-    cap = recipe.train_images
-    wanted = None if cap is None else cap + (recipe.validation_images or VALIDATION_IMAGES)
-    test = reader.take([path for path in files if ranks[path] % TEST_EVERY == 0], recipe.test_images)
-    train = reader.take([path for path in files if ranks[path] % TEST_EVERY], wanted)
-    if not len(test) or len(train) < 2:
+    folder = os.path.expanduser(recipe.path)
+    account = _survey(folder)
+    parts = split(list(account.headers))
+    account.leave_out(parts.outside)
+    size = recipe.image_size or _native_size(account.headers)
+    channels = recipe.channels or (1 if all(header.grey for header in account.headers.values()) else 3)
+    reader = _Reader(folder, size, channels, recipe.fit, account)
+    cap, wanted = recipe.train_images, recipe.validation_images or VALIDATION_IMAGES
+    test = reader.take(parts.test, recipe.test_images)
+    validation = None if parts.validation is None else reader.take(parts.validation, wanted)
+    if cap is not None and validation is None:
+        cap += wanted
+    train = reader.take(parts.train, cap)
+    # One at least is cut from the training images where there is no validation yet.
+    too_few = len(train) < 2 if validation is None else not len(train) or not len(validation)
+    if too_few or not len(test):
+        counts = f"{len(train)} for training and {len(test)} for the test"
+        if validation is not None:
+            counts = f"{len(train)} for training, {len(validation)} for validation and {len(test)} for the test"
         raise UserError(
-            f"{folder} has too few pictures: {len(train)} for training and {len(test)} for the test, which "
-            "takes a tenth; give at least a few dozen"
+            f"{shown(folder)} has too few pictures: {counts}. Give at least a few dozen that differ. What is there: "
+            + "; ".join([*parts.notes, *account.reasons()])
         )
-    return Raw(train=train, test=test, image_size=size, channels=channels, notes=_notes(survey, reader, size, recipe))
+    notes = (*parts.notes, *account.notes(size, recipe.fit))
+    return Raw(
+        train=train,
+        test=test,
+        validation=validation,
+        image_size=size,
+        channels=channels,
+        notes=notes,
+        reasons=tuple(account.reasons()),
+    )
 
 
-@dataclass
-class _Survey:
-    """What the files' headers say."""
+def _survey(folder: str) -> Account:
+    """All pictures by their headers; raises UserError where there is none."""
+    if not os.path.isdir(folder):
+        raise UserError(f"{shown(folder)} is not a folder: give folder:PATH, the path of a folder of pictures")
+    try:
+        found = walk(folder)
+    except OSError as error:
+        raise UserError(f"{shown(folder)} cannot be listed: {error.strerror}") from error
+    account = Account(found)
 
-    paths: list[Path] = field(default_factory=list)
-    sizes: list[tuple[int, int]] = field(default_factory=list)
-    grey: list[bool] = field(default_factory=list)
-    skipped: dict[Path, str] = field(default_factory=dict)
-
-
-def _survey(folder: Path) -> _Survey:
-    if not folder.is_dir():
-        raise UserError(f"{folder} is not a folder: give folder:PATH, the path of a folder of pictures")
-    files = (path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS and path.is_file())
-    found = sorted(path.relative_to(folder) for path in files)
-    if not found:
-        raise UserError(f"{folder} has no pictures in it ({' '.join(sorted(ENDINGS))}), at any depth")
-    survey = _Survey()
-
-    def probe(path: Path) -> tuple[tuple[int, int], bool] | BrokenPicture:
+    def probe(name: str) -> Header | BrokenPicture:
         try:
-            with open_picture(folder / path) as picture:
-                return picture.size, is_grey(picture)
+            return look_at(os.path.join(folder, name), _header)
         except BrokenPicture as error:
             return error
 
-    for path, seen in zip(found, many(probe, found), strict=True):
-        if isinstance(seen, BrokenPicture):
-            survey.skipped[path] = str(seen)
+    for name, seen in zip(found.files, many(probe, found.files), strict=True):
+        if isinstance(seen, Header):
+            account.headers[name] = seen
+        elif isinstance(seen, NotAPicture) and not os.path.splitext(name)[1]:
+            found.endings[""] += 1  # nothing ever said that it was one
         else:
-            survey.paths.append(path)
-            survey.sizes.append(seen[0])
-            survey.grey.append(seen[1])
-    if not survey.paths:
-        raise UserError(f"none of the {len(found)} files in {folder} can be used: {_named(survey.skipped)}")
-    return survey
+            account.broken[name] = str(seen)
+    if account.headers:
+        return account
+    if not account.broken:
+        nothing = f"{shown(folder)} has no pictures in it, at any depth, of a kind that Pillow reads"
+        raise UserError("; ".join([nothing, *found.passed_over()]))
+    nothing = f"none of the {len(account.broken)} files in {shown(folder)} can be used: {account.unused()}"
+    raise UserError("; ".join([nothing, *found.passed_over()]))
 
 
-def _native_size(sizes: list[tuple[int, int]]) -> int:
-    (width, height), *others = set(sizes)
+def _header(picture: Image.Image) -> Header:
+    return Header(picture.size, is_grey(picture), has_several(picture))
+
+
+def _native_size(headers: Mapping[str, Header]) -> int:
+    (width, height), *others = {header.size for header in headers.values()}
     return width if not others and width == height and width in NATIVE_SIZES_PX else DEFAULT_SIZE_PX
 
 
 @dataclass
 class _Reader:
-    """Decodes files; remembers which were broken, and what it has seen."""
+    """Decodes files; enters into the account which are broken, and which show the same as another."""
 
-    folder: Path
+    folder: str
     size: int
     channels: int
     fit: str
-    skipped: dict[Path, str]
-    seen: dict[bytes, Path] = field(default_factory=dict)
+    account: Account
+    seen: dict[bytes, str] = field(default_factory=dict)
 
-    def take(self, paths: Sequence[Path], wanted: int | None) -> np.ndarray:
+    def take(self, names: Sequence[str], wanted: int | None) -> np.ndarray:
         """The first `wanted` usable pictures (None: all), uint8 (n, channels, size, size)."""
-        wanted = len(paths) if wanted is None else min(wanted, len(paths))
+        wanted = len(names) if wanted is None else min(wanted, len(names))
         images = np.empty((wanted, self.channels, self.size, self.size), dtype=np.uint8)
-        left, taken = iter(paths), 0
+        left, taken = iter(names), 0
         while chunk := list(itertools.islice(left, min(CHUNK_FILES, wanted - taken))):
-            for path, image in zip(chunk, many(self._decode, chunk), strict=True):
-                if image is not None and self._is_new(path, image):
+            for name, image in zip(chunk, many(self._decode, chunk), strict=True):
+                if image is not None and self._is_new(name, image):
                     images[taken] = image
                     taken += 1
         return images[:taken]
 
-    def _decode(self, path: Path) -> np.ndarray | None:
+    def _decode(self, name: str) -> np.ndarray | None:
         try:
-            return decode(self.folder / path, self.size, self.channels, self.fit)
+            return decode(os.path.join(self.folder, name), self.size, self.channels, self.fit)
         except BrokenPicture as error:
-            self.skipped[path] = str(error)
+            self.account.broken[name] = str(error)
             return None
 
-    def _is_new(self, path: Path, image: np.ndarray) -> bool:
+    def _is_new(self, name: str, image: np.ndarray) -> bool:
         digest = hashlib.sha256(image.tobytes()).digest()
         if digest in self.seen:
-            self.skipped[path] = f"same pixels as {self.seen[digest]}"
-        return self.seen.setdefault(digest, path) == path
-
-
-def _notes(survey: _Survey, reader: _Reader, size: int, recipe: DataRecipe) -> tuple[str, ...]:
-    notes = [f"split by a hash of each file's name: one in {TEST_EVERY} is for the test"]
-    kinds = set(survey.sizes)
-    if kinds != {(size, size)}:
-        how = "centre crop, then resize" if recipe.fit == "resize" else "zeros around, shrunk where too large"
-        widths, heights = zip(*kinds, strict=True)
-        extent = f"{min(widths)}-{max(widths)} x {min(heights)}-{max(heights)} px"
-        notes.append(f"{len(kinds)} sizes of picture, {extent}: {how}")
-    if reader.skipped:
-        notes.append(f"{len(reader.skipped)} files left out: {_named(reader.skipped)}")
-    return tuple(notes)
-
-
-def _named(skipped: dict[Path, str]) -> str:
-    named = [f"{path} ({why})" for path, why in sorted(skipped.items())]
-    more = len(named) - NAMES_SHOWN
-    return "; ".join(named[:NAMES_SHOWN]) + (f"; and {more} more" if more > 0 else "")
+            self.account.copies[name] = self.seen[digest]
+        return self.seen.setdefault(digest, name) == name

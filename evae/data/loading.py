@@ -1,10 +1,12 @@
 """From a recipe to the finished image set: read the source, cut the splits, bring the pixels into shape."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 
 from evae.data.base import SOURCES, VALIDATION_IMAGES, DataRecipe, Images, ImageSet, Raw, content_digest
+from evae.data.names import shown
 from evae.data.pixels import to_channels, to_size
 from evae.errors import UserError
 
@@ -17,7 +19,7 @@ def load(recipe: DataRecipe, root: str | Path | None = None) -> ImageSet:
     `root` is the folder in which data sets are looked for, and into which they are downloaded (default:
     ./data). Raises UserError where the data cannot be had, cannot be read, or are fewer than asked for.
     """
-    raw = SOURCES[recipe.name].read(recipe, DEFAULT_ROOT if root is None else Path(root).expanduser())
+    raw = SOURCES[recipe.name].read(recipe, DEFAULT_ROOT if root is None else Path(os.path.expanduser(root)))
     train, validation = _training_splits(raw, recipe)
     size = recipe.image_size or raw.image_size
     channels = recipe.channels or raw.channels
@@ -26,20 +28,22 @@ def load(recipe: DataRecipe, root: str | Path | None = None) -> ImageSet:
         split = np.ascontiguousarray(to_size(to_channels(split, channels), size, recipe.fit))
         split.flags.writeable = False
         splits.append(split)
-    return ImageSet(*splits, recipe.source, content_digest(splits), recipe.fit, raw.notes)
+    return ImageSet(*splits, shown(recipe.source), content_digest(splits), recipe.fit, raw.notes)
 
 
 def _training_splits(raw: Raw, recipe: DataRecipe) -> tuple[np.ndarray, np.ndarray]:
     """The training and validation images: disjoint, and the validation images the same whatever the cap."""
-    pool: Images = raw.train if raw.validation is None else raw.validation
+    own = raw.validation is not None
+    pool: Images = raw.validation if own else raw.train
     there = len(pool)
-    wanted = recipe.validation_images or min(VALIDATION_IMAGES, max(1, there // 8))
+    wanted = recipe.validation_images or min(VALIDATION_IMAGES, there if own else max(1, there // 8))
     # Where both come out of one pool, at least one image must remain to train on.
-    if wanted > (there if raw.validation is not None else there - 1):
+    if wanted > (there if own else there - 1):
+        why = f" ({'; '.join(raw.reasons)})" if raw.reasons else ""
         raise UserError(
-            f"validation_images is {wanted}, but {recipe.source} has only {there} images to take them from; "
-            f"give at most {there if raw.validation is not None else there // 2}"
+            f"validation_images is {wanted}, but {shown(recipe.source)} has only {there} images to take them from"
+            f"{why}; give at most {there if own else there // 2}"
         )
-    first = wanted if raw.validation is None else 0
+    first = 0 if own else wanted
     last = None if recipe.train_images is None else first + recipe.train_images
     return raw.train[first:last], pool[:wanted]

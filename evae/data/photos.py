@@ -17,8 +17,8 @@ LARGEST_PX = 128
 def read(recipe: DataRecipe, root: Path) -> Raw:
     """Patches on a grid of 8 px; those of one split overlap, those of different splits share no pixel.
 
-    At 32 px: 4,500 training, 1,300 validation and 1,300 test patches. Raises UserError for patches larger
-    than 128 px.
+    At 32 px: 4,500 training, 1,300 validation (500 are taken where nothing is said) and 1,300 test patches. Raises
+    UserError for patches larger than 128 px.
     """
     from sklearn.datasets import load_sample_images
 

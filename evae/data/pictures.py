@@ -2,17 +2,30 @@
 
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TypeVar
+from io import BytesIO
+from typing import IO, TypeVar
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
+
+from evae.data.bare import bare
+from evae.data.levels import eight_bits, unknown_levels, unread_tiff
 
 BILINEAR = Image.Resampling.BILINEAR  # Pillow's resampling is antialiased
-WHITE = (255, 255, 255, 255)
+# Formats that Pillow knows, but that are drawings, films or tables, or would start another program.
+NO_PICTURES = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What brings a picture upright, by the value of EXIF's Orientation."""
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -21,22 +34,44 @@ class BrokenPicture(Exception):
     """A file that cannot be used as a picture; the text says why, in a few words."""
 
 
-@contextmanager
-def open_picture(path: Path) -> Iterator[Image.Image]:
-    """The picture, its header read and its pixels not yet. What goes wrong inside becomes BrokenPicture."""
+class NotAPicture(BrokenPicture):
+    """A file that nothing shows to be a picture, if perhaps a damaged one."""
+
+
+def look_at(path: str | os.PathLike[str], look: Callable[[Image.Image], T]) -> T:
+    """What `look` returns for the picture, its header read and its pixels not yet.
+
+    What lies beside the pixels costs no picture: where a fault in that keeps Pillow from reading the file,
+    `look` gets what is left without it. What goes wrong inside becomes BrokenPicture.
+    """
     try:
-        with Image.open(path) as picture:
-            if picture.mode in ("F", "I"):
-                raise BrokenPicture("32-bit pixels, save it with 8 bits")
-            yield picture
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise BrokenPicture(f"too large, above {Image.MAX_IMAGE_PIXELS:,} px") from error
-    except Image.UnidentifiedImageError as error:
-        raise BrokenPicture("not a picture, or damaged") from error
+        with open(path, "rb") as file:
+            return _look_at(file, look)
     except BrokenPicture:
         raise
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise BrokenPicture(f"too large, above {Image.MAX_IMAGE_PIXELS:,} px") from error
     except Exception as error:  # a damaged file makes Pillow's decoders raise errors of any type
-        raise BrokenPicture(f"damaged: {str(error) or type(error).__name__}") from error
+        if (content := bare(path)) is not None:
+            try:
+                return _look_at(BytesIO(content), look)
+            except Exception:  # so it is not what lies beside the pixels: the first error says why
+                pass
+        if not isinstance(error, Image.UnidentifiedImageError):
+            raise BrokenPicture(f"damaged: {str(error) or type(error).__name__}") from error
+        if (why := unread_tiff(path)) is not None:
+            raise BrokenPicture(why) from error
+        raise NotAPicture("not a picture, or damaged") from error
+
+
+def _look_at(file: IO[bytes], look: Callable[[Image.Image], T]) -> T:
+    # Not the path, for then Pillow maps the file, and mixes up width and height of a TIFF that is to be turned.
+    with Image.open(file) as picture:
+        if picture.format in NO_PICTURES:
+            raise BrokenPicture(f"{picture.format}, which is no picture of pixels")
+        if (why := unknown_levels(picture)) is not None:
+            raise BrokenPicture(why)
+        return look(picture)
 
 
 def is_grey(picture: Image.Image) -> bool:
@@ -44,20 +79,34 @@ def is_grey(picture: Image.Image) -> bool:
     if picture.mode in ("P", "PA"):
         palette = np.asarray(picture.getpalette("RGB") or [], dtype=np.uint8).reshape(-1, 3)
         return bool((palette == palette[:, :1]).all())
-    return picture.mode in ("1", "L", "LA", "La") or picture.mode.startswith("I;16")
+    return picture.mode in ("1", "L", "LA", "La") or picture.mode.startswith("I")
 
 
-def decode(path: Path, size: int, channels: int, fit: str, crop: int | None = None) -> np.ndarray:
+def has_several(picture: Image.Image) -> bool:
+    """Whether the file holds more frames or pages than the first; moves to another one to find out."""
+    try:
+        return picture.format != "PSD" and bool(getattr(picture, "is_animated", False))  # layers are no frames
+    except Exception:  # damage behind the first frame
+        return False
+
+
+def decode(path: str | os.PathLike[str], size: int, channels: int, fit: str, crop: int | None = None) -> np.ndarray:
     """One picture as uint8 (channels, size, size), the first frame where there are several.
 
-    It is turned as its EXIF orientation says, transparency is laid over white, and 16 bits become 8. `fit` is
-    that of the recipe; `crop` (px) cuts a centred square of that side out first. Raises BrokenPicture.
+    It is turned as its EXIF orientation says, if that can be read; transparency is laid over white, and black
+    and white become 0 and 255, whatever the bits. `fit` is that of the recipe; `crop` (px) cuts a centred
+    square of that side out first. Raises BrokenPicture.
     """
-    with open_picture(path) as picture:
+
+    def look(picture: Image.Image) -> np.ndarray:
         if crop is None and fit == "resize":
             # Lets JPEG decode at a half, quarter or eighth of its size, never below twice the size wanted.
             picture.draft(None, (2 * size, 2 * size))
-        picture = _eight_bits(ImageOps.exif_transpose(picture)).convert("L" if channels == 1 else "RGB")
+        picture.load()
+        turn = _turn(picture)
+        picture = eight_bits(picture).convert("L" if channels == 1 else "RGB")
+        if turn is not None:
+            picture = picture.transpose(turn)
         if crop is not None:
             picture = picture.crop(_centred(picture.size, crop))
         if fit == "resize":
@@ -66,6 +115,15 @@ def decode(path: Path, size: int, channels: int, fit: str, crop: int | None = No
         else:
             picture = _padded(picture, size)
         return np.asarray(picture).reshape(size, size, channels).transpose(2, 0, 1)
+
+    return look_at(path, look)
+
+
+def _turn(picture: Image.Image) -> Image.Transpose | None:
+    try:
+        return TURNS.get(picture.getexif().get(ExifTags.Base.Orientation))
+    except Exception:  # EXIF that is damaged makes Pillow raise errors of any type
+        return None
 
 
 def many(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
@@ -84,16 +142,6 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _eight_bits(picture: Image.Image) -> Image.Image:
-    """8 bits a channel and no transparency; Pillow itself would cut 16 bits off at 255, not scale them."""
-    if picture.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(picture).astype(np.float32) / 257).round().astype(np.uint8))
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", picture.size, WHITE), picture)
-    return picture
-
-
 def _centred(size: tuple[int, int], side: int) -> tuple[int, int, int, int]:
     """The box (left, top, right, bottom) of the centred square; rounded as torchvision's CenterCrop."""
     left, top = (round((extent - side) / 2) for extent in size)
@@ -102,7 +150,9 @@ def _centred(size: tuple[int, int], side: int) -> tuple[int, int, int, int]:
 
 def _padded(picture: Image.Image, size: int) -> Image.Image:
     if max(picture.size) > size:
-        picture = ImageOps.contain(picture, (size, size), BILINEAR)
+        # As ImageOps.contain, which leaves nothing of a picture much longer than wide.
+        width, height = (max(1, round(extent / max(picture.size) * size)) for extent in picture.size)
+        picture = picture.resize((width, height), BILINEAR)
     square = Image.new(picture.mode, (size, size))
     square.paste(picture, ((size - picture.width) // 2, (size - picture.height) // 2))
     return square

@@ -72,3 +72,35 @@ def write_pictures(folder: Path, count: int, size: tuple[int, int] = (40, 50), s
         path = folder / f"{'ab'[number % 2]}" / f"{seed}-{number:03}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(noise(size[1], size[0], 3, seed=1000 * seed + number)).save(path)
+
+
+def write_tiff(path: Path, values: np.ndarray, bits: int, photometric: int = 1, order: str = "<", **more: int) -> None:
+    """An uncompressed grey TIFF of `values` (height, width): `bits` a sample, black 0 (1) or white 0 (photometric 0).
+
+    `order` is "<" or ">", for Intel's or Motorola's. Further tags, which fit 32 bits, are given as `t339=2`.
+    """
+    if bits in (16, 32):
+        data = values.astype(f"{order}u{bits // 8}").tobytes()
+    else:  # packed, most significant bit first, rows filled up to whole bytes
+        rows = np.unpackbits(values.astype(">u4")[..., None].view(np.uint8), axis=-1)[..., -bits:]
+        data = np.packbits(rows.reshape(len(values), -1), axis=-1).tobytes()
+    height, width = values.shape
+    entries = {
+        256: width,
+        257: height,
+        258: bits,
+        259: 1,
+        262: photometric,
+        273: 0,
+        277: 1,
+        278: height,
+        279: len(data),
+    }
+    entries |= {int(name[1:]): value for name, value in more.items()}
+    entries[273] = 8 + 2 + 12 * len(entries) + 4
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}IH", 8, len(entries))
+    for tag, value in sorted(entries.items()):
+        is_long = value > 0xFFFF or tag in (273, 279)
+        head += struct.pack(f"{order}HHI", tag, 4 if is_long else 3, 1)
+        head += struct.pack(f"{order}I" if is_long else f"{order}HH", *([value] if is_long else [value, 0]))
+    path.write_bytes(head + bytes(4) + data)

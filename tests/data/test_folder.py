@@ -1,3 +1,5 @@
+import json
+import os
 import shutil
 import struct
 import zlib
@@ -218,3 +220,159 @@ def test_an_animation_gives_its_first_frame(only):
     frames = [Image.new("RGB", (32, 32), colour) for colour in ("blue", "red")]
     frames[0].save(path / "moving.gif", save_all=True, append_images=frames[1:])
     assert find("moving.gif")[:, 0, 0].tolist() == [0, 0, 255]
+
+
+LATIN_1 = os.fsdecode(b"caf\xe9\n[red].png")
+
+
+def test_names_are_bytes_and_split_by_them(tmp_path):
+    write_pictures(tmp_path, 40, (32, 32))
+    Image.fromarray(noise(32, 32, 3, seed=77)).save(tmp_path / "new.png")
+    os.rename(tmp_path / "new.png", tmp_path / LATIN_1)
+    (tmp_path / os.fsdecode(b"\xff.png")).write_text("no picture")
+    images = folder(tmp_path)
+    assert len(everything(images)) == 41
+    assert folder(tmp_path).digest == images.digest
+    assert r"1 file left out: \xff.png (not a picture, or damaged)" in images.notes
+
+
+def test_a_folder_of_any_name_is_described_in_letters_that_can_be_stored(tmp_path):
+    plain = tmp_path / "plain"
+    write_pictures(plain, 40)
+    given = tmp_path / os.fsdecode(b"caf\xe9\n")
+    shutil.copytree(plain, given)
+    images = folder(given)
+    assert images.digest == folder(plain).digest
+    assert images.name == f"folder:{tmp_path}/caf\\xe9\\n"
+    assert json.dumps(images.describe(), ensure_ascii=False).encode()
+    for path, said in ((given / "a" / "0-000.png", "is not a folder"), (given / "none", "is not a folder")):
+        with pytest.raises(UserError, match=said) as caught:
+            folder(path)
+        assert str(caught.value).isprintable()
+    with pytest.raises(UserError, match="give at most") as caught:
+        folder(given, validation_images=1000)
+    assert str(caught.value).isprintable()
+
+
+def test_whatever_pillow_opens_is_a_picture(tmp_path):
+    kinds = {"a.pgm": "PPM", "b.PPM": "PPM", "c.jfif": "JPEG", "d.jp2": "JPEG2000", "e.tga": "TGA", "f.pcx": "PCX"}
+    kinds |= {"g.avif": "AVIF", "h.dib": "DIB", "i": "PNG", "j.ico": "ICO", "k.sgi": "SGI", "0123abcd": "JPEG"}
+    write_pictures(tmp_path, 40, (32, 32))
+    for number, (name, kind) in enumerate(kinds.items()):
+        grey = name == "a.pgm"
+        Image.fromarray(noise(32, 32, *([] if grey else [3]), seed=100 + number)).save(tmp_path / name, format=kind)
+    for name in ("README", "labels.txt", "more.txt", "film.mpg"):
+        (tmp_path / name).write_text("no picture")
+    images = folder(tmp_path)
+    assert len(everything(images)) == 40 + len(kinds)
+    said = "4 files that are no pictures by their endings: 2 .txt, 1 .mpg, 1 without an ending"
+    assert images.notes[1:] == (said,)
+
+
+def test_linked_folders_are_followed_without_doubling(tmp_path):
+    write_pictures(tmp_path / "set", 40)
+    write_pictures(tmp_path / "elsewhere", 30, seed=1)
+    before = folder(tmp_path / "set")
+    (tmp_path / "set" / "linked").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    (tmp_path / "set" / "same").symlink_to(tmp_path / "set" / "a", target_is_directory=True)
+    (tmp_path / "elsewhere" / "cycle").symlink_to(tmp_path / "set", target_is_directory=True)
+    images = folder(tmp_path / "set")
+    assert len(everything(images)) == len(contents(everything(images))) == 70
+    assert contents(before.test) < contents(images.test)
+    assert "links followed: 1 folder (linked/)" in images.notes
+    assert "same/ left out: a link to the same folder as a/" in images.notes
+
+
+def test_thumbnails_and_hidden_files_are_nobodys(tmp_path):
+    write_pictures(tmp_path / "set", 40)
+    before = folder(tmp_path / "set")
+    for place in (".thumbnails", "@eaDir/1.png", "a/__MACOSX"):
+        write_pictures(tmp_path / "set" / place, 4, (16, 16))
+    Image.new("RGB", (16, 16)).save(tmp_path / "set" / "._0.png")
+    images = folder(tmp_path / "set")
+    assert images.digest == before.digest
+    said = "hidden files, thumbnails and the like left out: ._0.png, .thumbnails/, @eaDir/ and 1 more"
+    assert images.notes == (*before.notes, said)
+
+
+def test_frames_stacks_and_strips_are_named(tmp_path):
+    write_pictures(tmp_path, 40)
+    first, second = (Image.fromarray(noise(40, 40, 3, seed=seed)) for seed in (200, 201))
+    for name in ("moving.gif", "moving.webp", "moving.apng", "stack.tif"):
+        kind = "PNG" if name.endswith("apng") else None
+        first.save(tmp_path / name, format=kind, save_all=True, append_images=[second])
+    Image.fromarray(noise(1, 500, 3, seed=202)).save(tmp_path / "strip.png")
+    Image.fromarray(noise(170, 40, 3, seed=203)).save(tmp_path / "tall.png")
+    images = folder(tmp_path)
+    assert (
+        "of several frames or pages the first is used: 4 files (moving.apng, moving.gif, moving.webp and 1 more)"
+        in (images.notes)
+    )
+    named = "2 pictures (strip.png 500 x 1 px, tall.png 40 x 170 px)"
+    assert f"more than 4 times as long as wide, only the middle square is used: {named}" in images.notes
+    padded = folder(tmp_path, fit="pad")
+    assert f"more than 4 times as long as wide, shrunk to a narrow strip: {named}" in padded.notes
+    assert all(image.any() for image in everything(padded))
+
+
+def test_a_whole_first_frame_is_used_whatever_follows(tmp_path):
+    write_pictures(tmp_path, 40, (32, 32))
+    first, second = (Image.fromarray(noise(32, 32, seed=seed)) for seed in (200, 201))
+    first.save(tmp_path / "moving.gif", save_all=True, append_images=[second])
+    content = (tmp_path / "moving.gif").read_bytes()
+    (tmp_path / "moving.gif").write_bytes(content[: len(content) * 3 // 4])
+    assert len(everything(folder(tmp_path))) == 41
+
+
+def test_too_few_says_why(tmp_path):
+    """As many files as are wanted, and hardly a picture in them."""
+    for number in range(60):
+        Image.new("L", (32, 32)).save(tmp_path / f"{number}.png")
+    for number in range(5):
+        (tmp_path / f"broken-{number}.jpg").write_text("no picture")
+    (tmp_path / "raw.nef").write_text("no picture of Pillow's")
+    write_pictures(tmp_path / ".hidden", 30)
+    with pytest.raises(UserError, match="too few pictures: ") as caught:
+        folder(tmp_path)
+    said = str(caught.value)
+    assert "59 files (0.png, 1.png, 10.png and 56 more) have the same pixels as another" in said
+    assert "5 cannot be used: broken-0.jpg (not a picture, or damaged); " in said
+    assert "1 file that is no picture by its ending: 1 .nef" in said
+    assert ".hidden/" in said
+
+
+def test_too_few_for_the_validation_says_why(tmp_path):
+    write_pictures(tmp_path, 40)
+    for number in range(100):
+        shutil.copy(tmp_path / "a" / "0-000.png", tmp_path / f"copy-{number}.png")
+    with pytest.raises(
+        UserError, match=r"validation_images is 50,.*100 files .* have the same pixels.*give at most \d+$"
+    ):
+        folder(tmp_path, validation_images=50)
+
+
+def test_a_folder_without_pictures_says_what_is_there(tmp_path):
+    for name in ("a.heic", "b.heic", "c.npy", ".d.png", "README"):
+        (tmp_path / name).write_text("something")
+    with pytest.raises(UserError, match="has no pictures in it, at any depth") as caught:
+        folder(tmp_path)
+    assert "4 files that are no pictures by their endings: 2 .heic, 1 .npy, 1 without an ending" in str(caught.value)
+    assert ".d.png" in str(caught.value)
+
+
+def test_pixels_beside_broken_exif_are_used(tmp_path):
+    bad = b"eXIf\x00\x08\x00\x02\x01\x12\x00\x03"
+    chunk = struct.pack(">I", 8) + bad + struct.pack(">I", zlib.crc32(bad))
+    write_pictures(tmp_path, 40)
+    before = folder(tmp_path)
+    for path in tmp_path.rglob("*.png"):
+        content = path.read_bytes()
+        at = content.index(b"IDAT") - 4
+        path.write_bytes(content[:at] + chunk + content[at:])
+    assert folder(tmp_path).digest == before.digest
+    assert folder(tmp_path).notes == before.notes
+
+
+def test_a_home_that_does_not_exist_is_no_folder():
+    with pytest.raises(UserError, match="is not a folder"):
+        folder(Path("~nobody-of-this-name/pictures"))

@@ -1,14 +1,16 @@
 """The conformance suite that every data source inherits."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from small_sets import write_celeba
 
 from evae.data import DataRecipe, ImageSet, load
-from evae.data.base import SOURCES
+from evae.data.base import SOURCES, VALIDATION_IMAGES
 from evae.errors import UserError
 
 # Source -> the side (px) and channels that it proposes itself.
@@ -181,3 +183,30 @@ def test_photos_are_refused_above_their_largest_patch():
 def test_a_recipe_with_a_mistake_names_the_remedy(given, said):
     with pytest.raises(UserError, match=said):
         DataRecipe(**given)
+
+
+def test_a_validation_split_of_its_own_is_used_whole_up_to_enough():
+    """Photos has one of 1,300 patches at 32 px, and of 240 at 112 px; an eighth is for what is cut."""
+    images = load(DataRecipe(source="photos"))
+    assert len(images.validation) == VALIDATION_IMAGES == 500
+    few = load(DataRecipe(source="photos", image_size=112))
+    assert len(few.validation) == 240
+    assert len(load(DataRecipe(source="photos", validation_images=1300)).validation) == 1300
+
+
+def test_celeba_lists_names_of_any_bytes(tmp_path):
+    write_celeba(tmp_path)
+    listed = (tmp_path / "list_eval_partition.txt").read_bytes()
+    for number, name in ((1, b"caf\xe9.jpg"), (2, b"two words.jpg"), (30, b"\xff.jpg")):
+        before = f"{number:06}.jpg".encode()
+        os.rename(
+            tmp_path / "img_align_celeba" / before.decode(), os.fsencode(tmp_path / "img_align_celeba") + b"/" + name
+        )
+        listed = listed.replace(before, name)
+    (tmp_path / "list_eval_partition.txt").write_bytes(listed.replace(b"\n", b"\r\n"))
+    images = load(DataRecipe(source="celeba", validation_images=8), tmp_path)
+    assert (len(images.train), len(images.validation), len(images.test)) == (16, 8, 10)
+    (tmp_path / "img_align_celeba" / os.fsdecode(b"\xff.jpg")).write_text("no picture")
+    with pytest.raises(UserError, match="unpack CelebA again") as caught:
+        load(DataRecipe(source="celeba", validation_images=8), tmp_path)
+    assert r"\xff.jpg" in str(caught.value)
