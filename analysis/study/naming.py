@@ -132,8 +132,9 @@ def times(ratio: float) -> str:
 
 
 def interval(mean: float, half: float) -> str:
-    """A mean and half its interval, "12.3 ± 0.4", with the decimals of the interval's two leading digits."""
-    if not math.isfinite(mean) or not math.isfinite(half) or half <= 0:
+    """A mean and half its interval, "12.3 ± 0.4", with the decimals of the interval's two leading digits; without it
+    where it would show in the sixth digit only."""
+    if not math.isfinite(mean) or not math.isfinite(half) or half <= 1e-5 * abs(mean):
         return number(mean)
     decimals = max(0, 1 - math.floor(math.log10(half)))
     return f"{mean:,.{decimals}f}{NARROW}±{NARROW}{half:,.{decimals}f}"

@@ -5,7 +5,7 @@ it did not see (test split), so that the best of many is not flattered by its ow
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,12 @@ from scipy import special
 
 from analysis.study.load import StudyData, metric_columns, parse
 from analysis.study.naming import Objective, is_gap, is_kernel_distance
+from evae.search.noise import between_seeds
 from evae.search.pareto import dominates
 
 LEVEL = 0.95
+ROUNDING = 1e-6
+"""Share of their size by which values differ without meaning: sums in single precision, taken in another order."""
 BLOCK = 256  # configurations compared with all others at a time, so that ten thousand fit in memory
 IDENTITY = ("features", "digest", "resize", "n_real", "n_generated", "split", "seed")
 """What must agree for two distances to compare."""
@@ -24,28 +27,30 @@ GOOD = ("finished", "running", "stopped")
 """States of trials that nothing went wrong with; "stopped" is one that the scheduler ended early."""
 
 
+def differ(values: Iterable[float]) -> bool:
+    """Whether finite values differ by more than rounding; of what does not differ nothing can be found to depend."""
+    known = np.asarray(list(values), float)
+    return bool(len(known)) and bool(np.ptp(known) > ROUNDING * np.abs(known).max())
+
+
 def half_width(mean: pd.Series, sd: pd.Series, n: pd.Series, level: float = LEVEL) -> pd.Series:
     """Half the interval of each configuration's mean over `n` seeds; NaN where no configuration has replicates.
 
-    Two or three seeds say little about their own spread (Student's t with one degree of freedom reaches 9 standard
-    deviations to each side), so the spread relative to the mean is pooled over all configurations, as in a one-way
-    analysis of variance: the degrees of freedom add up. That supposes the same relative spread everywhere, which a
-    distance or a sharpness fulfils far better than the same absolute one. (Of a sharpness gap see `spreading`.)
+    Student's t, with the spread between seeds that all configurations show together and its degrees of freedom: what
+    that supposes is said at `noise.between_seeds`. With two seeds of its own alone, the interval of a configuration
+    would reach 9 standard deviations to each side. No interval is narrower than rounding.
     """
-    freedom = (n - 1).clip(lower=0)
-    relative = (sd / mean.abs()).where(freedom > 0)
-    total = float(freedom[relative.notna()].sum())
-    if not total:
-        return pd.Series(np.nan, mean.index)
-    pooled = math.sqrt(float((freedom * relative**2).sum()) / total)
-    return float(special.stdtrit(total, 0.5 + level / 2)) * pooled * mean.abs() / np.sqrt(n.where(n > 0))
+    spread, freedom = between_seeds(mean.to_numpy(float), sd.to_numpy(float), n.to_numpy(float))
+    half = special.stdtrit(freedom, 0.5 + level / 2) * spread / np.sqrt(n.where(n > 0))
+    return half.clip(lower=ROUNDING * mean.abs())
 
 
 def spreading(trials: pd.DataFrame, column: str) -> pd.Series:
-    """The values whose relative spread between seeds gives the intervals of `column`: its own, but of a sharpness gap
-    the ratio of the sharpness to real images' where both are known.
+    """The values whose spread between seeds gives the intervals of `column`: its own, but of a sharpness gap the ratio
+    of the sharpness to real images' where both are known.
 
-    The gap |ratio - 1| has the ratio's absolute spread and, near 0, a relative spread without limit.
+    The gap |ratio - 1| spreads as the ratio does, which grows with the ratio: images of 0.1 and of 1.9 times the
+    sharpness have the same gap and very different spreads.
     """
     raw, real = ratio_columns(column)
     return trials[raw] / trials[real] if is_gap(column) and {raw, real} <= set(trials) else trials[column]
@@ -130,7 +135,7 @@ def name(label: str | None, number: float, *families: object) -> str:
 def ranked(table: pd.DataFrame, objectives: list[Objective]) -> pd.DataFrame:
     """The configurations that have a finite value of every objective, on both splits."""
     needed = [c for o in objectives for c in (o.metric, f"select_{o.metric}")]
-    return table[table[needed].notna().all(axis=1)] if needed else table.iloc[:0]
+    return table[np.isfinite(table[needed].astype(float)).all(axis=1)] if needed else table.iloc[:0]
 
 
 def front(table: pd.DataFrame, objectives: list[Objective]) -> pd.DataFrame:

@@ -174,6 +174,7 @@ def method(study: StudyData, table: pd.DataFrame) -> str:
         text += f" Configurations have {seeds.min():g} to {seeds.max():g} finished seeds each"
         text += "; those with more have the narrower intervals."
     return text + (
-        " Intervals are 95 % intervals of the mean over a configuration's seeds, from the relative spread between "
-        "seeds pooled over all configurations; two values differ within noise when their intervals overlap."
+        " Intervals are 95 % intervals of the mean over a configuration's seeds. The spread between seeds is taken "
+        "from all configurations together: it is the same for all, or grows with the value where the seeds show that "
+        "it does. Two values differ within noise when their intervals overlap."
     )

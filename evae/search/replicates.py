@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from evae.search.noise import between_seeds
+
 CLEARLY = 2.0
 """A difference of so many standard errors is not taken for noise."""
 
@@ -14,8 +16,8 @@ def near_front(means: np.ndarray, deviations: np.ndarray, counts: Sequence[int])
     `means` and `deviations` (n, objectives) are over `counts` (n,) replicates, means to be minimised; deviations count
     only where there are two replicates or more. Another configuration clearly dominates when its mean is at least as
     good in every objective, and in one of them better by more than two standard errors of the difference. The spread
-    relative to the mean is pooled over all configurations, as in the report's intervals: two or three seeds say little
-    about their own. Before there are replicates there is no spread, and only the front itself is near.
+    between seeds is that of the report's intervals (see `noise.between_seeds`). Before there are replicates there is no
+    spread, and only the front itself is near.
 
     Why race: of many configurations measured once, those on the front are there partly by luck (the winner's curse),
     and only they matter for the result, so that seeds spent on them correct most. Of two configurations that are
@@ -23,17 +25,9 @@ def near_front(means: np.ndarray, deviations: np.ndarray, counts: Sequence[int])
     Phi(-2), and 2.2 % for two, 1/4 - (Phi(2) - 1/2)^2, where their noise is independent and normal.
     """
     counts = np.asarray(counts, dtype=float)
-    errors = np.abs(means) * pooled_spread(means, deviations, counts) / np.sqrt(counts)[:, None]
+    spread = [between_seeds(*pair, counts)[0] for pair in zip(means.T, deviations.T, strict=True)]
+    errors = np.nan_to_num(np.stack(spread, axis=1)) / np.sqrt(counts)[:, None]
     apart = CLEARLY * np.sqrt(errors[:, None] ** 2 + errors[None, :] ** 2)
     at_least = (means[:, None] <= means[None, :]).all(axis=-1)
     clearly = (means[:, None] < means[None, :] - apart).any(axis=-1)
     return ~(at_least & clearly).any(axis=0)
-
-
-def pooled_spread(means: np.ndarray, deviations: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """(objectives,) standard deviation over seeds relative to the mean; 0 while no configuration has two."""
-    freedom = (counts - 1)[:, None]
-    if not freedom.sum():
-        return np.zeros(means.shape[1])
-    relative = np.divide(deviations, means, out=np.zeros_like(means), where=(freedom > 0) & (means != 0))
-    return np.sqrt((freedom * relative**2).sum(axis=0) / freedom.sum())
