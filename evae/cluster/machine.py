@@ -20,6 +20,7 @@ from evae.errors import UserError
 
 private.share_processes()
 private.quieten()
+private.name_driver()
 
 PRELOADED = "torch._dynamo,evae.cluster.trainable"
 """What those processes import; the first optimiser would import torch's compiler."""

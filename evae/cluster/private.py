@@ -7,10 +7,12 @@ says what to do where a newer version has none.
 import contextlib
 import os
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ray._private import ray_constants, services, state
+from ray._private import utils as ray_utils
 from ray._private import worker as ray_worker
 from ray._private.services import psutil  # Ray brings it along
 from ray._raylet import AuthenticationTokenLoader
@@ -33,6 +35,11 @@ def quieten() -> None:
     """Keep to itself what Ray says on the console of processes that died, some of it pages long, whatever one asks
     for. It is in its log files; a study's console says which trial was lost and why (evae/cluster/failures.py)."""
     ray_worker.print_to_stdstream = lambda data, ignore_prefix: None
+
+
+def name_driver() -> None:
+    """Ray tells its head the command line as UTF-8, and does not start where a path on it is of other bytes."""
+    ray_utils.get_entrypoint_name = lambda: " ".join(sys.argv).encode("utf-8", "backslashreplace").decode()
 
 
 def share_processes() -> None:

@@ -153,7 +153,7 @@ def _check_suits(recipes: Iterable[Recipe], images: ImageSet, workers: int) -> N
         if (count := len(getattr(images, split))) < 2:
             raise UserError(
                 f"{images.name} has only {count} {split} image(s) here, and distances need at least 2; raise "
-                f"--{split}-images, or give more images."
+                f"--{split}-images, or give more images. What is known of them: {'; '.join(images.notes)}"
             )
 
 

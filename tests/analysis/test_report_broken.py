@@ -1,6 +1,7 @@
 """What a study can look like on a bad day; each gives a page that says so."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -200,3 +201,13 @@ def test_command_line_names_the_remedy(tmp_path: Path) -> None:
     ran = subprocess.run([sys.executable, script, tmp_path], capture_output=True, text=True, cwd=script.parents[1])
     assert ran.returncode == 1
     assert ran.stderr.startswith("error: no study in") and "Traceback" not in ran.stderr
+
+
+def test_a_path_whose_bytes_are_no_text_is_shown_with_escapes(tmp_path):
+    """Python hands such bytes over as surrogates; JSON in Parquet keeps them so, and no file in UTF-8 can hold them."""
+    store = write_study(tmp_path, configurations=4, seeds=1)
+    (row,) = store.read("study").to_pylist()
+    source = os.fsdecode(b"folder:caf\xe9")
+    options = json.dumps(json.loads(row["options"]) | {"data": source})
+    store.write("study", row["session"], [row | {"options": options}])
+    assert r"folder:caf\udce9" in write_report(tmp_path).read_text(encoding="utf-8")

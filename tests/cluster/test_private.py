@@ -25,6 +25,8 @@ PARTS = {
     "ray._private.services.psutil": "declare psutil in pyproject.toml and import it",
     "ray._private.state.state.get_draining_nodes": "find what tells which nodes are leaving, in draining(); without it "
     "trials stay on such a machine to its end, and go on elsewhere from their last checkpoint",
+    "ray._private.utils.get_entrypoint_name": "find where Ray learns the driver's command line, in name_driver(); "
+    "without it a study of a folder whose path is not UTF-8 does not start",
     "ray._private.worker.get_dashboard_url": "find the dashboard's address, in dashboard(); only the doctor asks",
     "ray._private.worker.print_to_stdstream": "find who prints what raylets say, in quieten()",
     "ray._private.worker._global_node": "find the processes that ray.init started, in started()",

@@ -75,6 +75,7 @@ def test_a_mistyped_name_is_answered_with_the_nearest(refused, arguments, answer
         (["--name", "a/b"], "name of a folder"),
         (["--validation-images", "5000"], "validation_images"),
         (["--validation-images", "1"], "at least 2; raise --validation-images"),
+        (["--validation-images", "1"], "What is known of them: test: 50 digits a class"),
         (["--test-images", "1"], "at least 2; raise --test-images"),
         (["--image-size", "4"], "image_size must be at least 8"),
         (["--channels", "2"], "channels must be 1"),
