@@ -71,7 +71,7 @@ def late_progress(study: StudyData, metric: str = "val_distortion_nats") -> pd.D
     rows = []
     for trial, curve in curves.groupby("trial", sort=False):
         best = np.minimum.accumulate(curve[metric].to_numpy(float))
-        if len(best) >= 8 and best[0] > best[-1]:
+        if len(best) >= 8 and tables.differ(best):
             rows.append({"trial": trial, "share": (best[-1 - len(best) // 4] - best[-1]) / (best[0] - best[-1])})
     return pd.DataFrame(rows, columns=["trial", "share"])
 
@@ -118,7 +118,9 @@ def _noise(study: StudyData, table: pd.DataFrame) -> list[tuple[str, str]]:
         return []
     if table["n"].max() < 2:
         return [("noise", "Repeat with --seeds 2 or more: with one seed each, no difference can be told from noise.")]
-    close = [(len(contenders(table, objective)) - 1, objective.label) for objective in study.objectives]
+    # Seeds do not tell apart what has one value everywhere.
+    varying = [o for o in study.objectives if tables.differ(tables.ranked(table, [o])[f"select_{o.metric}"])]
+    close = [(len(contenders(table, objective)) - 1, objective.label) for objective in varying]
     said = [f"{count(n, 'configuration')} in {label}" for n, label in close if n > 0]
     if not said:
         return []

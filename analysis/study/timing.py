@@ -14,10 +14,11 @@ def timing(study: StudyData) -> pd.DataFrame:
     launching, idle.
 
     "idle" is what is left: waiting for work, writing results. Seconds of a trial that did not finish come
-    from its epochs. Empty when the slots or wall time are not known.
+    from its epochs. Empty when slots, wall time or the seconds of training are not known.
     """
     capacity = sum(s["slots"] * (s["end"] - s["start"]) for s in sessions(study) if math.isfinite(s["slots"]))
-    if not capacity > 0:
+    known = study.trials["train_s"].notna().any() or study.epochs["train_s"].notna().any()
+    if not capacity > 0 or not known:
         return pd.DataFrame(columns=["activity", "seconds", "share"])
     by_trial = study.epochs.groupby("trial")[["train_s", "evaluate_s"]].sum()
     spent = {}

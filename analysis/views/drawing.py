@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 from analysis.study import naming
 from analysis.study.details import hovers
 from analysis.study.naming import Objective
+from analysis.study.tables import differ
 from analysis.views import theme
 
 HEIGHT = 420
@@ -100,11 +101,11 @@ def fit_range(drawn: go.Figure, side: str, values: pd.Series, marks: dict[str, f
     low, high = values.min(), values.max()
     log = low > 0 and high / low > 20
     place = math.log10 if log else float
-    most = 1.6 * (place(high) - place(low))
+    most = 1.6 * (place(high) - place(low)) if differ(values) else 0.0
     shown = {k: v for k, v in marks.items() if v > 0 or not log}
     near = {k: v for k, v in shown.items() if place(max(v, high)) - place(min(v, low)) <= most}
     low, high = min([low, *near.values()]), max([high, *near.values()])
-    pad = 0.07 * (place(high) - place(low)) or 0.1 * abs(place(high)) or 1.0
+    pad = 0.07 * (place(high) - place(low)) if differ([low, high]) else 0.1 * abs(place(high)) or 1.0
     kind = dict(type="log" if log else "linear", range=[place(low) - pad, place(high) + pad])
     drawn.update_layout({f"{side}axis": kind})
     other = "x" if side == "y" else "y"

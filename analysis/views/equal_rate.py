@@ -1,5 +1,7 @@
 """Kernels at the same rate: what is left of their differences once the rate is allowed for."""
 
+import math
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -8,7 +10,7 @@ from scipy import special
 from analysis.study import naming
 from analysis.study.load import StudyData
 from analysis.study.naming import Objective
-from analysis.study.tables import ranked
+from analysis.study.tables import differ, ranked
 from analysis.views import theme
 from analysis.views.drawing import Chart, figure
 
@@ -37,23 +39,30 @@ def at_equal_rate(table: pd.DataFrame, objective: Objective) -> pd.DataFrame:
 
     Analysis of covariance: least squares on a kernel's own level and a parabola in the logarithm of the rate that all
     kernels share. Only configurations whose rate is the exact KL divergence take part; a bound does not compare.
-    Empty when fewer than two kernels have two configurations each, or too little is left to judge the noise.
+    Empty when fewer than two kernels have two configurations each, too little is left to judge the noise, all values
+    agree, or kernels were tried at rates so different that their effect cannot be told from that of the rate.
     """
     rows = ranked(table, [objective])
     rows = rows[rows["kernel"].notna() & (rows["rate_is"] == "exact")]
-    rows = rows[rows["rate_nats"] > 0] if "rate_nats" in rows else rows.iloc[:0]
+    rows = rows[(rows["rate_nats"] > 0) & (rows["rate_nats"] < math.inf)] if "rate_nats" in rows else rows.iloc[:0]
     counts = rows["kernel"].value_counts()
     kernels = sorted(counts.index[counts >= FEWEST])
     rows = rows[rows["kernel"].isin(kernels)]
-    freedom = len(rows) - len(kernels) - 2
-    if len(kernels) < 2 or freedom < FREEDOM:
-        return pd.DataFrame(columns=COLUMNS)
+    empty = pd.DataFrame(columns=COLUMNS)
+    if len(kernels) < 2 or not differ(rows[objective.metric]):
+        return empty
     rate = np.log(rows["rate_nats"].to_numpy(float))
     centre = float(np.median(rate))
     own = np.stack([rows["kernel"].to_numpy(object) == kernel for kernel in kernels], axis=1).astype(float)
-    design = np.column_stack([own, rate - centre, (rate - centre) ** 2])
+    design = own
+    if differ(rows["rate_nats"]):  # rates that agree have no effect to allow for
+        aside = (rate - centre) / np.abs(rate - centre).max()
+        design = np.column_stack([own, aside, aside**2])
+    freedom = len(rows) - design.shape[1]
+    if np.linalg.matrix_rank(design, tol=1e-6) < design.shape[1] or freedom < FREEDOM:
+        return empty
     y = rows[objective.metric].to_numpy(float)
-    inverse = np.linalg.pinv(design.T @ design)
+    inverse = np.linalg.inv(design.T @ design)
     fitted = inverse @ design.T @ y
     covariance = inverse * float(np.sum((y - design @ fitted) ** 2)) / freedom
     quantile = float(special.stdtrit(freedom, 0.975))

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from analysis.study.load import StudyData
 from analysis.study.naming import Objective
-from analysis.study.tables import ranked
+from analysis.study.tables import differ, ranked
 from analysis.views import theme
 from analysis.views.drawing import Chart, figure
 
@@ -37,10 +37,11 @@ def history(study: StudyData, table: pd.DataFrame) -> pd.DataFrame:
     """Rows configuration, finished (how many configurations were), share: of the box between the best and the worst
     value of each objective, on the split that ranks, what the configurations so far dominate.
 
-    In the order in which the last replicate of each ended. Empty with fewer than two objectives or configurations.
+    In the order in which the last replicate of each ended. Empty with fewer than two objectives, and where all values
+    of one agree: the box then has no volume.
     """
     rows = ranked(table, study.objectives)
-    if len(study.objectives) < 2 or len(rows) < 2:
+    if len(study.objectives) < 2 or not all(differ(rows[f"select_{o.metric}"]) for o in study.objectives):
         return pd.DataFrame(columns=["configuration", "finished", "share"])
     ended = study.trials[study.trials["state"] == "finished"].groupby("configuration")["ended_at"].max()
     rows = rows.assign(ended=rows["configuration"].map(ended)).sort_values(["ended", "number"], kind="stable")
@@ -58,10 +59,10 @@ def history(study: StudyData, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def scaled(rows: pd.DataFrame, objectives: Sequence[Objective]) -> np.ndarray:
-    """(n, k) selection values, 0 at the best of each objective and 1 at the worst."""
+    """(n, k) selection values, 0 at the best of each objective and 1 at the worst, which differ."""
     values = np.stack([o.sign * rows[f"select_{o.metric}"].to_numpy(float) for o in objectives], axis=1)
     low, high = values.min(axis=0), values.max(axis=0)
-    return (values - low) / np.where(high > low, high - low, 1.0)
+    return (values - low) / (high - low)
 
 
 def charts(study: StudyData, grown: pd.DataFrame) -> list[Chart]:

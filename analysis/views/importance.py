@@ -15,7 +15,7 @@ from analysis.study import naming
 from analysis.study.load import StudyData
 from analysis.study.naming import Objective
 from analysis.study.space import contains, distribution
-from analysis.study.tables import ranked
+from analysis.study.tables import ROUNDING, ranked
 from analysis.views import theme
 from analysis.views.drawing import Chart, figure
 
@@ -24,32 +24,57 @@ MOST = 1_000  # configurations beyond which every k-th is left: Optuna copies ea
 
 
 def importance(described: dict[str, Any], table: pd.DataFrame, objective: Objective) -> pd.DataFrame:
-    """Rows (parameter, share) for one objective, largest first, shares adding up to one; empty below ten
-    configurations or without a space, which is `described` as in the manifest.
+    """Rows (parameter, share) for one objective, largest first, shares adding up to one; `described` is the space as in
+    the manifest.
 
     Watanabe et al., PED-ANOVA, arXiv 2304.10255; its extension to conditional parameters, arXiv 2601.20800.
     Of more than `MOST` configurations, every k-th by rank takes part. The share says how much a parameter decides
     whether a configuration is among the best tenth (at least five of them).
+
+    Empty where nothing can be known: below ten configurations, where the best tenth has no better values than most of
+    the others, and where fewer than two parameters took different values (one alone would have all of 100 %).
     """
     empty = pd.DataFrame(columns=["parameter", "share"])
-    space = {name: d for name, text in described.items() if (d := distribution(text))}
     rows = ranked(table, [objective])
     if len(rows) < FEWEST:
         return empty
+    values = objective.sign * rows[f"select_{objective.metric}"]
     if len(rows) > MOST:
         # Every k-th by rank leaves the best tenth the tenth that it is.
-        by_rank = rows.sort_values(f"select_{objective.metric}", kind="stable")
-        rows = by_rank.iloc[:: math.ceil(len(rows) / MOST)]
-    rebuilt = rebuild(rows, objective, space)
-    if not any(trial.params for trial in rebuilt.trials):
-        return empty
+        values = values.sort_values(kind="stable").iloc[:: math.ceil(len(rows) / MOST)]
+        rows = rows.loc[values.index]
     quantile = min(0.5, max(0.1, 5 / len(rows)))
+    space = varied({name: d for name, text in described.items() if (d := distribution(text))}, rows)
+    if len(space) < 2 or not stand_out(values, quantile):
+        return empty
     with warnings.catch_warnings():
         # A lone control that lacks a parameter is a regime of its own, which carries no weight.
         warnings.filterwarnings("ignore", message="Some regimes")
-        shares = get_param_importances(rebuilt, evaluator=PedAnovaImportanceEvaluator(target_quantile=quantile))
-    found = pd.DataFrame({"parameter": list(shares), "share": list(shares.values())}, columns=empty.columns)
-    return found.sort_values("share", ascending=False).reset_index(drop=True)
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        evaluator = PedAnovaImportanceEvaluator(target_quantile=quantile)
+        # Left to make shares of them, Optuna gives each the same where all are zero.
+        found = get_param_importances(rebuild(rows, objective, space), evaluator=evaluator, normalize=False)
+    total = sum(found.values())
+    if not total > 0:
+        return empty
+    shares = pd.DataFrame({"parameter": list(found), "share": [value / total for value in found.values()]})
+    return shares.sort_values("share", ascending=False).reset_index(drop=True)
+
+
+def stand_out(values: pd.Series, quantile: float) -> bool:
+    """Whether the best `quantile` of values, to be minimised, is better than half of them by more than rounding."""
+    last_of_best = values.nsmallest(math.ceil(quantile * len(values))).iloc[-1]
+    return (values <= last_of_best + ROUNDING * values.abs().max()).mean() <= 0.5
+
+
+def varied(space: Mapping[str, BaseDistribution], rows: pd.DataFrame) -> dict[str, BaseDistribution]:
+    """The parameters that took two values of the space or more."""
+    found = {}
+    for name, of in space.items():
+        taken = {str(params[name]) for params in rows["params"] if name in params and contains(of, params[name])}
+        if len(taken) > 1:
+            found[name] = of
+    return found
 
 
 def shares(study: StudyData, table: pd.DataFrame) -> dict[Objective, pd.DataFrame]:
@@ -58,7 +83,7 @@ def shares(study: StudyData, table: pd.DataFrame) -> dict[Objective, pd.DataFram
     return {o: found for o in study.objectives if len(found := importance(space, table, o))}
 
 
-def rebuild(rows: pd.DataFrame, objective: Objective, space: dict[str, BaseDistribution]) -> optuna.Study:
+def rebuild(rows: pd.DataFrame, objective: Objective, space: Mapping[str, BaseDistribution]) -> optuna.Study:
     """A one-objective Optuna study with a complete trial per configuration.
 
     Parameters that the space lacks, and values outside it (of controls), are left out of their trial.

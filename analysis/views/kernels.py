@@ -13,6 +13,8 @@ from analysis.study.tables import best
 from analysis.views import theme
 from analysis.views.drawing import DOTS, Chart, figure, fit_range, hovers
 
+COLUMNS = ["kernel", "n", "best", "value", "half", "median", "low", "high", "expected_best", "tries"]
+
 
 def charts(study: StudyData, table: pd.DataFrame) -> list[Chart]:
     found = []
@@ -32,14 +34,18 @@ def kernels(table: pd.DataFrame, objective: Objective) -> pd.DataFrame:
 
     A kernel that was tried more often has the luckier best. `expected_best` compares them fairly: the
     expected test value of the choice among `tries` of its configurations drawn without replacement, with the
-    same `tries` (the smallest number that any kernel has) for all.
+    same `tries` (the smallest number that any kernel has) for all. Fewer than four configurations have no quartiles.
+    Empty with fewer than two kernels, which leave nothing to compare.
     """
     rows = []
     with_kernel = best(table[table["kernel"].notna()], objective)
-    tries = int(with_kernel.groupby("kernel").size().min()) if len(with_kernel) else 0
+    tried = with_kernel.groupby("kernel").size()
+    if len(tried) < 2:
+        return pd.DataFrame(columns=COLUMNS)
+    tries = int(tried.min())
     for kernel, group in with_kernel.groupby("kernel", sort=False):
         values = group[objective.metric].to_numpy(float)
-        low, median, high = np.quantile(values, [0.25, 0.5, 0.75])
+        low, high = np.quantile(values, [0.25, 0.75]) if len(values) >= 4 else (math.nan, math.nan)
         rows.append(
             {
                 "kernel": kernel,
@@ -47,15 +53,14 @@ def kernels(table: pd.DataFrame, objective: Objective) -> pd.DataFrame:
                 "best": group["name"].iloc[0],
                 "value": values[0],
                 "half": group[f"{objective.metric}_half"].iloc[0],
-                "median": median,
+                "median": np.median(values),
                 "low": low,
                 "high": high,
                 "expected_best": float(choice_weights(len(values), tries) @ values),
                 "tries": tries,
             }
         )
-    columns = ["kernel", "n", "best", "value", "half", "median", "low", "high", "expected_best", "tries"]
-    order = pd.DataFrame(rows, columns=columns)
+    order = pd.DataFrame(rows, columns=COLUMNS)
     return order.sort_values("expected_best", ascending=objective.sign > 0).reset_index(drop=True)
 
 

@@ -16,6 +16,7 @@ import plotly.graph_objects as go
 from analysis.study import naming
 from analysis.study.load import StudyData
 from analysis.study.naming import Objective
+from analysis.study.tables import differ
 from analysis.views import theme
 from analysis.views.drawing import Chart, hovers
 
@@ -54,7 +55,8 @@ def parallel_figure(table: pd.DataFrame, objectives: Sequence[Objective]) -> go.
     """
     table = table.reset_index(drop=True)
     axes = dimensions(table, objectives)
-    rank = (objectives[0].sign * table[objectives[0].metric]).rank(pct=True)
+    first = objectives[0].sign * table[objectives[0].metric]
+    rank = first.rank(pct=True) if differ(first) else pd.Series(0.5, table.index)
     fifth = np.minimum(4, np.ceil(5 * rank).astype(int) - 1)
     drawn = go.Figure(layout=dict(template=theme.LIGHT, height=480, margin=dict(l=30, r=110, t=40, b=110)))
     drawn.update_layout(hovermode="closest", dragmode="select", xaxis_title_text="", legend_y=1.06)
@@ -143,11 +145,12 @@ def _numeric(label: str, values: Sequence[object], present: Sequence[float]) -> 
     log = min(present) > 0 and max(present) / min(present) > 10
     place = math.log10 if log else float
     low, high = place(min(present)), place(max(present))
+    length = high - low if differ(present) else 1.0
 
     def height(value: float) -> float:
-        return (place(value) - low) / ((high - low) or 1.0)
+        return (place(value) - low) / length
 
-    few = sorted(set(present))
+    few = sorted(set(present)) if differ(present) else [min(present)]
     ticks = few if len(few) <= 6 else [10**t if log else t for t in np.linspace(low, high, 5)]
     at = np.array([-0.12 if v is None else height(v) for v in values], float)
     places, texts = [height(t) for t in ticks], [naming.number(float(t), 2) for t in ticks]

@@ -14,6 +14,7 @@ from scipy import special
 from analysis.study import naming
 from analysis.study.load import StudyData
 from analysis.study.naming import Objective
+from analysis.study.tables import differ
 from analysis.views import theme
 from analysis.views.drawing import Chart, figure, fit_range, scatter
 
@@ -42,11 +43,13 @@ def parameters(table: pd.DataFrame) -> list[str]:
 
 
 def values(table: pd.DataFrame, parameter: str) -> tuple[np.ndarray, np.ndarray]:
-    """(values of a parameter, places in `table` of the configurations that have it as a number)."""
+    """(values of a parameter, places in `table` of the configurations that have it as a finite number)."""
     found = [
         (float(value), i)
         for i, params in enumerate(table["params"])
-        if isinstance(value := params.get(parameter), (int, float)) and not isinstance(value, bool)
+        if isinstance(value := params.get(parameter), (int, float))
+        and not isinstance(value, bool)
+        and math.isfinite(value)
     ]
     return np.array([v for v, _ in found]), np.array([i for _, i in found], int)
 
@@ -57,14 +60,15 @@ def is_log(x: np.ndarray) -> bool:
 
 
 def smooth(x: np.ndarray, y: np.ndarray, points: int = 60, level: float = 0.95) -> pd.DataFrame:
-    """Rows x, fit, low, high: a local straight line and a pointwise band of the mean; empty for too few values.
+    """Rows x, fit, low, high: a local straight line and a pointwise band of the mean; empty for too few values, and
+    where all of `y` agree, which the band would call certain.
 
     Fan & Gijbels, Local Polynomial Modelling (1996): at each x a line by least squares with Gaussian weights. Their
     width is the one of `WIDTHS` that best predicts each configuration from the others. The band supposes the same
     spread everywhere and leaves out the bias of the fit: where the truth bends sharply, it covers it less often.
     """
     empty = pd.DataFrame(columns=["x", "fit", "low", "high"], dtype=float)
-    if len(x) < FEWEST or len(np.unique(x)) < DISTINCT:
+    if len(x) < FEWEST or len(np.unique(x)) < DISTINCT or not differ(y):
         return empty
     log = is_log(x)
     t = np.log(x) if log else x
