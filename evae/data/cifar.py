@@ -6,6 +6,7 @@ import numpy as np
 
 from evae.data.base import DataRecipe, Raw, data_source, shuffled
 from evae.data.download import fetch
+from evae.data.names import shown
 
 
 @data_source("cifar10")
@@ -20,7 +21,7 @@ def read(recipe: DataRecipe, root: Path) -> Raw:
     home = next((folder for folder in (root, root / "cifar10") if _complete(folder)), None)
     if home is None:
         home = root
-        wanted = f"Put {CIFAR10.filename} into {root} and unpack it there (tar xf)."
+        wanted = f"Put {CIFAR10.filename} into {shown(root)} and unpack it there (tar xf)."
         fetch([CIFAR10.url], root, lambda folder: CIFAR10(folder, download=True), wanted)
     train, test = (
         np.ascontiguousarray(CIFAR10(home, train=train).data.transpose(0, 3, 1, 2)) for train in (True, False)
@@ -30,7 +31,7 @@ def read(recipe: DataRecipe, root: Path) -> Raw:
         test=test[shuffled(len(test))],
         image_size=32,
         channels=3,
-        notes=(f"images from {home}; validation: taken from the training images by a fixed permutation",),
+        notes=(f"images from {shown(home)}; validation: taken from the training images by a fixed permutation",),
     )
 
 

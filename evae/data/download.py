@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from evae.data.names import shown
 from evae.errors import UserError
 
 TIMEOUT_S = 6.0
@@ -34,7 +35,7 @@ def fetch(urls: Sequence[str], into: Path, download: Callable[[Path], object], w
                 file.replace(place)
     except (OSError, RuntimeError) as error:  # torchvision raises RuntimeError for a wrong checksum
         reason = " ".join(str(error).split())
-        raise UserError(f"the download into {into} failed ({reason}). {wanted}") from error
+        raise UserError(f"the download into {shown(into)} failed ({reason}). {wanted}") from error
 
 
 def _any_answers(urls: Sequence[str]) -> bool:

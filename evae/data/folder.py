@@ -54,7 +54,7 @@ def read(recipe: DataRecipe, root: Path) -> Raw:
             counts = f"{len(train)} for training, {len(validation)} for validation and {len(test)} for the test"
         raise UserError(
             f"{shown(folder)} has too few pictures: {counts}. Give at least a few dozen that differ. What is there: "
-            + "; ".join([*parts.notes, *account.reasons()])
+            + "; ".join([*account.reasons(), *parts.notes])
         )
     notes = (*parts.notes, *account.notes(size, recipe.fit))
     return Raw(

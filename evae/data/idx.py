@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from evae.data.names import shown
 from evae.errors import UserError
 
 MAGIC_UINT8_3D = 0x00000803
@@ -24,12 +25,14 @@ def read_idx(path: Path) -> np.ndarray:
         with opened(path, "rb") as file:
             content = file.read()
     except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path} cannot be read ({error}): fetch it again") from error
+        raise UserError(f"{shown(path)} cannot be read ({error}): fetch it again") from error
     if len(content) < 16 or struct.unpack(">I", content[:4])[0] != MAGIC_UINT8_3D:
-        raise UserError(f"{path} is not an IDX file of images: fetch it again")
+        raise UserError(f"{shown(path)} is not an IDX file of images: fetch it again")
     shape = struct.unpack(">III", content[4:16])
     if len(content) != 16 + math.prod(shape):
-        raise UserError(f"{path} has {len(content):,} bytes instead of {16 + math.prod(shape):,}: fetch it again")
+        raise UserError(
+            f"{shown(path)} has {len(content):,} bytes instead of {16 + math.prod(shape):,}: fetch it again"
+        )
     if shape[1] != shape[2]:
-        raise UserError(f"{path} holds images of {shape[2]} x {shape[1]} px; only square ones can be used")
+        raise UserError(f"{shown(path)} holds images of {shape[2]} x {shape[1]} px; only square ones can be used")
     return np.frombuffer(content, dtype=np.uint8, offset=16).reshape(shape[0], 1, *shape[1:])

@@ -6,6 +6,7 @@ from pathlib import Path
 from evae.data.base import DataRecipe, Raw, data_source, shuffled
 from evae.data.download import fetch
 from evae.data.idx import read_idx
+from evae.data.names import shown
 from evae.errors import UserError
 
 FILES = {"train": "train-images-idx3-ubyte", "test": "t10k-images-idx3-ubyte"}
@@ -32,12 +33,12 @@ def read(recipe: DataRecipe, root: Path) -> Raw:
         folder = root / DATASET[name] / "raw"
         _download(name, root)
     train, test = (read_idx(_file(folder, stem)) for stem in FILES.values())
-    notes = [f"images from {folder}; validation: taken from the training images by a fixed permutation"]
+    notes = [f"images from {shown(folder)}; validation: taken from the training images by a fixed permutation"]
     original = ORIGINALS.get(hashlib.sha256(train.data).hexdigest())
     if original is None:
         notes.append(f"these are not the original training images of {name}")
     elif original != name:
-        raise UserError(f"{folder} holds {original}, not {name}: move its files to {root / original}")
+        raise UserError(f"{shown(folder)} holds {original}, not {name}: move its files to {shown(root / original)}")
     return Raw(
         train=train[shuffled(len(train))],
         test=test[shuffled(len(test))],
@@ -66,7 +67,7 @@ def _download(name: str, root: Path) -> None:
     from torchvision import datasets
 
     dataset = getattr(datasets, DATASET[name])
-    wanted = f"Put {' and '.join(f'{stem}.gz' for stem in FILES.values())} into {root / name}"
+    wanted = f"Put {' and '.join(f'{stem}.gz' for stem in FILES.values())} into {shown(root / name)}"
     if name == "fashion-mnist":
         wanted += " (Debian and Ubuntu ship them: apt-get install dataset-fashion-mnist)"
     else:

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from evae.data.names import listed
 
 TEST_EVERY = 10
-# A folder of this name, as in train/, Validation/, test_images/ or val2017/, is a split of the data set's own.
+# A folder of this name, as in train/, Validation/, test_images/, val2017/ or trainA/, is a split of the data set's own.
 _KINDS = {"train": "train|training", "validation": "val|valid|validation|dev", "test": "test|testing"}
-_OWN = {k: re.compile(rf"({names})([-_ ]?(set|data|images|\d{{4}}))?", re.IGNORECASE) for k, names in _KINDS.items()}
+_OWN = {
+    k: re.compile(rf"({names})([-_ ]?(set|data|images|\d{{4}}|[ab]))?", re.IGNORECASE) for k, names in _KINDS.items()
+}
 _ALIKE = re.compile(rf"(?<![a-z])({'|'.join(_KINDS.values())})(?![a-z])", re.IGNORECASE)
 
 

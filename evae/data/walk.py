@@ -12,7 +12,8 @@ from evae.data.pictures import NO_PICTURES
 ENDINGS_LISTED = 5
 FOLDERS_NAMED = 3
 # What systems and programs put between a user's files, beside all that begins with a dot. In lower case.
-NOBODYS = frozenset(["__macosx", "$recycle.bin", "lost+found", "system volume information", "thumbs", "thumbnails"])
+NOBODYS = frozenset(["__macosx", "$recycle.bin", "lost+found", "system volume information"])
+NOBODYS |= {"thumbs", "_thumbs", "thumbnail", "thumbnails", "_thumbnails"}  # not thumb, which is a finger too
 NOBODYS |= {"@eadir", "@recently-snapshot", "@recycle", "@tmp", "#recycle", "#snapshot"}  # disk stations
 
 
@@ -119,4 +120,5 @@ def _follow(folder: str, top: str, links: list[str], seen: dict[str, str], found
 def _endings() -> frozenset[str]:
     """The endings of all formats that Pillow opens as pictures, in lower case, and none at all."""
     formats = Image.registered_extensions()  # imports all of Pillow's formats, as no thread must
-    return frozenset(e for e, kind in formats.items() if kind in Image.OPEN and kind not in NO_PICTURES) | {"", "."}
+    opened = {*Image.OPEN, "MPO"} - NO_PICTURES  # MPO is opened by the format JPEG
+    return frozenset(ending for ending, kind in formats.items() if kind in opened) | {"", "."}

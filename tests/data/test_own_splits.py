@@ -34,6 +34,7 @@ def kinds(images: np.ndarray) -> set[str]:
         ("train", "val", "test"),
         ("Train", "Valid", "TEST"),
         ("training", "validation", "testing"),
+        ("trainA", "valid_data", "testB"),
         ("train2017", "dev", "test_set"),
     ],
 )

@@ -24,6 +24,7 @@ def test_every_ending_that_pillow_opens_is_looked_at_and_the_others_are_counted(
         "g.tga",
         "h.avif",
         "i.pcx",
+        "j.mpo",
         "no-ending",
         "dot.",
     ]
@@ -37,7 +38,7 @@ def test_every_ending_that_pillow_opens_is_looked_at_and_the_others_are_counted(
 
 
 @pytest.mark.parametrize(
-    "name", [".thumbnails", "@eaDir", "__MACOSX", "#recycle", "lost+found", "$RECYCLE.BIN", "Thumbs", ".git"]
+    "name", [".thumbnails", "@eaDir", "__MACOSX", "#recycle", "lost+found", "$RECYCLE.BIN", "Thumbs", "_thumbs", ".git"]
 )
 def test_nobodys_folders_are_left_out_and_named(tmp_path, name):
     put(tmp_path / "a" / "1.png", tmp_path / "a" / name / "b" / "1.png")
