@@ -1,10 +1,12 @@
 """The machine that a trial runs on: its device, its arithmetic, and a description of it for the manifest."""
 
+from __future__ import annotations
+
 import os
 import platform
 from typing import Any
 
-import torch
+from evae.lazy import torch
 
 
 def has_native_bf16(device: torch.device) -> bool:

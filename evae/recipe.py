@@ -100,6 +100,24 @@ class Recipe:
                 f"{self.optimisation.epochs}: start it by then, or leave adversarial out."
             )
 
+    def check_trainable(self, processes: int, image_size: int | None = None, train_images: int | None = None) -> None:
+        """Raise UserError where that many processes together cannot train this recipe, on that many images of that
+        side (px): as far as these are known already."""
+        if self.optimisation.batch_size < processes:
+            raise UserError(
+                f"a batch of {self.optimisation.batch_size} cannot be shared by {processes} processes: "
+                f"give batch_size at least {processes}, or fewer workers per trial."
+            )
+        if train_images is not None and self.posterior.memory > train_images:
+            raise UserError(
+                f"mixture_size is {self.posterior.memory}, but there are only {train_images} training images: "
+                "give at most as many."
+            )
+        if image_size is not None:
+            self.network.check(image_size, self.latent)
+            if self.adversarial is not None:
+                self.adversarial.discriminator.check(image_size)
+
     def to_dict(self) -> dict[str, Any]:
         """Nested plain dicts of numbers, strings and None: JSON-ready, and the input of `from_dict`."""
         return _to_dict(self)

@@ -13,7 +13,7 @@ from torch import Tensor
 from evae.adversary import Adversary
 from evae.data import tensor
 from evae.data.base import ImageSet
-from evae.errors import Diverged, UserError
+from evae.errors import Diverged
 from evae.hardware import resolve_precision
 from evae.models import VAE, build_model
 from evae.posteriors.base import Recent
@@ -41,7 +41,7 @@ class Training:
         self.recipe, self.images, self.device = recipe, images, torch.device(device)
         self.ranks = ranks or Ranks()
         self.precision = resolve_precision(recipe.optimisation.precision, self.device)
-        check_trainable(recipe, images, self.ranks.size)
+        recipe.check_trainable(self.ranks.size, images.image_size, len(images.train))
         self.model: VAE = build_model(
             recipe.posterior,
             recipe.network,
@@ -149,20 +149,6 @@ class Training:
 
     def _generator(self, stream: int, epoch: int) -> torch.Generator:
         return generator(self.device, self.recipe.seed, epoch, stream)
-
-
-def check_trainable(recipe: Recipe, images: ImageSet, processes: int) -> None:
-    """Raise UserError for a recipe that these images, or that many processes together, cannot train."""
-    if recipe.optimisation.batch_size < processes:
-        raise UserError(
-            f"a batch of {recipe.optimisation.batch_size} cannot be shared by {processes} processes: "
-            f"give batch_size at least {processes}, or fewer workers per trial."
-        )
-    if recipe.posterior.memory > len(images.train):
-        raise UserError(
-            f"mixture_size is {recipe.posterior.memory}, but there are only {len(images.train)} training images: "
-            "give at most as many."
-        )
 
 
 def generator(device: torch.device | str, *key: int) -> torch.Generator:

@@ -1,11 +1,12 @@
 """A grid over beta, the weight of the rate, for every posterior family that has one."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import replace
 
-import optuna
-
 from evae.errors import UserError, unknown
+from evae.lazy import optuna
 from evae.posteriors.evae import Evae
 from evae.posteriors.gaussian import Gaussian
 from evae.posteriors.kernel import KernelKL

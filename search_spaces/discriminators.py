@@ -1,11 +1,12 @@
 """A grid of discriminators for one MoG-VAE: weight, start and loss, beside none at all."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import replace
 
-import optuna
-
 from evae.adversarial import LARGEST_WEIGHT, LOSSES, Adversarial
+from evae.lazy import optuna
 from evae.networks import PatchGan
 from evae.posteriors.mixture import Mixture
 from evae.recipe import Recipe

@@ -3,12 +3,13 @@
 A grid, not a search: every point is a control. `MODELS` are the names in tables of the reproduction.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import replace
 
-import optuna
-
 from evae.errors import unknown
+from evae.lazy import optuna
 from evae.posteriors.autoencoder import Autoencoder
 from evae.posteriors.base import Posterior
 from evae.posteriors.evae import Evae

@@ -4,11 +4,12 @@ Conditional: a method has only the parameters that mean something for it (no ban
 The controls are points of the same space that every study of it trains first, as yardsticks.
 """
 
+from __future__ import annotations
+
 from dataclasses import replace
 
-import optuna
-
 from evae.kernels import KERNELS
+from evae.lazy import optuna
 from evae.posteriors.autoencoder import Autoencoder
 from evae.posteriors.evae import Evae
 from evae.posteriors.gaussian import Gaussian

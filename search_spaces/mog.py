@@ -5,12 +5,13 @@ likelihood and Adam's beta1, and the networks and their width are the study's, t
 mixture, none of its parameters; no discriminator, none of its.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import replace
 
-import optuna
-
 from evae.adversarial import Adversarial
+from evae.lazy import optuna
 from evae.likelihoods import Laplace
 from evae.networks import PatchGan
 from evae.posteriors.gaussian import Gaussian

@@ -13,12 +13,14 @@ beta, but for the EVAE, whose term hardly weighs.
 
 import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from analysis.study.load import load
-from analysis.views.side_by_side import as_markdown
 from evae.search.space import Space
 from search_spaces.betas import FAMILIES, grid
 from studies.cli import GridOptions, main
+
+if TYPE_CHECKING:
+    from evae.results.store import Store
 
 SHOWN = ("rate_nats", "distortion_nats", "elbo_nats", "gen_fd", "rec_sharpness", "active_units")
 
@@ -44,5 +46,13 @@ class BetaSweep(GridOptions):
         return grid(self.families, self.betas)
 
 
+def table(store: "Store") -> str:
+    """What is shown at the end."""
+    from analysis.study.load import load
+    from analysis.views.side_by_side import as_markdown
+
+    return as_markdown(load(store.location), SHOWN)
+
+
 if __name__ == "__main__":
-    main(BetaSweep, sys.modules[__name__], closing=lambda store: as_markdown(load(store.location), SHOWN))
+    main(BetaSweep, sys.modules[__name__], closing=table)

@@ -5,16 +5,17 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from rich.console import Console
 from tyro.conf import Suppress
 
 from evae.errors import UserError
-from evae.results.store import Store
 from evae.study.options import StudyOptions
-from evae.study.run import run_study
+
+if TYPE_CHECKING:
+    from evae.results.store import Store
 
 INTERRUPTED = 130
 """The exit status that shells give to a command ended by Ctrl-C."""
@@ -29,17 +30,21 @@ class GridOptions(StudyOptions):
     sampler_seed: Annotated[int, Suppress] = 0
 
 
-def main(options: type[StudyOptions], study: ModuleType, closing: Callable[[Store], str] | None = None) -> None:
+def main(options: type[StudyOptions], study: ModuleType, closing: Callable[["Store"], str] | None = None) -> None:
     """Parse the command line, run the study, write its report and say where it is.
 
     The first line of the study file's docstring is the question that its report answers. `closing` may add a text
-    made from the results. Exits with status 2 and one message for whatever the user gave that cannot be done, and with
-    130 after Ctrl-C.
+    made from the store of the results. Exits with status 2 and one message for whatever the user gave that cannot be
+    done, and with 130 after Ctrl-C.
     """
     description = inspect.getdoc(study) or ""
     console = Console(soft_wrap=True)
     try:
         given = tyro.cli(options, description=description)
+        # Imported when needed: --help and wrong options need not wait for it.
+        from evae.results.store import Store
+        from evae.study.run import run_study
+
         store, interrupted = Store(given.location), False
         try:
             run_study(description.splitlines()[0], given, console)
@@ -50,7 +55,7 @@ def main(options: type[StudyOptions], study: ModuleType, closing: Callable[[Stor
             sys.exit(INTERRUPTED)
         if closing is not None:
             console.print(closing(store), markup=False, highlight=False)
-        from analysis.report import write_report  # takes seconds, which --help and errors need not wait for
+        from analysis.report import write_report
 
         # The report of a study in an object store is written here, where a browser can open it.
         report = write_report(store.location, None if store.is_local else f"{given.name}.html")

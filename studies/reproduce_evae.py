@@ -14,15 +14,16 @@ picture in 40 minutes on two cores.
 
 import sys
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Suppress
 
-from analysis.study.load import load
-from analysis.views.reproduction import as_markdown
 from evae.search.space import Space
 from search_spaces.evae_paper import MODELS, grid
 from studies.cli import GridOptions, main
+
+if TYPE_CHECKING:
+    from evae.results.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,5 +44,13 @@ class ReproduceEvae(GridOptions):
         return grid(self.latents, self.models)
 
 
+def table(store: "Store") -> str:
+    """What is shown at the end."""
+    from analysis.study.load import load
+    from analysis.views.reproduction import as_markdown
+
+    return as_markdown(load(store.location))
+
+
 if __name__ == "__main__":
-    main(ReproduceEvae, sys.modules[__name__], closing=lambda store: as_markdown(load(store.location)))
+    main(ReproduceEvae, sys.modules[__name__], closing=table)

@@ -7,31 +7,73 @@ import sys
 import pytest
 
 HEAVY = {"torch", "torchvision", "ray", "optuna", "pandas", "sklearn", "scipy", "pyarrow", "plotly"}
+STUDIES = ("kernel_sweep", "mog_sweep", "beta_sweep", "discriminator_sweep", "reproduce_evae")
 
 
-def imported(code: str) -> set[str]:
-    """The packages that a fresh interpreter has imported after running the code."""
-    code += "\nimport json, sys; print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return set(json.loads(run.stdout.splitlines()[-1]))
+def imported(code: str, status: int = 0, says: str = "") -> set[str]:
+    """The packages that a fresh interpreter has imported when it ends, with this status and these words."""
+    code = f"""
+import atexit, json, sys
+atexit.register(lambda: print(json.dumps(sorted({{name.partition(".")[0] for name in sys.modules}}))))
+{code}
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.returncode == status and says in " ".join(ended.stdout.split() + ended.stderr.split()), ended.stderr
+    return set(json.loads(ended.stdout.splitlines()[-1]))
 
 
-def test_a_recipe_of_every_family_is_made_without_torch():
+def command(module: str, *arguments: str) -> str:
+    """The code that runs a module's command line."""
+    return f"import runpy; sys.argv = {[module, *arguments]}; runpy.run_module({module!r}, None, '__main__', True)"
+
+
+def test_a_recipe_of_every_family_is_made_without_them():
     code = """
-from evae import likelihoods, networks, posteriors
 from evae.adversarial import Adversarial
+from evae.likelihoods import likelihood
+from evae.networks import network
+from evae.posteriors import posterior
 from evae.recipe import Recipe
 
-for posterior in posteriors.posterior.values():
-    for likelihood in likelihoods.likelihood.values():
-        for network in networks.network.values():
-            recipe = Recipe(
-                posterior=posterior(), likelihood=likelihood(), network=network(), adversarial=Adversarial()
-            )
+for a in posterior.values():
+    for b in likelihood.values():
+        for c in network.values():
+            recipe = Recipe(posterior=a(), likelihood=b(), network=c(), adversarial=Adversarial())
             assert Recipe.from_dict(recipe.to_dict()) == recipe
             assert recipe.configuration()
 """
     assert not imported(code) & HEAVY
+
+
+@pytest.mark.parametrize("study", STUDIES)
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (["--help"], 0, "python studies/"),
+        (["--latnet", "3"], 2, "--latent"),
+        (["--learning-rate", "0"], 2, "learning_rate must be above 0"),
+        (["--objectives", "fid"], 2, "unknown objective 'fid'"),
+        (["--features", "inceptoin"], 2, "Did you mean 'inception'?"),
+    ],
+    ids=lambda given: given[0] if isinstance(given, list) else "",
+)
+def test_a_command_line_is_read_without_them(study, arguments, status, says):
+    assert not imported(command(f"studies.{study}", *arguments), status, says) & HEAVY
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--data", "folder:nowhere"], "nowhere is not a folder"),
+        (["--data", "photos", "--image-size", "48"], "do not support images of 48 pixels"),
+        (["--workers-per-trial", "65"], "a batch of 64 cannot be shared"),
+        (["--data", "photos", "--validation-images", "5000"], "has only 1300 images"),
+    ],
+    ids=lambda given: " ".join(given) if isinstance(given, list) else "",
+)
+def test_what_cannot_be_done_with_the_data_is_said_before_torch_and_ray_are_imported(tmp_path, arguments, says):
+    code = command("studies.kernel_sweep", "--results", str(tmp_path), *arguments)
+    assert not imported(code, 2, says) & {"torch", "ray", "plotly"}
 
 
 def test_what_is_first_used_is_then_imported():

@@ -14,7 +14,7 @@ from evae.likelihoods import Bernoulli
 from evae.models import build_model
 from evae.networks import Conv
 from evae.networks.layers import Affine
-from evae.posteriors import FAMILIES, Gaussian
+from evae.posteriors import Gaussian, posterior
 
 
 def functions(module):
@@ -38,7 +38,7 @@ def test_every_annotation_names_something(checked):
             typing.get_type_hints(function, include_extras=True)
 
 
-@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
+@pytest.mark.parametrize("family", posterior.values(), ids=list(posterior))
 def test_a_posterior_refuses_heads_of_another_shape(family):
     with pytest.raises(TypeCheckError, match="heads"):
         family().sample(torch.zeros(2, 3, 8), torch.Generator())

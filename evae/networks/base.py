@@ -21,6 +21,9 @@ class Network(ABC):
 
     family: ClassVar[str]
 
+    def check(self, image_size: int, latent: int) -> None:  # noqa: B027  (there may be nothing to check)
+        """Raise UserError for images of that side in pixels, or latents, that the family cannot have; without torch."""
+
     @abstractmethod
     def build(self, image_size: int, channels: int, latent: int, heads: int) -> tuple[nn.Module, nn.Module]:
         """The encoder and the decoder for square images of `image_size` pixels a side.

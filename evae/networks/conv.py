@@ -45,9 +45,12 @@ class Conv(Network):
     def __post_init__(self) -> None:
         check_width(self.width)
 
-    def build(self, image_size: int, channels: int, latent: int, heads: int) -> tuple[nn.Module, nn.Module]:
+    def check(self, image_size: int, latent: int) -> None:
         check_latent(latent)
         check_image_size(self.family, image_size, PLANS)
+
+    def build(self, image_size: int, channels: int, latent: int, heads: int) -> tuple[nn.Module, nn.Module]:
+        self.check(image_size, latent)
         plan = PLANS[image_size]
         widths = [max(1, round(self.width * c)) for c in plan.channels]
         return _encoder(plan, channels, widths, heads * latent), _decoder(plan, channels, widths, latent)

@@ -46,12 +46,16 @@ class PatchGan:
         if not 0 <= self.dropout < 1:
             raise UserError(f"the discriminator's dropout must be at least 0 and below 1, not {self.dropout!r}.")
 
+    def check(self, image_size: int) -> None:
+        """Raise UserError for images of a side in pixels that the residual networks lack."""
+        check_image_size("PatchGAN", image_size, SUPPORTED)
+
     def build(self, image_size: int, channels: int) -> nn.Module:
         """From images (n, channels, image_size, image_size) in [0, 1] to logits (n, 1, image_size / 8, image_size / 8),
         above 0 where a patch looks real. Raises `UserError` for an image size that the residual networks lack."""
         from evae.networks.layers import Centre, glorot, normalisation_layer
 
-        check_image_size("PatchGAN", image_size, SUPPORTED)
+        self.check(image_size)
         widths = [channels, *(max(1, round(self.width * c)) for c in CHANNELS), 1]
         layers: list[nn.Module] = [Centre()]
         for index, ((before, after), stride) in enumerate(zip(pairwise(widths), STRIDES, strict=True)):

@@ -45,13 +45,16 @@ class ResNetV2(Network):
         check_width(self.width)
         check_normalisation(self.normalisation)
 
+    def check(self, image_size: int, latent: int) -> None:
+        check_latent(latent)
+        check_image_size(self.family, image_size, SUPPORTED)
+
     def build(self, image_size: int, channels: int, latent: int, heads: int) -> tuple[nn.Module, nn.Module]:
         """See `Network.build`. The decoder's numbers have no activation: logits, or pixels in [-1, 1]."""
         from evae.networks.layers import EPS, Centre, glorot
         from evae.networks.residual import doubling, halving, same
 
-        check_latent(latent)
-        check_image_size(self.family, image_size, SUPPORTED)
+        self.check(image_size, latent)
         stages = (image_size // SMALLEST).bit_length() - 1
         width, thin = max(1, round(self.width * CHANNELS)), -(-latent // LATENTS_PER_CHANNEL)
         kind = self.normalisation

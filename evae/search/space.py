@@ -1,18 +1,18 @@
 """What a search space is: a function of an Optuna trial, and the points of it that every study trains first."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution
-
+from evae.lazy import optuna
 from evae.recipe import Recipe
 
 DRAWS = 200
 """Random points of a space that show what it holds: every branch of some weight is among them."""
 
-Suggest = Callable[[optuna.trial.BaseTrial, Recipe], Recipe]
+Suggest = Callable[["optuna.trial.BaseTrial", Recipe], Recipe]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,9 @@ class Space:
     controls: tuple[Control, ...] = ()
     is_grid: bool = False
 
-    def distributions(self, params: Mapping[str, Any], base: Recipe) -> dict[str, BaseDistribution]:
+    def distributions(
+        self, params: Mapping[str, Any], base: Recipe
+    ) -> dict[str, optuna.distributions.BaseDistribution]:
         """The ranges that these parameters were drawn from: what Optuna needs to take a trial over."""
         trial = optuna.trial.FixedTrial(dict(params))
         self.suggest(trial, base)
@@ -51,7 +53,7 @@ class Space:
 
     def describe(self, base: Recipe) -> dict[str, dict[str, Any]]:
         """Parameter name -> its choices or range, of all points that `_points` finds."""
-        found: dict[str, BaseDistribution] = {}
+        found: dict[str, optuna.distributions.BaseDistribution] = {}
         for trial, _ in self._points(base):
             found |= trial.distributions
         return {name: _describe(found[name]) for name in sorted(found)}
@@ -71,7 +73,7 @@ class Space:
                 yield trial, self.suggest(trial, base)
 
 
-def _describe(distribution: BaseDistribution) -> dict[str, Any]:
-    if isinstance(distribution, CategoricalDistribution):
+def _describe(distribution: optuna.distributions.BaseDistribution) -> dict[str, Any]:
+    if isinstance(distribution, optuna.distributions.CategoricalDistribution):
         return {"choices": list(distribution.choices)}
     return {key: value for key, value in vars(distribution).items() if value is not None}

@@ -68,7 +68,6 @@ class Manifest:
             "git_commit": commit,
             "git_dirty": dirty,
             "packages": to_json({name: importlib.metadata.version(name) for name in PACKAGES}),
-            "hardware": to_json(hardware.describe()),
             "data": to_json(images.describe()),
         }
 
@@ -114,7 +113,8 @@ class Manifest:
             raise UserError(f"{store.location} holds another study:\n" + "\n".join(lines) + f"\n{remedy}")
 
     def write(self, store: Store, **changes: Any) -> None:
-        self.row |= changes
+        # Not before: torch knows the GPUs, and takes seconds to import.
+        self.row |= {"hardware": to_json(hardware.describe()), **changes}
         store.write("study", self.row["session"], [self.row])
 
     def close(self, store: Store, state: str, slots: float) -> None:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from evae.cluster.demand import Demand
 from evae.data.base import DataRecipe
 from evae.errors import UserError, unknown
-from evae.metrics.names import DEFAULT_FEATURES
+from evae.metrics.names import DEFAULT_FEATURES, features_column
 from evae.networks import SIZES
 from evae.networks import network as networks
 from evae.recipe import Evaluation, Optimisation, Recipe
+from evae.search.objectives import resolve_objectives
 from evae.search.samplers import sampler as samplers
 from evae.search.space import Space
 
@@ -128,6 +129,8 @@ class StudyOptions:
             raise UserError(
                 "the workers of one trial need whole GPUs each: NCCL does not share one; raise --gpus-per-worker"
             )
+        self.base_recipe()  # says what else cannot be, and so does what follows
+        self.resolved_objectives()
 
     @property
     def space(self) -> Space:
@@ -143,6 +146,10 @@ class StudyOptions:
     def location(self) -> str:
         """The study's results: a folder or URI."""
         return f"{self.results.rstrip('/')}/{self.name}"
+
+    def resolved_objectives(self) -> list[tuple[str, str]]:
+        """(metric column, "min" or "max") of each objective."""
+        return resolve_objectives(self.objectives, features_column(self.features))
 
     def demand(self) -> Demand:
         """What the study asks of the machines."""

@@ -1,0 +1,113 @@
+"""A session of a study: references once, then trials as Tune's actors have room, every result in the store."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+
+import ray
+import torch
+from rich.console import Console
+
+from evae.cluster.access import require_token
+from evae.cluster.failures import Failures
+from evae.cluster.machine import Slots, find_slots, ray_session
+from evae.cluster.setting import Setting
+from evae.cluster.tune import tuner
+from evae.cluster.versions import require_same_versions
+from evae.data.base import ImageSet
+from evae.metrics.features import Features, load_features
+from evae.metrics.reference import Reference, reference
+from evae.recipe import Recipe
+from evae.results.rows import close_row
+from evae.results.store import Store
+from evae.search.journal import Journal
+from evae.search.searcher import StudySearcher
+from evae.study.manifest import Manifest
+from evae.study.options import StudyOptions
+from evae.study.progress import StudyProgress, summary
+
+
+def run_session(
+    searcher: StudySearcher,
+    manifest: Manifest,
+    images: ImageSet,
+    options: StudyOptions,
+    store: Store,
+    console: Console,
+) -> None:
+    """Train what the searcher suggests, as `run_study` says."""
+    _check_builds(searcher.space.recipes(searcher.base), images)
+    features = load_features(options.features)
+    with ray_session(options.demand()):
+        require_token()
+        require_same_versions()
+        slots = find_slots(options.demand())
+        setting = Setting(
+            study=options.name,
+            store=store,
+            images=images,
+            references=_references(images, features),
+            cpus=slots.cpus,
+            gpus=slots.gpus,
+            keep_weights=options.keep_weights,
+            workers=slots.workers,
+            max_failures=options.max_failures,
+        )
+        manifest.write(store, slots=float(slots.now()), sampler=options.sampler)
+        searcher.room = slots.room
+        _search(searcher, setting, slots, options, manifest, console)
+
+
+def _check_builds(recipes: Sequence[Recipe], images: ImageSet) -> None:
+    """Raise UserError for networks that only find when they are built that they cannot be."""
+    shape = images.image_size, images.channels
+    with torch.device("meta"):
+        for network, recipe in {recipe.network: recipe for recipe in recipes}.items():
+            network.build(*shape, recipe.latent, recipe.posterior.heads)
+        for discriminator in {recipe.adversarial.discriminator for recipe in recipes if recipe.adversarial}:
+            discriminator.build(*shape)
+
+
+def _search(
+    searcher: StudySearcher,
+    setting: Setting,
+    slots: Slots,
+    options: StudyOptions,
+    manifest: Manifest,
+    console: Console,
+) -> None:
+    store, progress = setting.store, StudyProgress(searcher, console, options.epochs)
+    failures = Failures(options.name, store, slots, console, searcher.rungs.stopped if searcher.rungs else {})
+    state, interrupted = "failed", False
+    try:
+        with (
+            progress,
+            Journal(store, options.name, searcher),
+            tempfile.TemporaryDirectory(prefix="evae-tune-") as scratch,
+        ):
+            tuner(searcher, setting, slots, [progress, failures], scratch, options.time_limit).fit()
+        state = "finished" if progress.done == progress.total or searcher.exhausted else "stopped"
+    except KeyboardInterrupt:
+        state, interrupted = "stopped", True
+    finally:
+        # The trials in flight write rows as long as there is a Ray to run them.
+        ray.shutdown()
+        failures.record()
+        _cancel_running(store)
+        manifest.close(store, state, slots.mean())
+    console.print(summary(progress, [row["state"] for row in store.read("trials").to_pylist()]))
+    if searcher.exhausted and len(searcher.configurations) < options.trials:
+        console.print(f"The search came up with no more than these {len(searcher.configurations)} configurations.")
+    if state == "stopped":
+        console.print("Stopped before the end; every finished trial is kept. The same command continues the study.")
+    if interrupted:
+        raise KeyboardInterrupt
+
+
+def _references(images: ImageSet, features: Features) -> Mapping[str, Reference]:
+    """Statistics of the real images of both held-out splits, against training images for the floor."""
+    return {split: reference(getattr(images, split), images.train, features) for split in ("validation", "test")}
+
+
+def _cancel_running(store: Store) -> None:
+    for row in store.read("trials").to_pylist():
+        close_row(store, row["trial"], "cancelled", "the study was stopped")
