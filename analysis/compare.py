@@ -16,6 +16,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import tyro
 
+from analysis import files
 from analysis.page import page
 from analysis.study import naming, tables
 from analysis.study.load import StudyData, load
@@ -158,12 +159,8 @@ def main(
     output: Annotated[Path, tyro.conf.arg(metavar="PATH", help="where to write the page")] = Path("compare.html"),
 ) -> None:
     """Write one page on which several studies stand side by side."""
-    text = render(studies)
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"cannot write the page: {error}. Choose another place with --output.") from None
-    print(output)
+    files.write(output, render(studies), "Free some space, or choose another place with --output.")
+    print(files.shown(output))
 
 
 if __name__ == "__main__":

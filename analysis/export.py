@@ -6,15 +6,18 @@ without any further package. CSV needs none.
 
 import base64
 import csv
+import io
 import json
 import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import plotly.offline
 
+from analysis import files
 from analysis.page import page
 from analysis.study import tables
 from analysis.study.load import StudyData
@@ -25,6 +28,7 @@ from evae.errors import UserError
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 WIDTH, SCALE = 900, 2  # pixels, and PNG pixels to each of them
 TIMEOUT_S = 300
+LONGEST_NAME = 200  # of a file, without its ending; file systems take 255 bytes
 
 
 def export(study: StudyData, folder: Path) -> list[Path]:
@@ -35,46 +39,49 @@ def export(study: StudyData, folder: Path) -> list[Path]:
     table = tables.configurations(study)
     front = tables.front(table, study.objectives)
     drawn = sections.draw(study, table, front, hypervolume.history(study, table), importance.shares(study, table))
-    found = {chart.key: chart for section in drawn.values() for chart in section}
-    files = []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for key, chart in found.items():
-            files.append(write_csv(chart, folder / f"{key}.csv"))
-        browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-        if browser is not None:
-            for name, content in pictures(browser, found).items():
-                (folder / name).write_bytes(content)
-                files.append(folder / name)
-    except OSError as error:
-        raise UserError(f"cannot write the figures: {error}. Choose another folder with --export.") from None
-    return files
+    found = named([chart for section in drawn.values() for chart in section])
+    written = _write(folder, {f"{name}.csv": as_csv(chart) for name, chart in found.items()})
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    return written + (_write(folder, pictures(browser, found)) if browser is not None else [])
 
 
-def write_csv(chart: Chart, path: Path) -> Path:
+def named(charts: Sequence[Chart]) -> dict[str, Chart]:
+    """Charts by a name that any file system takes; a parameter's name, of which keys are made, may be any text."""
+    found: dict[str, Chart] = {}
+    for chart in charts:
+        name = re.sub(r"[^A-Za-z0-9_.-]", "_", chart.key)[:LONGEST_NAME]
+        found[name if name not in found else f"{name}-{len(found)}"] = chart
+    return found
+
+
+def _write(folder: Path, contents: Mapping[str, str | bytes]) -> list[Path]:
+    for name, content in contents.items():
+        files.write(folder / name, content, "Free some space, or choose another folder with --export.")
+    return [folder / name for name in contents]
+
+
+def as_csv(chart: Chart) -> str:
     """One line a drawn point: series, id (of the configuration or trial), x, y; values as they were measured."""
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        lines = csv.writer(file)
-        lines.writerow(["series", "id", "x", "y"])
-        for trace in chart.figure.data:
-            ids = trace.customdata if trace.meta else [""] * len(trace.x)
-            lines.writerows((trace.name, *point) for point in zip(ids, trace.x, trace.y, strict=True))
-    return path
+    text = io.StringIO()
+    lines = csv.writer(text)
+    lines.writerow(["series", "id", "x", "y"])
+    for trace in chart.figure.data:
+        ids = trace.customdata if trace.meta else [""] * len(trace.x)
+        lines.writerows((trace.name, *point) for point in zip(ids, trace.x, trace.y, strict=True))
+    return text.getvalue()
 
 
 def pictures(browser: str, found: dict[str, Chart]) -> dict[str, bytes]:
-    """NAME.svg and NAME.png of each figure. Raises UserError when the browser does not draw them."""
+    """NAME.svg and NAME.png of each figure, by the names of `named`. Raises UserError when the browser does not draw
+    them, or has no room for its own files.
+    """
     drawn = [[key, page.plain(chart.figure)] for key, chart in found.items()]
-    with tempfile.TemporaryDirectory(prefix="evae-export-") as scratch:
-        place = Path(scratch) / "figures.html"
-        place.write_text(_page(drawn), encoding="utf-8")
-        arguments = ["--headless", "--disable-gpu", "--no-first-run", f"--user-data-dir={scratch}/profile"]
-        # Root, as in containers, has no sandbox; the page is our own.
-        command = [browser, *arguments, "--no-sandbox", "--virtual-time-budget=600000", "--dump-dom", place.as_uri()]
-        try:
-            ran = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            raise UserError(f"{browser} took longer than {TIMEOUT_S} s to draw; the CSV files are there.") from None
+    try:
+        ran = _draw(browser, _page(drawn))
+    except subprocess.TimeoutExpired:
+        raise UserError(f"{browser} took longer than {TIMEOUT_S} s to draw; the CSV files are there.") from None
+    except OSError as error:
+        raise UserError(f"{browser} could not draw: {error}. The CSV files are there.") from None
     links = re.findall(r'<a id="([^"]+)" href="data:image/[^;,]+;base64,([^"]*)"', ran.stdout)
     if len(links) < 2 * len(found):
         said = ran.stderr.strip().splitlines()
@@ -82,6 +89,16 @@ def pictures(browser: str, found: dict[str, Chart]) -> dict[str, bytes]:
             f"{browser} drew {len(links)} of {2 * len(found)} pictures ({said[-1] if said else 'no message'})."
         )
     return {name: base64.b64decode(text) for name, text in links}
+
+
+def _draw(browser: str, text: str) -> subprocess.CompletedProcess[str]:
+    with tempfile.TemporaryDirectory(prefix="evae-export-", ignore_cleanup_errors=True) as scratch:
+        place = Path(scratch) / "figures.html"
+        place.write_text(text, encoding="utf-8", errors="backslashreplace")
+        arguments = ["--headless", "--disable-gpu", "--no-first-run", f"--user-data-dir={scratch}/profile"]
+        # Root, as in containers, has no sandbox; the page is our own.
+        command = [browser, *arguments, "--no-sandbox", "--virtual-time-budget=600000", "--dump-dom", place.as_uri()]
+        return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S)
 
 
 def _page(drawn: list[list[object]]) -> str:

@@ -33,7 +33,7 @@ class Live:
         if seen == self._seen or time.monotonic() < self._rest_until:
             return False
         started = time.monotonic()
-        self.page = page.render(load(self.results), live=True).encode()
+        self.page = page.render(load(self.results), live=True).encode("utf-8", "backslashreplace")
         self.version += 1
         self._seen = seen
         self._rest_until = time.monotonic() + SHARE * (time.monotonic() - started)

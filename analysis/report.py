@@ -12,7 +12,7 @@ from typing import Annotated
 import tyro
 
 from analysis import export as figure_files
-from analysis import live
+from analysis import files, live
 from analysis.page import page
 from analysis.study.load import load
 from evae.errors import UserError
@@ -21,17 +21,13 @@ from evae.errors import UserError
 def write_report(results: str | Path, output: str | Path | None = None) -> Path:
     """Write the report of the study at `results`, and return where it lies (default: RESULTS/report.html).
 
-    Raises UserError when there is no study, or the place cannot be written.
+    Raises UserError when there is no study, or the place cannot be written: an earlier report is then still there.
     """
     study = load(results)
     if output is None and not study.store.is_local:
         raise UserError(f"{study.location} is not a local folder: say where to write the report with --output.")
     path = Path(output) if output is not None else Path(study.store.root) / "report.html"
-    text = page.render(study)
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"cannot write the report: {error}. Choose another place with --output.") from None
+    files.write(path, page.render(study), "Free some space, or choose another place with --output.")
     return path
 
 
@@ -58,12 +54,12 @@ def main(
     if watch:
         live.watch(results, port)
     elif export is not None:
-        files = figure_files.export(load(results), export)
-        print("\n".join(map(str, files)))
-        if not any(file.suffix == ".svg" for file in files):
+        written = figure_files.export(load(results), export)
+        print("\n".join(map(files.shown, written)))
+        if not any(file.suffix == ".svg" for file in written):
             print("No Chromium or Chrome was found: SVG and PNG are left out.", file=sys.stderr)
     else:
-        print(write_report(results, output))
+        print(files.shown(write_report(results, output)))
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def render(study: StudyData, live: bool = False) -> str:
     charts = draw(study, table, front, grown, shares)
     cards = choose(front, study)
     shown = pictures(study, cards, wanted(study, front))
-    text = template("report.html").render(
+    return template("report.html").render(
         study=study,
         tiles=tiles(study, table),
         paragraphs=words.summary(study, table),
@@ -55,8 +55,6 @@ def render(study: StudyData, live: bool = False) -> str:
         files=script_json(shown.files),
         **assets(SCRIPTS),
     )
-    # Paths in options and commands may hold bytes that are no text, which JSON and scripts take as such an escape.
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def template(name: str) -> jinja2.Template:

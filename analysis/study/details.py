@@ -26,7 +26,7 @@ def configurations(study: StudyData, table: pd.DataFrame, front: pd.DataFrame) -
     found = []
     texts = hovers(table, study.objectives)
     for row, hover in zip(table.to_dict("records"), texts, strict=True):
-        recipe = parse(recipes.get(row["configuration"]), {})
+        recipe = parse(recipes.get(row["configuration"]), {}, exact=True)
         found.append(
             {
                 "id": row["configuration"],
@@ -56,7 +56,7 @@ def is_standard(row: dict[str, Any], recipe: dict[str, Any]) -> bool:
 
 def common_recipe(study: StudyData) -> dict[str, Any]:
     """The recipe of the first trial, from which those of others differ in some parts."""
-    return next((recipe for text in study.trials["recipe"] if (recipe := parse(text, {}))), {})
+    return next((recipe for text in study.trials["recipe"] if (recipe := parse(text, {}, exact=True))), {})
 
 
 def shown_metrics(study: StudyData) -> list[str]:

@@ -150,13 +150,27 @@ def load(results: str | os.PathLike[str]) -> StudyData:
     )
 
 
-def parse(text: object, default: Any) -> Any:
-    """The value of a JSON column; `default` where it is missing or not JSON of the same kind."""
+def parse(text: object, default: Any, exact: bool = False) -> Any:
+    """The value of a JSON column; `default` where it is missing or not JSON of the same kind.
+
+    Bytes of a path that are no text, which JSON has as lone surrogates and neither pandas nor UTF-8 can hold, become
+    escapes to be read, unless it is to be `exact`.
+    """
     try:
         value = json.loads(text) if isinstance(text, str) else default
     except ValueError:
         return default
-    return value if isinstance(value, type(default)) else default
+    if not isinstance(value, type(default)):
+        return default
+    return value if exact or not isinstance(text, str) or "\\ud" not in text.lower() else _readable(value)
+
+
+def _readable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_readable(key): _readable(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_readable(part) for part in value]
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
 def _frame(store: Store, kind: str) -> pd.DataFrame:
