@@ -3,26 +3,32 @@
 The report copies this command, with the recipe of a trial, so that one result can be checked without its study.
 """
 
+from __future__ import annotations
+
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import torch
 import tyro
 
 from evae import data
-from evae.checkpoints import dump_model
-from evae.errors import UserError
-from evae.evaluation import Evaluated, evaluate
-from evae.metrics.features import load_features
-from evae.metrics.reference import reference
+from evae.errors import Diverged, UserError
+from evae.lazy import torch
 from evae.recipe import Recipe
-from evae.training import Diverged, Training
+
+if TYPE_CHECKING:
+    from evae.evaluation import Evaluated
+    from evae.training import Training
 
 
 def repeat(recipe: Recipe, images: data.ImageSet, device: torch.device | str = "cpu") -> tuple[Training, Evaluated]:
     """Train `recipe` to its last epoch and measure it, as a trial of a study does. Raises Diverged as that does."""
+    from evae.evaluation import evaluate
+    from evae.metrics.features import load_features
+    from evae.metrics.reference import reference
+    from evae.training import Training
+
     features = load_features(recipe.evaluation.features, device)
     references = {split: reference(getattr(images, split), images.train, features) for split in ("validation", "test")}
     training = Training(recipe, images, device)
@@ -63,6 +69,8 @@ def main(
         if isinstance(value, (int, float)):
             print(f"{name:40} {value:.6g}")
     if weights is not None:
+        from evae.checkpoints import dump_model
+
         weights.write_bytes(dump_model(training.model, given, images.image_size, images.channels))
         print(f"weights: {weights}")
 

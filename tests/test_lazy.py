@@ -62,6 +62,21 @@ def test_a_command_line_is_read_without_them(study, arguments, status, says):
 
 
 @pytest.mark.parametrize(
+    ("tool", "arguments", "status", "says"),
+    [
+        ("evae.doctor", ["--help"], 0, "fit for a study?"),
+        ("evae.doctor", ["--adress", "auto"], 2, "--address"),
+        ("evae.doctor", ["--features", "inceptoin"], 2, "Did you mean 'inception'?"),
+        ("evae.repeat", ["--help"], 0, "Train one recipe again"),
+        ("evae.repeat", ["{}", "--devise", "cpu"], 2, "--device"),
+        ("evae.repeat", ['{"latent": 0}'], 1, "latent size must be at least 1"),
+    ],
+)
+def test_a_tools_command_line_is_read_without_them(tool, arguments, status, says):
+    assert not imported(command(tool, *arguments), status, says) & HEAVY
+
+
+@pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["--data", "folder:nowhere"], "nowhere is not a folder"),

@@ -1,13 +1,6 @@
-"""Is this machine, or this cluster, fit for a study?
-
-    python -m evae.doctor
-    python -m evae.doctor --address auto --store s3://bucket/studies
-
-One line for each check: ok, or what to do about it. The exit status is 1 where something is not ok.
-"""
+"""Is a cluster fit for a study? One line for each check: ok, or what to do about it."""
 
 import socket
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,39 +8,20 @@ from ipaddress import ip_address
 from typing import Any
 
 import ray
-import tyro
 from rich.console import Console
 
 from evae import data
 from evae.cluster import private
 from evae.cluster.access import MAKE_TOKEN, is_open
-from evae.cluster.demand import Demand
-from evae.cluster.machine import ray_session
+from evae.cluster.questions import Questions
 from evae.cluster.versions import ANSWER_S, differing, nodes, placed, versions, why_silent
 from evae.data.base import DataRecipe
 from evae.errors import UserError
 from evae.metrics.features import load_features
-from evae.metrics.names import DEFAULT_FEATURES
 from evae.results.store import Store
 
 SKEW_S = 2.0
 """Clocks that differ by more confuse the times in the tables."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Questions:
-    """Where to look."""
-
-    address: str | None = None
-    """A running Ray cluster ("auto", "HOST:6379"); default: this machine alone."""
-    store: str = "results"
-    """Where studies will put their results: a folder or URI that every node can write to."""
-    features: str = DEFAULT_FEATURES
-    """Network of the Fréchet distance, whose weights every node must have."""
-    data: str = "mnist-5k"
-    """Data source, which the machine on which the study is started must have; downloaded if it can be."""
-    data_root: str | None = None
-    """Folder that holds the data (default: ./data)."""
 
 
 @dataclass(frozen=True)
@@ -172,16 +146,3 @@ def report(findings: Iterable[Finding], console: Console) -> bool:
             f"{mark} {finding.what}" + ("" if finding.ok else f"\n      -> {finding.remedy}"), highlight=False
         )
     return fine
-
-
-def main() -> None:
-    """The command line."""
-    questions = tyro.cli(Questions, description=__doc__)
-    console = Console(soft_wrap=True)
-    try:
-        with ray_session(Demand(address=questions.address), trains=False):
-            fine = report(examine(questions), console)
-    except UserError as error:
-        Console(stderr=True, soft_wrap=True).print(f"error: {error}", markup=False, highlight=False)
-        sys.exit(2)
-    sys.exit(0 if fine else 1)

@@ -17,8 +17,9 @@ from running import Study, ended, processes, wait_until
 from evae.cluster import private
 from evae.cluster.access import LOOPBACK, is_open, knock, require_token, use_ray_network
 from evae.cluster.demand import Demand
-from evae.cluster.doctor import Questions, examine
+from evae.cluster.doctor import examine
 from evae.cluster.machine import ray_session
+from evae.cluster.questions import Questions
 from evae.errors import UserError
 
 OTHERS = "127.0.0.2"

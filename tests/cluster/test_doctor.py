@@ -8,8 +8,9 @@ import pytest
 
 from evae.cluster import doctor
 from evae.cluster.demand import Demand
-from evae.cluster.doctor import Finding, Questions, examine, probe
+from evae.cluster.doctor import Finding, examine, probe
 from evae.cluster.machine import ray_session
+from evae.cluster.questions import Questions
 from evae.results.store import Store
 
 ROOT = Path(__file__).parents[2]
