@@ -11,10 +11,7 @@ from typing import Annotated
 
 import tyro
 
-from analysis import export as figure_files
-from analysis import files, live
-from analysis.page import page
-from analysis.study.load import load
+from analysis import files
 from evae.errors import UserError
 
 
@@ -23,6 +20,10 @@ def write_report(results: str | Path, output: str | Path | None = None) -> Path:
 
     Raises UserError when there is no study, or the place cannot be written: an earlier report is then still there.
     """
+    # Imported when needed: --help and wrong options need not wait for it.
+    from analysis.page import page
+    from analysis.study.load import load
+
     study = load(results)
     if output is None and not study.store.is_local:
         raise UserError(f"{study.location} is not a local folder: say where to write the report with --output.")
@@ -52,8 +53,13 @@ def main(
 ) -> None:
     """Write the report of a study: one HTML page that opens without the web."""
     if watch:
+        from analysis import live
+
         live.watch(results, port)
     elif export is not None:
+        from analysis import export as figure_files
+        from analysis.study.load import load
+
         written = figure_files.export(load(results), export)
         print("\n".join(map(files.shown, written)))
         if not any(file.suffix == ".svg" for file in written):

@@ -9,7 +9,6 @@ import optuna
 import pandas as pd
 import plotly.graph_objects as go
 from optuna.distributions import BaseDistribution
-from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
 from analysis.study import naming
 from analysis.study.load import StudyData
@@ -47,6 +46,9 @@ def importance(described: dict[str, Any], table: pd.DataFrame, objective: Object
     space = varied({name: d for name, text in described.items() if (d := distribution(text))}, rows)
     if len(space) < 2 or not stand_out(values, quantile):
         return empty
+    # Takes more than a second, for the sake of an evaluator that is not asked.
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+
     with warnings.catch_warnings():
         # A lone control that lacks a parameter is a regime of its own, which carries no weight.
         warnings.filterwarnings("ignore", message="Some regimes")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from synthetic import DISTANCE, SHARPNESS, write_study
 
-from analysis import compare
+from analysis.page import comparison
 from analysis.study import tables
 from analysis.study.load import load
 from evae.errors import UserError
@@ -28,16 +28,16 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str, str]:
 
 def test_studies_that_agree_share_an_axis(pair: tuple[str, str, str]) -> None:
     studies = [load(place) for place in pair[:2]]
-    found = compare.groups(studies, compare.shared(studies))
+    found = comparison.groups(studies, comparison.shared(studies))
     assert [group.members for group in found] == [(0, 1)] and found[0].reasons == ()
 
 
 def test_distances_of_different_identity_never_share_an_axis(pair: tuple[str, str, str]) -> None:
     studies = [load(place) for place in pair]
-    found = compare.groups(studies, compare.shared(studies))
+    found = comparison.groups(studies, comparison.shared(studies))
     assert [group.members for group in found] == [(0, 1), (2,)]
     assert found[1].reasons == ("generation Fréchet distance: n_real is 100, of the first 500",)
-    text = compare.render(pair)
+    text = comparison.render(pair)
     assert "not drawn on one axis" in text and "n_real is 100" in text
     drawn = json.loads(text[text.index('id="data">') + 10 :].partition("</script>")[0])["figures"]
     assert [len(figure["data"]) for figure in drawn.values()] == [2, 1]
@@ -45,13 +45,13 @@ def test_distances_of_different_identity_never_share_an_axis(pair: tuple[str, st
 
 def test_other_metrics_share_an_axis_whatever_the_distances_are(pair: tuple[str, str, str]) -> None:
     studies = [load(place) for place in pair]
-    sharpness = [o for o in compare.shared(studies) if o.metric == SHARPNESS]
-    assert len(compare.groups(studies, sharpness)) == 1
+    sharpness = [o for o in comparison.shared(studies) if o.metric == SHARPNESS]
+    assert len(comparison.groups(studies, sharpness)) == 1
 
 
 def test_the_best_is_that_of_each_study(pair: tuple[str, str, str]) -> None:
     studies = [load(place) for place in pair]
-    found = compare.best(studies, compare.shared(studies))
+    found = comparison.best(studies, comparison.shared(studies))
     for study in studies:
         first = tables.best(tables.configurations(study), study.objectives[0]).iloc[0]
         of_distance = found["objective"].map(lambda o: o.metric) == DISTANCE
@@ -61,10 +61,10 @@ def test_the_best_is_that_of_each_study(pair: tuple[str, str, str]) -> None:
 
 def test_what_cannot_be_compared_is_refused(pair: tuple[str, str, str], tmp_path: Path) -> None:
     with pytest.raises(UserError, match="two studies"):
-        compare.render(pair[:1])
+        comparison.render(pair[:1])
     store = write_study(tmp_path, configurations=4, seeds=1)
     for row in store.read("trials").to_pylist():
         kept = {k: v for k, v in row.items() if DISTANCE not in k and SHARPNESS not in k}
         store.write("trials", row["trial"], [kept])
     with pytest.raises(UserError, match="share an objective"):
-        compare.render([pair[0], str(tmp_path)])
+        comparison.render([pair[0], str(tmp_path)])

@@ -125,7 +125,8 @@ def test_the_example_notebook_runs(results: Path, tmp_path: Path, monkeypatch: p
     assert len(names["found"]) == 40 and names["drawn"].data
 
 
-def test_analysis_imports_neither_torch_nor_ray() -> None:
-    code = "import sys, analysis.report, analysis.compare; print([m for m in ('torch', 'ray') if m in sys.modules])"
+def test_analysis_imports_neither_torch_nor_ray_nor_scikit_learn() -> None:
+    modules = "analysis.export, analysis.live, analysis.page.comparison"
+    code = f"import sys, {modules}; print([m for m in ('torch', 'ray', 'sklearn') if m in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert ran.stdout.strip() == "[]", ran.stderr

@@ -1,0 +1,143 @@
+"""The page on which several studies stand side by side.
+
+Distances of different identity (features, resize rule, counts, split, seed, images) are never drawn on one axis: the
+page has a chart for each group of studies that agree, and says in what the groups differ.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from analysis.page import page
+from analysis.study import naming, tables
+from analysis.study.load import StudyData, load
+from analysis.study.naming import Objective, is_distance
+from analysis.views import drawing, theme
+from evae.errors import UserError
+
+
+@dataclass(frozen=True)
+class Group:
+    """Studies (by their place) whose values of some objectives share an axis, and in what the others differ."""
+
+    members: tuple[int, ...]
+    reasons: tuple[str, ...]
+
+
+def identity(study: StudyData, metric: str) -> dict[str, str]:
+    """What the values of a distance hang on, as texts; of other metrics only the images."""
+    data = study.manifest.get("data", {})
+    found = {"images": f"{data.get('source', 'unknown')} {data.get('digest', '')}".strip()}
+    if is_distance(metric):
+        rows = tables.identities(study)
+        rows = rows[rows["metric"] == metric]
+        found |= {key: " and ".join(sorted(rows[key].astype(str).unique())) or "unknown" for key in tables.IDENTITY}
+    return found
+
+
+def groups(studies: Sequence[StudyData], objectives: Sequence[Objective]) -> list[Group]:
+    """The studies, those together whose distances have one identity; reasons are against the first group.
+
+    Values of other metrics share an axis whatever they were taken on, since their scale is the same.
+    """
+    distances = [o.metric for o in objectives if is_distance(o.metric)]
+    known = [{(m, k): v for m in distances for k, v in identity(study, m).items()} for study in studies]
+    found: dict[str, list[int]] = {}
+    for i, one in enumerate(known):
+        found.setdefault(repr(sorted(one.items())), []).append(i)
+    first = known[0]
+    return [
+        Group(
+            tuple(members),
+            tuple(
+                f"{naming.label(metric)}: {key} is {value}, of the first {first[metric, key]}"
+                for (metric, key), value in known[members[0]].items()
+                if first[metric, key] != value
+            ),
+        )
+        for members in found.values()
+    ]
+
+
+def shared(studies: Sequence[StudyData]) -> list[Objective]:
+    """The objectives of the first study that all studies have measured. Raises UserError when there is none."""
+    found = [
+        o
+        for o in studies[0].objectives
+        if all(o.metric in s.trials and s.trials[o.metric].notna().any() for s in studies)
+    ]
+    if not found:
+        wanted = ", ".join(o.metric for o in studies[0].objectives) or "no objective"
+        raise UserError(
+            f"{studies[0].name} has {wanted}, which not all of the others have measured, so there is nothing to "
+            "compare. Name studies that share an objective; distances on other features are other metrics."
+        )
+    return found
+
+
+def best(studies: Sequence[StudyData], objectives: Sequence[Objective]) -> pd.DataFrame:
+    """Rows (study, objective, direction, name, value, half, n): each study's best by the split that ranks."""
+    rows = []
+    for study in studies:
+        table = tables.configurations(study)
+        for objective in objectives:
+            order = tables.best(table, objective) if objective in study.objectives else _plain_best(table, objective)
+            for _, row in order.head(1).iterrows():
+                half = row.get(f"{objective.metric}_half", float("nan"))
+                name = study.location if len({s.name for s in studies}) < len(studies) else study.name
+                rows.append((name, objective, row["name"], row[objective.metric], half, int(row["n"])))
+    return pd.DataFrame(rows, columns=["study", "objective", "name", "value", "half", "n"])
+
+
+def _plain_best(table: pd.DataFrame, objective: Objective) -> pd.DataFrame:
+    """By the test split, where the metric was no objective of the study."""
+    known = table[table[objective.metric].notna()]
+    return known.loc[(objective.sign * known[objective.metric]).sort_values().index]
+
+
+def figure(studies: Sequence[StudyData], names: Sequence[str], objectives: Sequence[Objective]) -> go.Figure:
+    """All finished configurations of each study: the first objective over the second, or over its order."""
+    down, across = objectives[0], objectives[1] if len(objectives) > 1 else None
+    drawn = drawing.figure(across.axis if across else "configuration (order of suggestion)", down.axis, height=480)
+    for i, (study, name) in enumerate(zip(studies, names, strict=True)):
+        table = tables.configurations(study)
+        table = table[table[[o.metric for o in objectives[:2]]].notna().all(axis=1)]
+        drawn.add_scatter(
+            x=table[across.metric] if across else table["number"],
+            y=table[down.metric],
+            mode="markers",
+            name=name,
+            marker=dict(
+                color=theme.COLOURS[i % len(theme.COLOURS)], symbol=theme.SYMBOLS[i % len(theme.SYMBOLS)], size=9
+            ),
+            text=table["name"],
+            hovertemplate="%{text}: %{y:.4g}<extra>" + name + "</extra>",
+        )
+    return drawn
+
+
+def render(locations: Sequence[str]) -> str:
+    """The page's HTML. Raises UserError for fewer than two studies, or ones that share no objective."""
+    if len(locations) < 2:
+        raise UserError("name two studies or more to compare, e.g. results/kernel-sweep results/faces")
+    studies = [load(location) for location in locations]
+    objectives = shared(studies)
+    unique = len({s.name for s in studies}) == len(studies)
+    names = [s.name if unique else s.location for s in studies]
+    found = groups(studies, objectives)
+    drawn = {
+        f"group-{k}": page.plain(figure([studies[i] for i in g.members], [names[i] for i in g.members], objectives))
+        for k, g in enumerate(found)
+    }
+    rows = best(studies, objectives)
+    rows["text"] = [naming.interval(value, half) for value, half in zip(rows["value"], rows["half"], strict=True)]
+    return page.template("compare.html").render(
+        names=names,
+        studies=studies,
+        groups=[(f"group-{k}", [names[i] for i in g.members], g.reasons) for k, g in enumerate(found)],
+        rows=rows.to_dict("records"),
+        data=page.script_json({"figures": drawn, "themes": page.themes()}),
+        **page.assets(("compare.js",)),
+    )
