@@ -123,7 +123,7 @@ def trial_columns(study: StudyData) -> list[tuple[str, str, str]]:
         )
         for c in optional
     ]
-    restarts = [("restarts", "restarts", "number")] if "restarts" in trials else []
+    restarts = [("restarts", "restarts", "number")] if trials["restarts"].notna().any() else []
     return [
         ("number", "#", "number"),
         ("name", "configuration", "text"),

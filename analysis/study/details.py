@@ -95,21 +95,21 @@ def trials(study: StudyData, table: pd.DataFrame) -> list[dict[str, Any]]:
     place = {configuration: i for i, configuration in enumerate(table["configuration"])}
     found = []
     for row in study.trials.to_dict("records"):
-        rates = row.get("rate_per_latent")
+        rates = row["rate_per_latent"]
         found.append(
             {
                 "id": row["trial"],
                 "configuration": place.get(row["configuration"]),
                 "seed": None if math.isnan(row["seed"]) else int(row["seed"]),
                 "state": row["state"],
-                "rates": None if rates is None or isinstance(rates, float) else [_short(rate) for rate in rates],
+                "rates": None if rates is None else [_short(rate) for rate in rates],
             }
         )
     return found
 
 
-def _short(value: float | None) -> float | None:
-    return float(f"{value:.{DIGITS}g}") if value is not None and math.isfinite(value) else None
+def _short(value: float) -> float | None:
+    return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
 
 
 def hovers(table: pd.DataFrame, objectives: Sequence[Objective]) -> list[str]:

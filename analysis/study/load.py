@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from analysis.study import columns
 from analysis.study.naming import Objective, is_distance
 from evae.errors import UserError
 from evae.results.store import SCHEMA_VERSION, Store
@@ -64,12 +65,22 @@ NUMBERS = {
         "evaluate_s",
         "launch_s",
         "wall_s",
+        "restarts",
         "parameters",
         "images_per_s",
     ],
     "epochs": ["seed", "epoch", "val_distortion_nats", "val_rate_nats", "train_s", "evaluate_s"],
 }
 TIMES = {name: ["started_at", "ended_at"] for name in TEXT}
+LISTS = {"study": [], "trials": ["rate_per_latent"], "epochs": []}
+FLAGS = {"study": ["git_dirty"], "trials": [], "epochs": []}
+READ = (
+    (TEXT, columns.texts),
+    (NUMBERS, columns.numbers),
+    (TIMES, columns.times),
+    (LISTS, columns.lists),
+    (FLAGS, columns.flags),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,18 +185,11 @@ def _readable(value: Any) -> Any:
 
 
 def _frame(store: Store, kind: str) -> pd.DataFrame:
-    """One kind as a frame: expected columns exist; numbers are float, times UTC, text str or None."""
+    """One kind as a frame: expected columns exist and hold one kind of value each, or that it is missing."""
     frame = store.read(kind).to_pandas(ignore_metadata=True)
-    for column in [*TEXT[kind], *NUMBERS[kind], *TIMES[kind]]:
-        if column not in frame:
-            frame[column] = None
-    for column in TEXT[kind]:
-        frame[column] = frame[column].astype(object).where(frame[column].notna(), None)
-    for column in NUMBERS[kind]:
-        frame[column] = pd.to_numeric(frame[column], errors="coerce").astype(float)
-    for column in TIMES[kind]:
-        frame[column] = pd.to_datetime(frame[column], utc=True, errors="coerce").astype("datetime64[us, UTC]")
-    return frame
+    missing = pd.Series(None, frame.index, dtype=object)
+    read = {name: as_kind(frame.get(name, missing)) for names, as_kind in READ for name in names[kind]}
+    return frame.assign(**read)
 
 
 def _manifest(sessions: pd.DataFrame) -> dict[str, Any]:
@@ -208,7 +212,7 @@ def _objectives(manifest: dict[str, Any], trials: pd.DataFrame, notes: list[str]
     given = [
         Objective(str(pair[0]).removeprefix("val_"), str(pair[1]))
         for pair in manifest.get("objectives", [])
-        if isinstance(pair, list) and len(pair) == 2
+        if isinstance(pair, list) and len(pair) == 2 and pair[1] in ("min", "max")
     ]
     if given:
         return given
@@ -225,9 +229,9 @@ def _with_metrics(trials: pd.DataFrame, objectives: list[Objective]) -> pd.DataF
     """Objective columns exist; metric columns are float; infinities, which no mean survives, are NaN."""
     missing = {o.metric: np.nan for o in objectives if o.metric not in trials}
     trials = trials.assign(**missing)
-    for column in metric_columns(trials):
-        values = pd.to_numeric(trials[column], errors="coerce").astype(float)
-        trials[column] = values.where(np.isfinite(values))
+    measured = [c for o in objectives for c in (o.metric, f"val_{o.metric}") if c in trials]
+    for column in dict.fromkeys([*metric_columns(trials), *measured]):
+        trials[column] = columns.numbers(trials[column])
     return trials
 
 

@@ -100,7 +100,8 @@ def configurations(study: StudyData) -> pd.DataFrame:
         },
         index=first.index,
     )
-    table = table.join(finished[metric_columns(trials)].mean())
+    metrics = dict.fromkeys([*metric_columns(trials), *(o.metric for o in study.objectives)])
+    table = table.join(finished[list(metrics)].mean())
     for o in study.objectives:
         value, selection = finished[o.metric], finished[study.selection_column(o)]
         table[f"{o.metric}_sd"] = value.std()
