@@ -86,7 +86,8 @@ def load_model(path: str) -> VAE:
     recipe = Recipe.from_dict(header["recipe"])
     # The initial weights are overwritten: any seed will do.
     shape = header["image_size"], header["channels"], recipe.latent
-    model = build_model(recipe.posterior, recipe.network, *shape, seed=0, likelihood=recipe.likelihood)
+    parts = {"likelihood": recipe.likelihood, "prior": recipe.prior, "criteria": recipe.criteria}
+    model = build_model(recipe.posterior, recipe.network, *shape, seed=0, **parts)
     model.load_state_dict(_weights(model, tensors, "model"))
     return model.eval()
 

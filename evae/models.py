@@ -1,14 +1,16 @@
 """The model: encoder, posterior and decoder, and the loss as named terms."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from evae.criteria import Criterion, Seen
 from evae.likelihoods import Bernoulli, Likelihood
 from evae.networks.base import Network
 from evae.posteriors.base import Posterior, Recent
+from evae.priors import Prior
 from evae.ranks import Ranks, Share
 from evae.shapes import Codes, Heads, Images
 
@@ -27,6 +29,8 @@ class VAE(nn.Module):
         *,
         latent: int,
         likelihood: Likelihood | None = None,
+        prior: nn.Module | None = None,
+        criteria: Sequence[Criterion] = (),
     ) -> None:
         super().__init__()
         self.posterior = posterior
@@ -34,11 +38,18 @@ class VAE(nn.Module):
         self.encoder = encoder
         self.decoder = decoder
         self.latent = latent
+        self.prior = prior
+        self.criteria = tuple(criteria)
+
+    @property
+    def rate_is(self) -> str:
+        """What the rate is: as the posterior says, or with a prior in the place of its own "estimated"."""
+        return self.posterior.rate_is if self.prior is None else "estimated"
 
     @property
     def has_elbo(self) -> bool:
-        """Whether -(distortion + rate) is a lower bound of the log likelihood."""
-        return self.posterior.rate_is == "exact" and self.likelihood.has_elbo
+        """Whether -(distortion + rate) is a lower bound of the log likelihood, or an unbiased estimate of one."""
+        return self.rate_is in ("exact", "estimated") and self.likelihood.has_elbo
 
     def forward(
         self,
@@ -56,8 +67,8 @@ class VAE(nn.Module):
 
         `distortion` is the likelihood's, `rate` the posterior's rate summed over latents; a posterior may have terms
         of its own. `loss` is the distortion and the posterior's terms with its weights. `elbo` = -(distortion + rate)
-        is there only where the rate is the exact KL divergence and the distortion a whole log likelihood; elsewhere
-        that sum bounds nothing.
+        is there only where the rate is the KL divergence, exact or estimated, and the distortion a whole log
+        likelihood; elsewhere that sum bounds nothing. Criteria are terms by their names, and part of the loss.
         """
         share = share or Ranks().share(len(x))
         heads = self.encode(x)
@@ -65,13 +76,24 @@ class VAE(nn.Module):
         outputs = self.decoder(codes).float()
         distortion = self.likelihood.distortion(outputs, x)
         terms = {"distortion": distortion, **self.posterior.terms(heads, share, recent)}
-        weights = self.posterior.weights
+        if self.prior is not None:
+            terms["rate"] = self.estimated_rates(heads, codes).mean()
+        weights = dict(self.posterior.weights)
+        if self.criteria:
+            drawn = self.sample_prior(share.whole, generator)
+            seen = Seen(x, self.likelihood.images(outputs), heads, codes, drawn, share)
+            terms |= {criterion.family: criterion.term(seen) for criterion in self.criteria}
+            weights |= {criterion.family: criterion.weight for criterion in self.criteria}
         terms["loss"] = distortion + sum(weight * terms[name] for name, weight in weights.items())
         if self.has_elbo:
             terms["elbo"] = -(distortion + terms["rate"])
         if judge is not None:
             terms["adversarial"] = judge(self.likelihood.images(outputs))
         return terms
+
+    def estimated_rates(self, heads: Heads, codes: Codes) -> Float[Tensor, " n"]:
+        """ln q(z | x) - ln p(z) of each image's sampled code, in nats: on average the KL divergence from `prior`."""
+        return self.posterior.log_density(heads, codes).sum(1) - self.prior.log_density(codes)
 
     def encode(self, x: Images) -> Heads:
         """The numbers that describe each image's posterior."""
@@ -90,7 +112,13 @@ class VAE(nn.Module):
 
     def sample(self, n: int, generator: torch.Generator) -> Images:
         """New images in [0, 1]: mean images of n draws from the prior, made on the generator's device."""
-        return self.decode(self.posterior.sample_prior(n, self.latent, generator, generator.device))
+        return self.decode(self.sample_prior(n, generator))
+
+    def sample_prior(self, n: int, generator: torch.Generator) -> Codes:
+        """n draws from the prior, on the generator's device."""
+        if self.prior is not None:
+            return self.prior.sample(n, generator).detach()
+        return self.posterior.sample_prior(n, self.latent, generator, generator.device)
 
 
 def build_model(
@@ -102,9 +130,11 @@ def build_model(
     *,
     seed: int,
     likelihood: Likelihood | None = None,
+    prior: Prior | None = None,
+    criteria: Sequence[Criterion] = (),
 ) -> VAE:
     """The model with freshly initialised weights on the CPU; the same seed gives the same weights. The likelihood is
-    Bernoulli's by default.
+    Bernoulli's by default, and the prior that of the posterior's family.
 
     Raises `UserError` where the network family does not support the image or latent size.
     """
@@ -113,6 +143,8 @@ def build_model(
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         encoder, decoder = network.build(image_size, channels, latent, posterior.heads)
+        density = None if prior is None else prior.build(latent)
     # The layout that convolution libraries compute in: on a CPU, up to a seventh less time.
-    vae = VAE(posterior, encoder, decoder, latent=latent, likelihood=likelihood)
+    parts = {"likelihood": likelihood, "prior": density, "criteria": criteria}
+    vae = VAE(posterior, encoder, decoder, latent=latent, **parts)
     return vae.to(memory_format=torch.channels_last)

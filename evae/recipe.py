@@ -15,17 +15,26 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from evae import plugins
 from evae.adversarial import Adversarial
-from evae.data.base import DataRecipe
+from evae.criteria import Criterion, criterion
+from evae.data.base import SOURCES, DataRecipe
 from evae.errors import UserError, unknown
 from evae.likelihoods import Bernoulli, Likelihood, likelihood
 from evae.metrics.names import DEFAULT_FEATURES, features
 from evae.networks import Conv, Network, network
 from evae.posteriors import Evae, Posterior, posterior
+from evae.priors import Prior, prior
 from evae.registry import Registry
 
 PRECISIONS = ("auto", "fp32", "bf16")
-FAMILIES: dict[type, Registry] = {Posterior: posterior, Likelihood: likelihood, Network: network}
+FAMILIES: dict[type, Registry] = {
+    Posterior: posterior,
+    Likelihood: likelihood,
+    Network: network,
+    Prior: prior,
+    Criterion: criterion,
+}
 # A field that came later is left out of the plain form at its default: recipes of older stores keep their names.
 LATER = {"left_out_at_default": True}
 
@@ -78,13 +87,17 @@ class Evaluation:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """One trial: data, posterior, likelihood, networks, discriminator if any, optimisation, evaluation and seed."""
+    """One trial: data, posterior, likelihood, networks, optimisation, evaluation and seed; where there are any, a
+    discriminator, further criteria, and a prior in the place of the posterior's own.
+    """
 
     data: DataRecipe = field(default_factory=DataRecipe)
     posterior: Posterior = field(default_factory=Evae)
     likelihood: Likelihood = field(default_factory=Bernoulli, metadata=LATER)
     network: Network = field(default_factory=Conv)
     adversarial: Adversarial | None = field(default=None, metadata=LATER)
+    prior: Prior | None = field(default=None, metadata=LATER)
+    criteria: tuple[Criterion, ...] = field(default=(), metadata=LATER)
     latent: int = 64
     optimisation: Optimisation = field(default_factory=Optimisation)
     evaluation: Evaluation = field(default_factory=Evaluation)
@@ -94,6 +107,15 @@ class Recipe:
         if self.latent < 1:
             raise UserError(f"the latent size must be at least 1, got {self.latent}")
         _check_seed(self.seed)
+        if self.prior is not None and type(self.posterior).log_density is Posterior.log_density:
+            raise UserError(
+                f"the {self.posterior.family} posterior has no density, so that its rate against the prior "
+                f"{self.prior.family} cannot be estimated: leave prior out, or take another posterior."
+            )
+        if self.prior is not None and "rate" not in self.posterior.weights:
+            raise UserError(f"the {self.posterior.family} posterior trains no rate: leave prior out.")
+        if len({each.family for each in self.criteria}) < len(self.criteria):
+            raise UserError("a criterion is given twice: give each once.")
         if self.adversarial is not None and self.adversarial.start_epoch > self.optimisation.epochs:
             raise UserError(
                 f"the discriminator starts in epoch {self.adversarial.start_epoch}, but the training ends after "
@@ -118,13 +140,29 @@ class Recipe:
             if self.adversarial is not None:
                 self.adversarial.discriminator.check(image_size)
 
+    @property
+    def plugins(self) -> set[str]:
+        """The names of the plug-ins from which its families and data come."""
+        parts = [self.posterior, self.likelihood, self.network, self.prior, *self.criteria]
+        kinds = {type(part): kind for part in parts for kind in FAMILIES if isinstance(part, kind)}
+        used = [FAMILIES[kinds[type(part)]].plugin_of(part.family) for part in parts if part is not None]
+        used += [SOURCES.plugin_of(self.data.name), features.plugin_of(self.evaluation.features)]
+        return {name for name in used if name is not None}
+
     def to_dict(self) -> dict[str, Any]:
-        """Nested plain dicts of numbers, strings and None: JSON-ready, and the input of `from_dict`."""
-        return _to_dict(self)
+        """Nested plain dicts of numbers, strings and None: JSON-ready, and the input of `from_dict`. Of families that
+        come from plug-ins, `plugins` holds the digests.
+        """
+        given, used = _to_dict(self), plugins.digests(self.plugins)
+        return given | {"plugins": used} if used else given
 
     @classmethod
     def from_dict(cls, given: Mapping[str, Any]) -> "Recipe":
-        """The recipe of such dicts. Missing keys take their defaults; unknown ones raise UserError."""
+        """The recipe of such dicts. Missing keys take their defaults; unknown ones raise UserError, and so do plug-ins
+        that are not loaded; another version of one is taken (`plugins.changed` tells)."""
+        if isinstance(given, Mapping):
+            plugins.require_loaded(given.get("plugins", {}))
+            given = {key: value for key, value in given.items() if key != "plugins"}
         return _from_dict(cls, given, "recipe")
 
     def configuration(self) -> str:
@@ -147,8 +185,14 @@ def _to_dict(part: Any) -> dict[str, Any]:
         value = getattr(part, item.name)
         if item.metadata.get("left_out_at_default") and value == _default(item):
             continue
-        plain[item.name] = _to_dict(value) if dataclasses.is_dataclass(value) else value
+        plain[item.name] = _plain(value)
     return plain
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(part) for part in value]
+    return _to_dict(value) if dataclasses.is_dataclass(value) else value
 
 
 def _default(item: dataclasses.Field) -> Any:
@@ -181,6 +225,10 @@ def _types(cls: type) -> dict[str, Any]:
 
 def _value(kind: Any, value: Any, where: str) -> Any:
     """`value` checked against the field's type; an int is accepted where a float is due."""
+    if typing.get_origin(kind) is tuple:
+        if not isinstance(value, list | tuple):
+            raise UserError(f"{where} must be a list, got {value!r}")
+        return tuple(_value(typing.get_args(kind)[0], part, f"{where}[{i}]") for i, part in enumerate(value))
     kinds = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     if value is None and type(None) in kinds:
         return None

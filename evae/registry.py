@@ -39,18 +39,18 @@ class Registry(Mapping[str, T]):
     Raises UserError for a name that is taken: it names both files.
     """
 
-    def __init__(self, kind: str):
-        self.kind = kind
+    def __init__(self, kind: str, name_of: Callable[[Any], str | None] = lambda given: getattr(given, "family", None)):
+        self.kind, self.name_of = kind, name_of
         self.entries: dict[str, Entry[T]] = {}
         REGISTRIES[kind] = self
 
     def __call__(self, given: Any) -> Any:
         if isinstance(given, str):
             return self._named(given)
-        family = getattr(given, "family", None)
-        if not isinstance(family, str):
+        name = self.name_of(given)
+        if not isinstance(name, str):
             raise UserError(f'the {self.kind} {given.__name__} needs a name: family = "..." in its class.')
-        self.add(family, given)
+        self.add(name, given)
         return given
 
     def _named(self, name: str) -> Callable[[T], T]:
@@ -75,6 +75,10 @@ class Registry(Mapping[str, T]):
         """The plug-in that registered this name; None where it is ours, or not known."""
         entry = self.entries.get(name)
         return entry.plugin if entry else None
+
+    def of_plugins(self) -> list[str]:
+        """The names that plug-ins have registered, in order."""
+        return sorted(name for name, entry in self.entries.items() if entry.plugin is not None)
 
     def __getitem__(self, name: str) -> T:
         """Raises UserError for a name that is not known, with the nearest that is."""

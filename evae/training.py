@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from evae.adversary import Adversary
+from evae.criteria import criterion
 from evae.data import tensor
 from evae.data.base import ImageSet
 from evae.errors import Diverged
@@ -50,6 +51,8 @@ class Training:
             recipe.latent,
             seed=recipe.seed,
             likelihood=recipe.likelihood,
+            prior=recipe.prior,
+            criteria=recipe.criteria,
         ).to(self.device)
         optimisation = recipe.optimisation
         self.optimiser = torch.optim.Adam(
@@ -162,8 +165,9 @@ def hashed(*key: int) -> int:
 
 
 def column(term: str) -> str:
-    """A term's name with its unit. Those of a discriminator are means over patches, and not nats per image."""
-    return term if term in ("adversarial", "discriminator", "disc_accuracy") else f"{term}_nats"
+    """A term's name with its unit. Those of a discriminator and criteria are not nats per image."""
+    own = term in ("adversarial", "discriminator", "disc_accuracy") or term in criterion
+    return term if own else f"{term}_nats"
 
 
 def check_finite(terms: dict[str, Tensor], epoch: int) -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from evae.kernels import KERNELS
 from evae.lazy import optuna
+from evae.posteriors import posterior as families
 from evae.posteriors.autoencoder import Autoencoder
 from evae.posteriors.evae import Evae
 from evae.posteriors.gaussian import Gaussian
@@ -22,10 +23,13 @@ PAPER_BANDWIDTH = 100 ** (-2 / 9)
 
 
 def suggest(trial: optuna.trial.BaseTrial, base: Recipe) -> Recipe:
-    """`base` with the posterior that the trial suggests."""
-    method = trial.suggest_categorical("method", ["evae", "kernel", "gaussian", "autoencoder"])
+    """`base` with the posterior that the trial suggests: one of ours, or of a plug-in that the study has."""
+    theirs = families.of_plugins()
+    method = trial.suggest_categorical("method", ["evae", "kernel", "gaussian", "autoencoder", *theirs])
     if method == "autoencoder":
         return replace(base, posterior=Autoencoder())
+    if method in theirs:
+        return replace(base, posterior=families[method].suggest(trial))
     beta = trial.suggest_float("beta", 1e-2, 1e1, log=True)
     if method == "gaussian":
         return replace(base, posterior=Gaussian(beta=beta))

@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
@@ -14,11 +14,13 @@ from evae import data
 from evae.cluster import private
 from evae.cluster.access import MAKE_TOKEN, is_open
 from evae.cluster.questions import Questions
-from evae.cluster.versions import ANSWER_S, differing, nodes, placed, versions, why_silent
+from evae.cluster.versions import ANSWER_S, differing, modules, nodes, placed, versions, why_silent
 from evae.data.base import DataRecipe
 from evae.errors import UserError
 from evae.metrics.features import load_features
+from evae.plugins import Plugin, load
 from evae.results.store import Store
+from evae.testing.families import run
 
 SKEW_S = 2.0
 """Clocks that differ by more confuse the times in the tables."""
@@ -39,11 +41,15 @@ def examine(questions: Questions) -> Iterator[Finding]:
     cpus, gpus = (sum(node["Resources"].get(kind, 0) for node in there.values()) for kind in ("CPU", "GPU"))
     yield Finding(cpus >= 1, f"{len(there)} node(s) with {cpus:g} CPUs and {gpus:g} GPUs", "start Ray with --num-cpus")
     store = Store(questions.store)
-    here = probe(store, questions.features, "driver")
+    plugins = load(questions.plugin)
+    for plugin in plugins:
+        faults = [f"{r.kind} {r.name}: {r.fault}" for r in run(plugin) if r.fault]
+        yield Finding(not faults, f"plug-in {plugin.name} keeps its contracts", "; ".join(faults))
+    here = probe(store, questions.features, "driver", plugins)
     asked = {}
     for name, node in there.items():
         task = ray.remote(**placed(node))(probe)
-        asked[name] = (time.time(), task.remote(store, questions.features, node["NodeID"][:12]))
+        asked[name] = (time.time(), task.remote(store, questions.features, node["NodeID"][:12], plugins))
     answers = {}
     for name, (sent, reference) in asked.items():
         try:
@@ -69,14 +75,16 @@ def examine(questions: Questions) -> Iterator[Finding]:
     yield from _locked()
 
 
-def probe(store: Store, features: str, name: str) -> dict[str, Any]:
+def probe(store: Store, features: str, name: str, plugins: Sequence[Plugin] = ()) -> dict[str, Any]:
     """What a node says of itself. Leaves a file `doctor/<name>` in the store."""
-    answer: dict[str, Any] = {"clock": time.time(), "versions": versions(), "store": "", "features": "", "name": name}
+    answer: dict[str, Any] = {"clock": time.time(), "store": "", "features": "", "name": name}
+    answer["versions"] = versions(modules(plugins))
     try:
         store.write_bytes("doctor", name, b"written")
     except UserError as error:
         answer["store"] = str(error)
     try:
+        load(plugins)
         load_features(features)
     except UserError as error:
         answer["features"] = str(error)

@@ -1,9 +1,13 @@
 """What the doctor is asked."""
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from tyro.conf import UseAppendAction
 
 from evae.data.base import DataRecipe
 from evae.metrics.names import DEFAULT_FEATURES
+from evae.plugins import load
 from evae.recipe import Evaluation
 
 
@@ -21,6 +25,9 @@ class Questions:
     """Data source, which the machine on which the study is started must have; downloaded if it can be."""
     data_root: str | None = None
     """Folder that holds the data (default: ./data)."""
+    plugin: Annotated[tuple[str, ...], UseAppendAction] = ()
+    """A plug-in that studies will have: a module must be the same on every node. Repeatable."""
 
     def __post_init__(self) -> None:
+        load(self.plugin)  # what they register is known below
         DataRecipe(source=self.data), Evaluation(features=self.features)  # raise for names that are not known

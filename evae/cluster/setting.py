@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from evae.data.base import ImageSet
 from evae.metrics.reference import Reference
+from evae.plugins import Plugin
 from evae.results.store import Store
 
 
@@ -13,7 +14,8 @@ class Setting:
     """A study's images, results and machines: placed in the object store once per node and read without copies.
 
     A trial has `workers` processes with `cpus` cores and `gpus` GPUs each. Those of a worker group may die
-    `max_failures` times in a trial; Tune itself starts a trial anew whose own actor died.
+    `max_failures` times in a trial; Tune itself starts a trial anew whose own actor died. Each process imports the
+    `plugins` before its first trial. Where the study is `followed`, whole rows travel to the driver.
     """
 
     study: str
@@ -25,3 +27,5 @@ class Setting:
     keep_weights: bool
     workers: int = 1
     max_failures: int = 2
+    plugins: tuple[Plugin, ...] = ()
+    followed: bool = False

@@ -20,6 +20,7 @@ from evae.cluster.setting import Setting
 from evae.cluster.worker import Worker
 from evae.cluster.worker_group import WorkerGroup
 from evae.errors import Diverged
+from evae.plugins import load
 from evae.results.rows import opening_row
 from evae.results.store import StoreError, to_json
 from evae.search.job import Job
@@ -35,6 +36,7 @@ class EpochTrainable(tune.Trainable):
 
     def setup(self, config: dict[str, Any], setting: Setting) -> None:
         self.setting = setting
+        load(setting.plugins)
         self.threads = max(1, int(setting.cpus))
         self.device = "cuda" if setting.gpus > 0 else "cpu"
         if setting.workers > 1:
@@ -53,7 +55,7 @@ class EpochTrainable(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """An epoch; or where results could not be written, another try at that."""
-        waits_for = None
+        waits_for, self.epoch_row = None, None
         try:
             if not self.unwritten:
                 self._advance()
@@ -62,7 +64,8 @@ class EpochTrainable(tune.Trainable):
             waits_for = str(error)
             time.sleep(RETRY_S)
         done = self.row["state"] != "running" and not self.unwritten
-        return {"trial": self.job.trial, "done": done, "waits_for": waits_for, **self._numbers(), **self.measured}
+        found = {"trial": self.job.trial, "done": done, "waits_for": waits_for, **self._numbers(), **self.measured}
+        return found | {"row": dict(self.row), "epoch_row": self.epoch_row} if self.setting.followed else found
 
     def cleanup(self) -> None:
         self.worker.close()
@@ -130,6 +133,7 @@ class EpochTrainable(tune.Trainable):
         at_rung = epoch["epoch"] in self.job.rungs
         self.measured = self._measure(epoch) if at_rung else {}
         self.epochs.append(epoch)
+        self.epoch_row = epoch
         self.row["epochs"] = epoch["epoch"]
         self.row["train_s"] += epoch["train_s"]
         self.row["evaluate_s"] += epoch["evaluate_s"]

@@ -3,7 +3,7 @@
 import hashlib
 import importlib.metadata
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +12,34 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import evae
 from evae.errors import UserError
+from evae.plugins import Plugin, find
 
 PACKAGES = ("torch", "ray", "pyarrow", "optuna")
 ANSWER_S = 60.0
 """A node that has not answered by then is not fit to train."""
 
 
-def versions() -> dict[str, str]:
-    """Of python, the packages that must agree, and the project's own files."""
+def versions(modules: Sequence[str] = ()) -> dict[str, str]:
+    """Of python, the packages that must agree, the project's own files, and these modules that are plug-ins."""
     root = Path(evae.__file__).parent
     digest = hashlib.sha256()
     for file in sorted(root.rglob("*.py")):
         digest.update(file.relative_to(root).as_posix().encode() + file.read_bytes())
     found = {"python": platform.python_version(), "evae": digest.hexdigest()[:12]}
-    return found | {name: importlib.metadata.version(name) for name in PACKAGES}
+    found |= {name: importlib.metadata.version(name) for name in PACKAGES}
+    return found | {f"plug-in {name}": _digest(name) for name in modules}
+
+
+def _digest(module: str) -> str:
+    try:
+        return find(module).digest
+    except UserError:
+        return "none"
+
+
+def modules(plugins: Iterable[Plugin]) -> list[str]:
+    """The plug-ins that must be installed everywhere; files travel."""
+    return [plugin.name for plugin in plugins if plugin.source is None]
 
 
 def nodes() -> dict[str, Any]:
@@ -60,11 +74,12 @@ def why_silent(error: Exception) -> str:
     return str(error).strip().splitlines()[-1]
 
 
-def require_same_versions() -> None:
+def require_same_versions(plugins: Iterable[Plugin] = ()) -> None:
     """Raise UserError where a machine of the cluster that was joined has other versions than this process."""
+    installed = modules(plugins)
     if machines() < 2:
         return
-    asked = {name: ray.remote(**placed(node))(versions).remote() for name, node in nodes().items()}
+    asked = {name: ray.remote(**placed(node))(versions).remote(installed) for name, node in nodes().items()}
     try:
         there = {name: ray.get(reference, timeout=ANSWER_S) for name, reference in asked.items()}
     except (ray.exceptions.RayError, ray.exceptions.GetTimeoutError) as error:
@@ -72,7 +87,7 @@ def require_same_versions() -> None:
             f"a machine of the cluster cannot run the project: {why_silent(error)}; "
             "`python -m evae.doctor --address ...` says which one."
         ) from None
-    here = versions()
+    here = versions(installed)
     wrong = {what: who for what, who in differing(here, there).items() if who}
     if wrong:
         told = "; ".join(f"{what} is {here[what]} here, but {', '.join(who)}" for what, who in wrong.items())

@@ -26,6 +26,7 @@ from evae.cluster.setting import Setting
 from evae.cluster.worker import Begun, Worker
 from evae.errors import Diverged, UserError
 from evae.evaluation import Evaluated
+from evae.plugins import load
 from evae.ranks import Ranks
 
 
@@ -41,6 +42,7 @@ def serve(config: dict[str, Any]) -> None:
     """In each worker: do what the board says until it says to leave."""
     context = train.get_context()
     setting, board = ray.get(config["setting"]), config["board"]
+    load(setting.plugins)
     ranks = Ranks(context.get_world_rank(), context.get_world_size(), wrap=prepared)
     device = train.torch.get_device()
     if ranks.rank == 0:

@@ -24,6 +24,11 @@ class Network(ABC):
     def check(self, image_size: int, latent: int) -> None:  # noqa: B027  (there may be nothing to check)
         """Raise UserError for images of that side in pixels, or latents, that the family cannot have; without torch."""
 
+    @classmethod
+    def of_width(cls, width: float) -> Network:
+        """With channels `width` times as many as by default; a family without a `width` has one size."""
+        return cls(width=width) if "width" in cls.__dataclass_fields__ else cls()
+
     @abstractmethod
     def build(self, image_size: int, channels: int, latent: int, heads: int) -> tuple[nn.Module, nn.Module]:
         """The encoder and the decoder for square images of `image_size` pixels a side.

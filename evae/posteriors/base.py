@@ -12,6 +12,7 @@ from evae.lazy import TYPE_CHECKING, F, torch
 from evae.registry import Registry
 
 if TYPE_CHECKING:
+    import optuna
     from jaxtyping import Float
     from torch import Tensor
 
@@ -62,6 +63,11 @@ class Posterior(ABC):
             limit = f"more than {above:g}" if above > -math.inf else f"at least {at_least:g}"
             raise UserError(f"{name} of the {self.family} posterior must be {limit}, not {value!r}.")
 
+    @classmethod
+    def suggest(cls, trial: optuna.trial.BaseTrial) -> Posterior:
+        """The posterior of this family that an Optuna trial suggests: how a plug-in's is searched beside ours."""
+        return cls(beta=trial.suggest_float("beta", 1e-2, 1e1, log=True))
+
     @property
     @abstractmethod
     def prior_std(self) -> float:
@@ -82,6 +88,10 @@ class Posterior(ABC):
     @abstractmethod
     def rate(self, heads: Heads) -> Codes:
         """Nats for each latent and image, not weighted by beta."""
+
+    def log_density(self, heads: Heads, codes: Codes) -> Codes:
+        """ln q(z | x) of each latent, in nats. A family that has it can be trained against any prior."""
+        raise UserError(f"the {self.family} posterior has no density, so that it keeps the prior of its own.")
 
     @property
     def weights(self) -> dict[str, float]:

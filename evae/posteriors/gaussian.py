@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -44,6 +45,10 @@ class Gaussian(Posterior):
         mu, log_variance = heads.chunk(2, dim=-1)
         # expm1 keeps the digits of a rate close to zero, where e^v - 1 - v cancels.
         return 0.5 * (mu * mu + torch.expm1(log_variance) - log_variance)
+
+    def log_density(self, heads: Heads, codes: Codes) -> Codes:
+        mu, log_variance = heads.chunk(2, dim=-1)
+        return -0.5 * ((codes - mu).square() * torch.exp(-log_variance) + log_variance + math.log(2 * math.pi))
 
     def sample_prior(
         self, n: int, latent: int, generator: torch.Generator, device: torch.device | str = "cpu"

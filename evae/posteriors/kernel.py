@@ -78,6 +78,12 @@ class KernelKL(Posterior):
             return kl_to_normal(self.shape, mu, r)
         return kl_to_uniform(self.shape, r, HALF_WIDTH)
 
+    def log_density(self, heads: Heads, codes: Codes) -> Codes:
+        mu, r = self._parameters(heads)
+        density = self.shape.density((codes - mu) / r)
+        # A draw on the very edge of a compact kernel has a density of 0.
+        return torch.log(density.clamp(min=torch.finfo(density.dtype).tiny)) - torch.log(r)
+
     def sample_prior(
         self, n: int, latent: int, generator: torch.Generator, device: torch.device | str = "cpu"
     ) -> Codes:

@@ -23,6 +23,8 @@ SESSION = "%Y%m%dT%H%M%S%fZ"
 """A session's name: when it began, to the microsecond, so that names sort."""
 EXTENSIBLE = ("trials", "recipe.optimisation.epochs")
 """What of a study's identity may grow."""
+PLUGINS = ("plug-ins.", "recipe.plugins.")
+"""Where the digests of plug-ins stand in it."""
 PACKAGES = ("evae", "ray", "torch", "torchvision", "optuna", "pyarrow", "numpy")
 
 
@@ -50,6 +52,8 @@ class Manifest:
             "early stopping": options.early_stopping,
             "data digest": images.digest,
         }
+        if options.plugin:
+            self.identity["plug-ins"] = {plugin.name: plugin.digest for plugin in options.plugins}
         self.row: dict[str, Any] = {
             "session": started.strftime(SESSION),
             "study": options.name,
@@ -71,12 +75,14 @@ class Manifest:
             "data": to_json(images.describe()),
         }
 
-    def check_continues(self, store: Store, resume: str = "auto", extend: bool = False) -> list[str]:
+    def check_continues(
+        self, store: Store, resume: str = "auto", extend: bool = False, accept_changed_plugins: bool = False
+    ) -> list[str]:
         """What is to be said before the study in the results is continued, if there is one.
 
         Raises UserError when `resume` forbids to continue it ("never"), or to begin one ("must"), and with the
         differences when this study is not the one in the results. More trials or epochs make no other study if
-        `extend` says that they are wanted.
+        `extend` says that they are wanted, and neither do plug-ins in another version if `accept_changed_plugins`.
         """
         earlier = store.read("study").to_pylist()
         if not earlier:
@@ -89,7 +95,7 @@ class Manifest:
                 f"{store.location} holds a study already, begun {last['started_at']:%Y-%m-%d %H:%M} UTC; give this one "
                 "a --name of its own, or leave out --resume never to continue that one."
             )
-        self._check_same(store, json.loads(last["identity"]), extend)
+        self._check_same(store, json.loads(last["identity"]), extend, accept_changed_plugins)
         if self.row["session"] <= last["session"]:
             # The clock was set back meanwhile; sessions are in order of their names.
             after = datetime.strptime(last["session"], SESSION) + timedelta(microseconds=1)
@@ -99,16 +105,24 @@ class Manifest:
         then, now = (_code(row["git_commit"], row["git_dirty"]) for row in (last, self.row))
         return [f"the code is not that of the last session: {then} then, {now} now; both are recorded"]
 
-    def _check_same(self, store: Store, identity: Mapping[str, Any], extend: bool) -> None:
+    def _check_same(self, store: Store, identity: Mapping[str, Any], extend: bool, other_plugins: bool) -> None:
         then, now = _flat(identity), _flat(self.identity)
         changed = [key for key in sorted(then.keys() | now.keys()) if then.get(key) != now.get(key)]
         grown = [k for k in changed if k in EXTENSIBLE and k in then and json.loads(now[k]) > json.loads(then[k])]
+        plugins = [key for key in changed if key.startswith(PLUGINS) and key in then and key in now]
         if extend:
             changed = [key for key in changed if key not in grown]
+        if other_plugins:
+            changed = [key for key in changed if key not in plugins]
         if changed:
             remedy = "Repeat its command to continue it, or give this study a --name of its own."
             if changed == grown:
                 remedy = "Add --extend if more is wanted, or give this study a --name of its own."
+            elif changed == plugins:
+                remedy = (
+                    "A plug-in has changed. Add --accept-changed-plugins to go on with it, bring back what it was, or "
+                    "give this study a --name of its own."
+                )
             lines = [f"  {key}: {then.get(key, 'absent')} then, {now.get(key, 'absent')} now" for key in changed]
             raise UserError(f"{store.location} holds another study:\n" + "\n".join(lines) + f"\n{remedy}")
 

@@ -1,13 +1,20 @@
 """The options that every study has, as one dataclass: the command line is made from it."""
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from tyro.conf import UseAppendAction
 
 from evae.cluster.demand import Demand
+from evae.criteria import criterion
 from evae.data.base import DataRecipe
 from evae.errors import UserError, unknown
+from evae.likelihoods import likelihood
 from evae.metrics.names import DEFAULT_FEATURES, features_column
 from evae.networks import SIZES
 from evae.networks import network as networks
+from evae.plugins import Plugin, load
+from evae.priors import prior
 from evae.recipe import Evaluation, Optimisation, Recipe
 from evae.search.objectives import resolve_objectives
 from evae.search.samplers import sampler as samplers
@@ -32,8 +39,13 @@ class StudyOptions:
     results: str = "results"
     """Where results go: a folder, or a URI of a file system that pyarrow knows (s3://..., gs://...)."""
 
+    plugin: Annotated[tuple[str, ...], UseAppendAction] = ()
+    """A Python file or module of yours that adds families, metrics, data or callbacks (docs/plugins.md); repeatable."""
+    accept_changed_plugins: bool = False
+    """Continue a study although a plug-in has changed since."""
+
     data: str = "mnist-5k"
-    """Data source: mnist-5k, mnist, fashion-mnist, cifar10, celeba, photos, or folder:PATH."""
+    """Data source: mnist-5k, mnist, fashion-mnist, cifar10, celeba, photos, folder:PATH, or one of a plug-in's."""
     data_root: str | None = None
     """Folder that holds the data, or into which it is downloaded (default: ./data)."""
     image_size: int | None = None
@@ -53,9 +65,15 @@ class StudyOptions:
     """Mirror training images at random."""
 
     network: str = "conv"
-    """Networks: conv (Qin & Huang, EVAE) or resnet_v2 (Rivera, MoG-VAE)."""
+    """Networks: conv (Qin & Huang, EVAE), resnet_v2 (Rivera, MoG-VAE), or one of a plug-in's."""
     size: str = "paper"
     """Width of the networks: tiny (1/4 of the paper's channels), small (1/2), paper, large (2)."""
+    likelihood: str = "bernoulli"
+    """What a wrong pixel costs: bernoulli, laplace, or one of a plug-in's."""
+    prior: str | None = None
+    """A prior in the place of the posterior's own: mixture (learned), or one of a plug-in's."""
+    criteria: tuple[str, ...] = ()
+    """Further terms of the loss, with their default weights: mmd, or one of a plug-in's."""
     latent: int = 64
     """Number of latent dimensions."""
     epochs: int = 50
@@ -106,6 +124,7 @@ class StudyOptions:
     """Keep the weights of every finished trial."""
 
     def __post_init__(self) -> None:
+        load(self.plugin)  # what they register is known below
         if not self.name or any(c in self.name for c in "/\\ ") or self.name.startswith("."):
             raise UserError(f"a study's name is the name of a folder, without slashes or spaces; got {self.name!r}")
         samplers[self.sampler], networks[self.network]  # raise for names that are not known
@@ -151,6 +170,11 @@ class StudyOptions:
         """(metric column, "min" or "max") of each objective."""
         return resolve_objectives(self.objectives, features_column(self.features))
 
+    @property
+    def plugins(self) -> list[Plugin]:
+        """The plug-ins, imported."""
+        return load(self.plugin)
+
     def demand(self) -> Demand:
         """What the study asks of the machines."""
         return Demand(
@@ -174,7 +198,10 @@ class StudyOptions:
                 test_images=self.test_images,
                 horizontal_flip=self.horizontal_flip,
             ),
-            network=networks[self.network](width=SIZES[self.size]),
+            network=networks[self.network].of_width(SIZES[self.size]),
+            likelihood=likelihood[self.likelihood](),
+            prior=None if self.prior is None else prior[self.prior](),
+            criteria=tuple(criterion[name]() for name in self.criteria),
             latent=self.latent,
             optimisation=Optimisation(
                 learning_rate=self.learning_rate,

@@ -37,6 +37,10 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
     recipes = space.recipes(base)
     for recipe in recipes:
         recipe.check_trainable(options.workers_per_trial, options.image_size)
+    if options.plugin:
+        from evae.testing.families import require  # imports torch
+
+        require(options.plugins)
     store = Store(options.location)
     store.prepare()
     with _sole_driver(store):
@@ -45,7 +49,7 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
             recipe.check_trainable(options.workers_per_trial, images.image_size, len(images.train))
         _check_counts(images)
         manifest = Manifest(options, question, base, space.describe(base), objectives, images)
-        notes = manifest.check_continues(store, options.resume, options.extend)
+        notes = manifest.check_continues(store, options.resume, options.extend, options.accept_changed_plugins)
         searched = [(f"val_{metric}", direction) for metric, direction in objectives]
         rungs = None if options.early_stopping == "none" else Rungs(options.early_stopping, options.epochs, searched)
         if rungs is not None:

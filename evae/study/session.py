@@ -7,6 +7,7 @@ import ray
 import torch
 from rich.console import Console
 
+from evae.callbacks import callback
 from evae.cluster.access import require_token
 from evae.cluster.failures import Failures
 from evae.cluster.machine import Slots, find_slots, ray_session
@@ -21,6 +22,7 @@ from evae.results.rows import close_row
 from evae.results.store import Store
 from evae.search.journal import Journal
 from evae.search.searcher import StudySearcher
+from evae.study.followers import Callbacks, Followers
 from evae.study.manifest import Manifest
 from evae.study.options import StudyOptions
 from evae.study.progress import StudyProgress, summary
@@ -39,7 +41,7 @@ def run_session(
     features = load_features(options.features)
     with ray_session(options.demand()):
         require_token()
-        require_same_versions()
+        require_same_versions(options.plugins)
         slots = find_slots(options.demand())
         setting = Setting(
             study=options.name,
@@ -51,6 +53,8 @@ def run_session(
             keep_weights=options.keep_weights,
             workers=slots.workers,
             max_failures=options.max_failures,
+            plugins=tuple(options.plugins),
+            followed=bool(callback),
         )
         manifest.write(store, slots=float(slots.now()), sampler=options.sampler)
         searcher.room = slots.room
@@ -77,6 +81,9 @@ def _search(
 ) -> None:
     store, progress = setting.store, StudyProgress(searcher, console, options.epochs)
     failures = Failures(options.name, store, slots, console, searcher.rungs.stopped if searcher.rungs else {})
+    callbacks = Callbacks([made() for made in callback.values()], console)
+    followers = Followers(callbacks, store)
+    callbacks.call("study_start", manifest.row)
     state, interrupted = "failed", False
     try:
         with (
@@ -84,7 +91,8 @@ def _search(
             Journal(store, options.name, searcher),
             tempfile.TemporaryDirectory(prefix="evae-tune-") as scratch,
         ):
-            tuner(searcher, setting, slots, [progress, failures], scratch, options.time_limit).fit()
+            told = [progress, failures, followers] if setting.followed else [progress, failures]
+            tuner(searcher, setting, slots, told, scratch, options.time_limit).fit()
         state = "finished" if progress.done == progress.total or searcher.exhausted else "stopped"
     except KeyboardInterrupt:
         state, interrupted = "stopped", True
@@ -93,7 +101,9 @@ def _search(
         ray.shutdown()
         failures.record()
         _cancel_running(store)
+        followers.close()
         manifest.close(store, state, slots.mean())
+        callbacks.call("study_end", manifest.row)
     console.print(summary(progress, [row["state"] for row in store.read("trials").to_pylist()]))
     if searcher.exhausted and len(searcher.configurations) < options.trials:
         console.print(f"The search came up with no more than these {len(searcher.configurations)} configurations.")

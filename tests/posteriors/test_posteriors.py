@@ -7,9 +7,9 @@ import torch
 
 from evae.errors import UserError
 from evae.kernels import KERNELS
-from evae.posteriors import Autoencoder, Evae, Gaussian, KernelKL, Mixture, Posterior, Recent
+from evae.posteriors import Autoencoder, Evae, Gaussian, KernelKL, Mixture, Posterior
 from evae.posteriors import posterior as families
-from evae.ranks import Ranks
+from evae.testing.posteriors import CHECKS
 
 COMPACT = [name for name, kernel in KERNELS.items() if math.isfinite(kernel.support)]
 CASES = [
@@ -27,129 +27,27 @@ CASES = [
     Mixture(reading="moments", unbiased=True, mixture_size=3, population_beta=2.0),
 ]
 every_posterior = pytest.mark.parametrize("posterior", CASES, ids=repr)
-LATENT = 3
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def heads(posterior: Posterior, n: int = 4, dtype: torch.dtype = torch.float64) -> torch.Tensor:
-    return torch.randn(n, posterior.heads * LATENT, generator=generator(7), dtype=dtype)
-
-
 def test_every_family_is_registered_under_its_name_and_tested_here():
     assert {cls.family: cls for cls in families.values()} == families
     assert {type(posterior) for posterior in CASES} == set(families.values())
 
 
 @every_posterior
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_shapes_and_dtypes(posterior, dtype):
-    given = heads(posterior, 5, dtype)
-    results = [posterior.sample(given, generator()), posterior.mean(given), posterior.std(given)]
-    for result in [*results, posterior.rate(given)]:
-        assert result.shape == (5, LATENT)
-        assert result.dtype == dtype
-        assert torch.isfinite(result).all()
-    assert posterior.sample_prior(6, LATENT, generator()).shape == (6, LATENT)
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_it_keeps_its_contract(posterior, check):
+    check(posterior)
 
 
-@every_posterior
-def test_samples_have_the_mean_and_standard_deviation_it_says(posterior):
-    given, n = heads(posterior, 2), 40_000
-    samples = posterior.sample(given.repeat(n, 1), generator()).view(n, 2, LATENT)
-    mean, std = posterior.mean(given), posterior.std(given)
-    # Five standard errors (their kurtosis is at most 6), and rounding where there is no noise.
-    assert ((samples.mean(0) - mean).abs() <= 5 * std / math.sqrt(n) + 1e-12).all()
-    assert ((samples.std(0) - std).abs() <= 5 * std * math.sqrt(5 / (4 * n)) + 1e-12).all()
-
-
-@every_posterior
-def test_prior_has_the_standard_deviation_it_says(posterior):
-    samples = posterior.sample_prior(40_000, 2, generator())
-    assert samples.mean(0).abs().max() <= 5 * posterior.prior_std / 200
-    assert samples.std(0) == pytest.approx(posterior.prior_std, rel=0.03)
-
-
-@every_posterior
-def test_same_generator_same_samples(posterior):
-    given = heads(posterior)
-    assert torch.equal(posterior.sample(given, generator()), posterior.sample(given, generator()))
-    assert torch.equal(posterior.sample_prior(3, 2, generator()), posterior.sample_prior(3, 2, generator()))
-    assert not torch.equal(posterior.sample_prior(3, 2, generator()), posterior.sample_prior(3, 2, generator(1)))
-
-
-@every_posterior
-def test_latents_and_images_are_drawn_independently(posterior):
-    if posterior.rate_is == "none":
-        pytest.skip("its codes carry no noise")
-    given = torch.zeros(20_000, posterior.heads * 2, dtype=torch.float64)
-    noise = posterior.sample(given, generator())
-    pairs = torch.stack([noise[:, 0], noise[:, 1], noise[:, 0].roll(1)])
-    assert (torch.corrcoef(pairs) - torch.eye(3, dtype=torch.float64)).abs().max() < 5 / math.sqrt(20_000)
-
-
-@every_posterior
-def test_the_gradient_of_a_sample_is_its_finite_difference(posterior):
-    given = heads(posterior).requires_grad_()
-    assert torch.autograd.gradcheck(lambda h: posterior.sample(h, generator()), given)
-
-
-@every_posterior
-def test_the_gradient_of_the_rate_is_its_finite_difference(posterior):
-    if posterior.rate_is == "none":
-        assert posterior.rate(heads(posterior)).count_nonzero() == 0
-        return
-    given = heads(posterior).requires_grad_()
-    assert torch.autograd.gradcheck(posterior.rate, given)
-
-
-def terms(posterior: Posterior, given: torch.Tensor, recent: Recent | None = None) -> dict[str, torch.Tensor]:
-    return posterior.terms(given, Ranks().share(len(given)), recent)
-
-
-@every_posterior
-def test_terms_are_nats_per_image_and_every_weight_has_its_term(posterior):
-    given = heads(posterior)
-    found = terms(posterior, given)
-    assert found.keys() >= posterior.weights.keys()
-    torch.testing.assert_close(found["rate"], posterior.rate(given).sum(1).mean())
-    assert all(value.shape == () and value.dtype == given.dtype for value in found.values())
-
-
-@every_posterior
-def test_the_gradient_of_the_terms_is_their_finite_difference(posterior):
-    if posterior.rate_is == "none":
-        return
-    given = heads(posterior, 6).requires_grad_()
-    assert torch.autograd.gradcheck(lambda h: tuple(terms(posterior, h).values()), given)
-
-
-@every_posterior
-@pytest.mark.parametrize("n", [1, 5])
-def test_equal_heads_and_one_image_alone_give_finite_terms(posterior, n):
-    given = heads(posterior, 1, torch.float32).repeat(n, 1).requires_grad_()
-    total = sum(terms(posterior, given).values())
-    (gradient,) = torch.autograd.grad(total, given) if total.requires_grad else (torch.zeros(1),)
-    assert torch.isfinite(total) and torch.isfinite(gradient).all()
-
-
-@every_posterior
-def test_heads_of_any_size_give_finite_terms_in_single_precision(posterior):
-    """What an encoder may yield early in training: widths underflow and saturate without NaN or infinity."""
-    given = torch.tensor([-40.0, -5.0, 0.0, 5.0, 40.0]).repeat(posterior.heads)[None].requires_grad_()
-    total = posterior.sample(given, generator()).sum() + posterior.rate(given).sum()
-    (gradient,) = torch.autograd.grad(total, given)
-    assert torch.isfinite(total)
-    assert torch.isfinite(gradient).all()
-
-
-@every_posterior
-def test_an_exact_rate_is_never_negative(posterior):
-    if posterior.rate_is == "exact":
-        given = 2 * torch.randn(2_000, 2 * LATENT, generator=generator(), dtype=torch.float64)
-        assert posterior.rate(given).min() >= 0
+@pytest.mark.parametrize("posterior", [c for c in CASES if type(c).log_density is not Posterior.log_density], ids=repr)
+def test_the_log_density_is_that_of_samples(posterior):
+    """ln q(z) - ln N(z; 0, 1), averaged over samples of q, is the exact rate against N(0, 1)."""
+    given = torch.randn(1, posterior.heads * 2, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
+    many = given.repeat(40_000, 1)
+    codes = posterior.sample(many, torch.Generator().manual_seed(0))
+    estimated = posterior.log_density(many, codes) - torch.distributions.Normal(0.0, 1.0).log_prob(codes)
+    if getattr(posterior, "prior", "gaussian") == "gaussian":
+        error = estimated.std(0) / 200
+        assert ((estimated.mean(0) - posterior.rate(given)[0]).abs() < 5 * error + 1e-9).all()
 
 
 @pytest.mark.parametrize("cls", [Gaussian, Evae, KernelKL])

@@ -1,0 +1,54 @@
+"""What every likelihood family has to do: each check takes one with its hyperparameters."""
+
+import torch
+
+from evae.likelihoods import Likelihood
+from evae.testing.contract import Check, expect
+
+
+def batch(seed: int, n: int = 3) -> torch.Tensor:
+    return torch.rand(n, 1, 8, 8, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def distortion_is_a_mean_over_images(likelihood: Likelihood) -> None:
+    """One finite number: twice the same images cost as much an image."""
+    outputs, x = batch(0) - 0.5, batch(1)
+    once = likelihood.distortion(outputs, x)
+    expect(once.shape == (), "distortion", f"shape {tuple(once.shape)} instead of one number")
+    expect(torch.isfinite(once), "distortion", "not finite for ordinary outputs")
+    twice = likelihood.distortion(outputs.repeat(2, 1, 1, 1), x.repeat(2, 1, 1, 1))
+    expect(torch.allclose(once, twice), "distortion", "not a mean over images: twice the same images cost otherwise")
+
+
+def gradients_are_finite_differences(likelihood: Likelihood) -> None:
+    outputs = (batch(0, 1) - 0.5).requires_grad_()
+    holds = torch.autograd.gradcheck(lambda o: likelihood.distortion(o, batch(1, 1)), outputs, raise_exception=False)
+    expect(holds, "distortion", "the gradient is not its finite difference")
+
+
+def images_have_the_outputs_shape(likelihood: Likelihood) -> None:
+    shown = likelihood.images(batch(0) - 0.5)
+    expect(shown.shape == (3, 1, 8, 8), "images", f"{tuple(shown.shape)} for outputs of (3, 1, 8, 8)")
+    expect(torch.isfinite(shown).all(), "images", "not finite for ordinary outputs")
+
+
+def the_cheapest_outputs_show_the_images(likelihood: Likelihood) -> None:
+    """What costs least looks like the images: a few hundred steps of Adam come to within 0.05 of them."""
+    x = 0.1 + 0.8 * batch(1)
+    outputs = torch.zeros_like(x).requires_grad_()
+    optimiser = torch.optim.Adam([outputs], 0.05)
+    for step in range(300):
+        optimiser.param_groups[0]["lr"] = 0.05 * (1 - step / 300)
+        optimiser.zero_grad()
+        likelihood.distortion(outputs, x).backward()
+        optimiser.step()
+    off = float((likelihood.images(outputs).detach() - x).abs().mean())
+    expect(off < 0.05, "images", f"the cheapest outputs are {off:.2f} away from the images, on average over pixels")
+
+
+CHECKS: tuple[Check, ...] = (
+    distortion_is_a_mean_over_images,
+    images_have_the_outputs_shape,
+    gradients_are_finite_differences,
+    the_cheapest_outputs_show_the_images,
+)

@@ -1,0 +1,94 @@
+"""What every network family has to do: each check takes one with its hyperparameters."""
+
+import torch
+from torch import Tensor, nn
+
+from evae.errors import UserError
+from evae.models import build_model
+from evae.networks.base import Network
+from evae.posteriors.gaussian import Gaussian
+from evae.testing.contract import Check, expect
+
+SIZES = (28, 32, 64, 96, 128, 256)
+"""Pixels: a family need not support all of them, but one it must."""
+
+
+def image_size(network: Network) -> int:
+    """The smallest usual side that the family supports."""
+    for size in SIZES:
+        try:
+            network.build(size, 1, 2, 2)
+        except UserError:
+            continue
+        return size
+    expect(False, "build", f"supports images of none of {', '.join(map(str, SIZES))} px")
+
+
+def built(
+    network: Network, size: int, channels: int = 1, latent: int = 8, heads: int = 2
+) -> tuple[nn.Module, nn.Module]:
+    """Encoder and decoder in evaluation mode."""
+    encoder, decoder = network.build(size, channels, latent, heads)
+    return encoder.eval(), decoder.eval()
+
+
+def shapes(network: Network) -> None:
+    """Images to (n, heads * latent), codes to what the likelihood reads, of the images' shape."""
+    size = image_size(network)
+    for channels, latent, heads in ((1, 5, 3), (3, 1, 1), (1, 16, 2)):
+        encoder, decoder = built(network, size, channels, latent, heads)
+        images = torch.rand(2, channels, size, size)
+        found, wanted = tuple(encoder(images).shape), (2, heads * latent)
+        expect(found == wanted, "build", f"the encoder yields {found} instead of (n, heads * latent), {wanted}")
+        found = tuple(decoder(torch.randn(2, latent)).shape)
+        expect(found == tuple(images.shape), "build", f"the decoder yields {found} for images of {tuple(images.shape)}")
+
+
+def every_pixel_takes_part(network: Network) -> None:
+    """Every pixel of the input reaches the code, and every pixel of the output depends on it."""
+    size = image_size(network)
+    encoder, decoder = built(network, size)
+    images = torch.rand(1, 1, size, size, requires_grad=True)
+    (gradient,) = torch.autograd.grad(encoder(images).square().sum(), images)
+    expect(gradient.all(), "build", "some pixels of an image do not reach its code")
+    moved: Tensor = decoder(torch.ones(1, 8)) - decoder(torch.zeros(1, 8))
+    expect(moved.all(), "build", "some pixels of the output do not depend on the code")
+
+
+def the_loss_reaches_every_parameter(network: Network) -> None:
+    """A parameter without a gradient would make distributed training wait for it. A bias may have one of zero, where
+    BatchNorm takes it away."""
+    size = image_size(network)
+    model = build_model(Gaussian(), network, size, 1, 8, seed=0).train()
+    model(torch.rand(4, 1, size, size), torch.Generator().manual_seed(0))["loss"].backward()
+    parameters = list(model.named_parameters())
+    lost = [n for n, p in parameters if p.grad is None or not p.grad.isfinite().all()]
+    lost += [n for n, p in parameters if n not in lost and "bias" not in n and not p.grad.any()]
+    expect(not lost, "build", f"the loss does not reach the parameters {', '.join(lost[:5])}")
+
+
+def weights_follow_from_the_seed(network: Network) -> None:
+    size = image_size(network)
+    same, again, other = (build_model(Gaussian(), network, size, 1, 8, seed=s).state_dict() for s in (3, 3, 4))
+    expect(all(torch.equal(v, again[n]) for n, v in same.items()), "build", "the same seed gives other first weights")
+    expect(any(not torch.equal(v, other[n]) for n, v in same.items()), "build", "every seed gives the same weights")
+
+
+def an_image_means_the_same_alone_as_among_others(network: Network) -> None:
+    size = image_size(network)
+    encoder, decoder = built(network, size)
+    images = torch.rand(3, 1, size, size)
+    heads = encoder(images)
+    near = dict(rtol=1e-4, atol=1e-5)
+    alone = torch.allclose(encoder(images[:1]), heads[:1], **near)
+    alone &= torch.allclose(decoder(heads[:1, :8]), decoder(heads[:, :8])[:1], **near)
+    expect(alone, "build", "in evaluation, an image's numbers depend on the others of its batch")
+
+
+CHECKS: tuple[Check, ...] = (
+    shapes,
+    every_pixel_takes_part,
+    the_loss_reaches_every_parameter,
+    weights_follow_from_the_seed,
+    an_image_means_the_same_alone_as_among_others,
+)

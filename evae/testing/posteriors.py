@@ -1,0 +1,147 @@
+"""What every posterior family has to do: each check takes one with its hyperparameters."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from evae.posteriors.base import Posterior, Recent
+from evae.ranks import Ranks
+from evae.testing.contract import Check, expect
+
+LATENT = 3
+MANY = 40_000
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def heads(posterior: Posterior, n: int = 4, dtype: torch.dtype = torch.float64) -> Tensor:
+    """What an encoder could yield: (n, heads * latent)."""
+    return torch.randn(n, posterior.heads * LATENT, generator=generator(7), dtype=dtype)
+
+
+def terms(posterior: Posterior, given: Tensor, recent: Recent | None = None) -> dict[str, Tensor]:
+    return posterior.terms(given, Ranks().share(len(given)), recent)
+
+
+def shapes_and_dtypes(posterior: Posterior) -> None:
+    """Codes and rates are (n, latent), finite, and of the heads' type, in single and in double precision."""
+    for dtype in (torch.float32, torch.float64):
+        given = heads(posterior, 5, dtype)
+        found = {"sample": posterior.sample(given, generator()), "mean": posterior.mean(given)}
+        found |= {"std": posterior.std(given)}
+        if posterior.rate_is != "none":
+            found["rate"] = posterior.rate(given)
+        for method, result in found.items():
+            expect(result.shape == (5, LATENT), method, f"{tuple(result.shape)} instead of (n, latent), (5, {LATENT})")
+            expect(result.dtype == dtype, method, f"{result.dtype} for heads of {dtype}")
+            expect(torch.isfinite(result).all(), method, "not finite for ordinary heads")
+    drawn = posterior.sample_prior(6, LATENT, generator())
+    expect(drawn.shape == (6, LATENT), "sample_prior", f"{tuple(drawn.shape)} instead of (6, {LATENT})")
+
+
+def samples_have_the_moments_it_says(posterior: Posterior) -> None:
+    """The mean and standard deviation of many samples are those of `mean` and `std`."""
+    given = heads(posterior, 2)
+    samples = posterior.sample(given.repeat(MANY, 1), generator()).view(MANY, 2, LATENT)
+    mean, std = posterior.mean(given), posterior.std(given)
+    # Five standard errors (with a kurtosis of at most 6), and rounding where there is no noise.
+    off = (samples.mean(0) - mean).abs()
+    expect((off <= 5 * std / math.sqrt(MANY) + 1e-12).all(), "mean", "is not that of samples")
+    off = (samples.std(0) - std).abs()
+    expect((off <= 5 * std * math.sqrt(5 / (4 * MANY)) + 1e-12).all(), "std", "is not that of samples")
+
+
+def prior_has_the_standard_deviation_it_says(posterior: Posterior) -> None:
+    samples = posterior.sample_prior(MANY, 2, generator())
+    expect(samples.mean(0).abs().max() <= 5 * posterior.prior_std / 200, "sample_prior", "has no mean of 0")
+    near = (samples.std(0) / posterior.prior_std - 1).abs().max() < 0.03
+    expect(near, "prior_std", f"{posterior.prior_std} is not the standard deviation of prior samples")
+
+
+def randomness_comes_from_the_generator(posterior: Posterior) -> None:
+    """The same generator gives the same draws, and another gives others."""
+    given = heads(posterior)
+
+    def drawn(seed: int) -> dict[str, Tensor]:
+        return {
+            "sample": posterior.sample(given, generator(seed)),
+            "sample_prior": posterior.sample_prior(3, LATENT, generator(seed)),
+        }
+
+    first, again, other = drawn(0), drawn(0), drawn(1)
+    for method, numbers in first.items():
+        expect(torch.equal(numbers, again[method]), method, "ignores its generator: the same seed gives other numbers")
+        if method == "sample_prior" or posterior.std(given).any():
+            differs = not torch.equal(numbers, other[method])
+            expect(differs, method, "ignores its generator: another seed gives the same numbers")
+
+
+def latents_and_images_are_drawn_independently(posterior: Posterior) -> None:
+    given = torch.zeros(20_000, posterior.heads * 2, dtype=torch.float64)
+    noise = posterior.sample(given, generator())
+    if posterior.std(given).any():
+        pairs = torch.stack([noise[:, 0], noise[:, 1], noise[:, 0].roll(1)])
+        off = (torch.corrcoef(pairs) - torch.eye(3, dtype=torch.float64)).abs().max()
+        expect(off < 5 / math.sqrt(20_000), "sample", "draws of different latents or images are correlated")
+
+
+def gradients_are_finite_differences(posterior: Posterior) -> None:
+    """Of a sample, the rate and the terms, in the heads."""
+    given = heads(posterior, 6).requires_grad_()
+    found = {"sample": lambda h: posterior.sample(h, generator())}
+    if posterior.rate_is != "none":
+        found |= {"rate": posterior.rate, "terms": lambda h: tuple(terms(posterior, h).values())}
+    for method, function in found.items():
+        holds = torch.autograd.gradcheck(function, given, raise_exception=False)
+        expect(holds, method, "the gradient is not its finite difference")
+
+
+def terms_are_nats_per_image(posterior: Posterior) -> None:
+    """One number each; `weights` names terms that are there; `rate` is the latents' sum, averaged over images."""
+    given = heads(posterior)
+    found = terms(posterior, given)
+    expect(found.keys() >= posterior.weights.keys(), "weights", "names a term that `terms` does not have")
+    for name, value in found.items():
+        one = value.shape == () and value.dtype == given.dtype
+        expect(one, "terms", f"{name} is not one number of the heads' type")
+    if posterior.rate_is != "none":
+        mean = posterior.rate(given).sum(1).mean()
+        expect(torch.allclose(found["rate"], mean), "terms", "`rate` is not that of `rate`, summed over latents")
+
+
+def extreme_heads_give_finite_terms(posterior: Posterior) -> None:
+    """What an encoder may yield early in training, in single precision; equal heads, and one image alone."""
+    given = torch.tensor([-40.0, -5.0, 0.0, 5.0, 40.0]).repeat(posterior.heads)[None].requires_grad_()
+    total = posterior.sample(given, generator()).sum()
+    if posterior.rate_is != "none":
+        total = total + posterior.rate(given).sum()
+    (gradient,) = torch.autograd.grad(total, given)
+    expect(torch.isfinite(total) and torch.isfinite(gradient).all(), "rate", "not finite for heads of -40 to 40")
+    for n in (1, 5):
+        given = heads(posterior, 1, torch.float32).repeat(n, 1).requires_grad_()
+        total = sum(terms(posterior, given).values(), torch.zeros(()))
+        gradient = torch.autograd.grad(total, given)[0] if total.requires_grad else torch.zeros(1)
+        holds = torch.isfinite(total) and torch.isfinite(gradient).all()
+        expect(holds, "terms", f"not finite for {n} image(s) with equal heads")
+
+
+def an_exact_rate_is_never_negative(posterior: Posterior) -> None:
+    if posterior.rate_is == "exact":
+        given = 2 * torch.randn(2_000, posterior.heads * LATENT, generator=generator(), dtype=torch.float64)
+        expect(posterior.rate(given).min() >= 0, "rate", 'negative, which a KL divergence ("exact") never is')
+
+
+CHECKS: tuple[Check, ...] = (
+    shapes_and_dtypes,
+    randomness_comes_from_the_generator,
+    terms_are_nats_per_image,
+    extreme_heads_give_finite_terms,
+    an_exact_rate_is_never_negative,
+    samples_have_the_moments_it_says,
+    prior_has_the_standard_deviation_it_says,
+    latents_and_images_are_drawn_independently,
+    gradients_are_finite_differences,
+)

@@ -1,0 +1,91 @@
+"""A study with plug-ins, as a user runs it: searched beside ours, told to a callback, and continued."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from running import ROOT, Study
+
+from analysis.report import write_report
+
+EXAMPLES = ROOT / "examples"
+FOLLOWER = """
+from evae.callbacks import Callback, callback
+
+@callback
+class Diary(Callback):
+    def note(self, *words):
+        with open({path!r}, "a") as file:
+            print(*words, file=file)
+
+    def study_start(self, study):
+        self.note("study_start", study["state"])
+
+    def trial_start(self, trial):
+        self.note("trial_start", trial["trial"])
+
+    def epoch(self, trial, epoch):
+        self.note("epoch", trial["trial"], epoch["epoch"])
+
+    def trial_end(self, trial):
+        self.note("trial_end", trial["trial"], trial["state"])
+        raise RuntimeError("no more")
+"""
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory) -> tuple[Study, str, Path]:
+    folder = tmp_path_factory.mktemp("plugin")
+    mine, diary = folder / "mine.py", folder / "diary.py"
+    shutil.copy(EXAMPLES / "student_t.py", mine)
+    diary.write_text(FOLLOWER.format(path=str(folder / "diary.txt")))
+    # Two of the option: an installed module would do as well.
+    made = Study(folder, trials=8, plugin=f"{mine} --plugin {diary}")
+    status, said = made.run()
+    assert status == 0, said
+    return made, said, folder
+
+
+def test_it_is_searched_beside_ours_and_its_digest_is_kept(study):
+    made, _, _ = study
+    rows = made.rows()
+    assert {row["state"] for row in rows} == {"finished"} and len(rows) == 8
+    mine = [json.loads(row["recipe"]) for row in rows if row["method"] == "student-t"]
+    (manifest,) = made.rows("study")
+    digests = json.loads(manifest["identity"])["plug-ins"]
+    assert mine and all(recipe["plugins"] == {"mine.py": digests["mine.py"]} for recipe in mine)
+    assert all("plugins" not in json.loads(row["recipe"]) for row in rows if row["method"] != "student-t")
+
+
+def test_a_callback_is_told_and_its_failure_costs_nothing(study):
+    _, said, folder = study
+    lines = (folder / "diary.txt").read_text().splitlines()
+    assert lines[0] == "study_start running"
+    first = lines[1].split()[1]
+    assert lines[1] == f"trial_start {first}" and f"epoch {first} 1" in lines
+    assert lines[-1].startswith("trial_end") and lines[-1].endswith("finished")
+    assert "the callback Diary failed in trial_end (RuntimeError: no more" in said
+
+
+def test_another_version_is_refused_with_the_difference_and_goes_on_when_told(study):
+    made, _, folder = study
+    mine = folder / "mine.py"
+    mine.write_text(mine.read_text() + "\n# another version\n")
+    status, said = made.run()
+    assert status == 2 and "plug-ins.mine.py" in said and "--accept-changed-plugins" in said
+    command = [*made.command(), "--accept-changed-plugins"]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    assert ran.returncode == 0 and "8 of 8 trials" in ran.stdout, ran.stdout + ran.stderr
+
+
+def test_its_results_open_without_it_and_a_model_names_what_it_lacks(study, tmp_path):
+    made, _, _ = study
+    write_report(made.store.location, tmp_path / "report.html")
+    trial = next(row["trial"] for row in made.rows() if row["method"] == "student-t")
+    script = "import sys\nfrom evae.checkpoints import load_model\nload_model(sys.argv[1])"
+    path = made.store.path("weights", f"{trial}.safetensors")
+    ran = subprocess.run([sys.executable, "-c", script, path], cwd=ROOT, capture_output=True, text=True, timeout=600)
+    assert "made with the plug-in mine.py, which is not loaded" in ran.stderr
