@@ -49,6 +49,8 @@
   addEventListener("load", () => idle(decode));
   document.querySelectorAll("[data-open]").forEach((button) => button.addEventListener("click", () => report.panel.open(Number(button.dataset.open), null)));
 
+  document.querySelectorAll("[data-trace]").forEach((place) => place.append(report.panel.trace(Number(place.dataset.trace))));
+
   // The section in view is marked in the navigation.
   const links = new Map([...document.querySelectorAll("nav a")].map((a) => [a.hash.slice(1), a]));
   const strip = document.querySelector("nav > div");

@@ -190,6 +190,7 @@ def embed(
             "figures": {c.key: linked(plain(c.figure), places) for section in charts.values() for c in section},
             "configurations": details.configurations(study, table, front),
             "trials": details.trials(study, table),
+            "traces": details.traces(study),
             "recipe": details.common_recipe(study),
             "metrics": [details.named(metric) for metric in details.shown_metrics(study)],
             "objectives": shown_objectives(study),

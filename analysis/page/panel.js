@@ -50,6 +50,15 @@ report.panel = (() => {
     button.addEventListener("click", () => copy(text, button));
     return element("div", { className: "code" }, element("pre", { textContent: text, tabIndex: 0 }), button);
   }
+  // The stack trace of a trial, folded up; made only when somebody unfolds it.
+  function trace(index) {
+    const at = trials[index].trace;
+    if (at === null) return null;
+    if (at < 0) return element("p", { className: "lead", textContent: `Its stack trace had no room on this page; it is in trials/${trials[index].id}.parquet of the results, column traceback.` });
+    const folded = element("details", { className: "trace" }, element("summary", { textContent: `Stack trace of ${trials[index].id}` }));
+    folded.addEventListener("toggle", () => folded.append(code(data.traces[at], "Copy stack trace")), { once: true });
+    return folded;
+  }
   const cells = (tag, values) => values.map((value) => element(tag, { textContent: value ?? "–" }));
 
   function values(it) {
@@ -71,7 +80,7 @@ report.panel = (() => {
       const line = element("tr", { className: i === trial ? "selected" : "" }, ...cells("td", texts), element("td", {}, button));
       return why ? [line, element("tr", {}, element("td", { colSpan: texts.length + 1, className: "wrap why", textContent: why }))] : [line];
     }).flat();
-    return section("Replicates", element("div", { className: "scroll" }, element("table", { className: "plain" }, element("thead", {}, head), element("tbody", {}, ...rows))));
+    return section("Replicates", element("div", { className: "scroll" }, element("table", { className: "plain" }, element("thead", {}, head), element("tbody", {}, ...rows))), ...configurations[c].trials.map(trace));
   }
   function curve(key, c) {
     const figure = data.figures[key], own = new Set(configurations[c].trials);
@@ -162,7 +171,7 @@ report.panel = (() => {
     if (order.length) open(order[(at + by + order.length) % order.length], null);
   }
   return {
-    open, pictures,
+    open, pictures, trace,
     start() {
       document.getElementById("panel-close").addEventListener("click", close);
       document.getElementById("panel-next").addEventListener("click", () => step(1));

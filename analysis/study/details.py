@@ -11,6 +11,7 @@ from analysis.study.load import StudyData, metric_columns, parse
 from analysis.study.naming import Objective
 
 DIGITS = 3  # significant digits of the rate of a latent
+TRACES = 1_000_000  # characters of stack traces on a page; those beyond are left in the results
 
 
 def configurations(study: StudyData, table: pd.DataFrame, front: pd.DataFrame) -> list[dict[str, Any]]:
@@ -90,9 +91,10 @@ def _is_finite(value: object) -> bool:
 
 def trials(study: StudyData, table: pd.DataFrame) -> list[dict[str, Any]]:
     """One entry a trial, in the order of `study.trials`: id, configuration (its place in `table`), seed, state, the
-    rate of each latent in nats, where it is known.
+    rate of each latent in nats where it is known, the place of its stack trace in `traces` where it has one.
     """
     place = {configuration: i for i, configuration in enumerate(table["configuration"])}
+    trace = {text: i for i, text in enumerate(traces(study))}
     found = []
     for row in study.trials.to_dict("records"):
         rates = row["rate_per_latent"]
@@ -103,8 +105,20 @@ def trials(study: StudyData, table: pd.DataFrame) -> list[dict[str, Any]]:
                 "seed": None if math.isnan(row["seed"]) else int(row["seed"]),
                 "state": row["state"],
                 "rates": None if rates is None else [_short(rate) for rate in rates],
+                # -1 is one that had no room.
+                "trace": None if row["traceback"] is None else trace.get(row["traceback"], -1),
             }
         )
+    return found
+
+
+def traces(study: StudyData) -> list[str]:
+    """The stack traces of trials, each once, as many as there is room for."""
+    found, room = [], TRACES
+    for text in dict.fromkeys(study.trials["traceback"].dropna()):
+        room -= len(text)
+        if room >= 0:
+            found.append(text)
     return found
 
 

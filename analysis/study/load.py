@@ -43,6 +43,7 @@ TEXT = {
         "label",
         "state",
         "reason",
+        "traceback",
         "method",
         "params",
         "recipe",

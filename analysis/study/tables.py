@@ -175,15 +175,24 @@ def best(table: pd.DataFrame, objective: Objective) -> pd.DataFrame:
 
 
 def failures(study: StudyData) -> pd.DataFrame:
-    """Trials that something went wrong with, by state and reason: state, reason, n, trials (names); most first."""
+    """Trials that something went wrong with, by state and reason: state, reason, n, trials (names), traced (the first
+    trial whose stack trace was kept, "" where none was); most first.
+    """
     lost = study.trials[~study.trials["state"].isin(GOOD)]
     lost = lost.assign(state=lost["state"].fillna("unknown"))
     lost = lost.assign(reason=lost["reason"].map(lambda reason: reason or "no reason recorded"))
     rows = [
-        {"state": state, "reason": reason, "n": len(group), "trials": list(group["trial"])}
+        {
+            "state": state,
+            "reason": reason,
+            "n": len(group),
+            "trials": list(group["trial"]),
+            "traced": next(iter(group.loc[group["traceback"].notna(), "trial"]), ""),
+        }
         for (state, reason), group in lost.groupby(["state", "reason"])
     ]
-    return pd.DataFrame(rows, columns=["state", "reason", "n", "trials"]).sort_values("n", ascending=False)
+    found = pd.DataFrame(rows, columns=["state", "reason", "n", "trials", "traced"])
+    return found.sort_values("n", ascending=False)
 
 
 def learning_curves(study: StudyData, metric: str) -> pd.DataFrame:

@@ -61,6 +61,15 @@ REASONS = {
     "failed": "CUDA out of memory: tried to allocate 2 GiB",
 }
 
+TRACE = """Traceback (most recent call last):
+  File "/home/somebody/evae/evae/cluster/trainable.py", line 101, in step
+    self.loop.train_epoch(self.epoch)
+    ~~~~~~~~~~~~~~~~~~~~~^^^^^^^^^^^^
+  File "/home/somebody/evae/evae/training.py", line 214, in train_epoch
+    loss = self.model.loss(batch, weights={"adversarial": self.weight, "perceptual": 0.0}, generator=self.generator)
+           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+RuntimeError: CUDA out of memory: tried to allocate 2 GiB <of> 16 & more"""
+
 
 def write_study(
     folder: Path,
@@ -185,6 +194,7 @@ def write_trial(store, random, number, label, origin, params, seed, state, began
         "attempt": 0,
         "state": state,
         "reason": REASONS.get(state),
+        "traceback": TRACE if state == "failed" else None,
         "method": params["method"],
         "params": json.dumps(params),
         "recipe": json.dumps({"latent": params["latent"]}),

@@ -16,7 +16,18 @@ HOSTILE = (
     "<a href='javascript:window.ran=1'>&lt;script&gt;window.ran=1&lt;/script&gt;"
 )
 TEXTS = {
-    "trials": ["label", "reason", "origin", "method", "state", "slot", "device", "param_kernel", "rate_is"],
+    "trials": [
+        "label",
+        "reason",
+        "traceback",
+        "origin",
+        "method",
+        "state",
+        "slot",
+        "device",
+        "param_kernel",
+        "rate_is",
+    ],
     "study": ["study", "question", "command", "git_commit", "state"],
 }
 
