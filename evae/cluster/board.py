@@ -31,15 +31,18 @@ class Board:
         self.changed = threading.Condition()
         self.workers = workers
         self.era = 0
+        self.nodes: frozenset[str] = frozenset()
+        """On which nodes of Ray's the processes of this era are."""
         self.number, self.command = 0, None
         self.done: dict[int, Any] = {}
         """What each rank has answered to the command that hangs here."""
         self.closed: str | None = None
 
-    def enlist(self) -> tuple[int, int]:
-        """The first rank reports that a new set of processes is ready: its era, and the last command before it."""
+    def enlist(self, nodes: frozenset[str]) -> tuple[int, int]:
+        """The first rank reports that a new set of processes is ready, and where they are: its era, and the last
+        command before it."""
         with self.changed:
-            self.era, self.command, self.done = self.era + 1, None, {}
+            self.era, self.command, self.done, self.nodes = self.era + 1, None, {}, nodes
             self.changed.notify_all()
             return self.era, self.number
 
@@ -88,11 +91,12 @@ class Board:
     def _is_done(self, number: int) -> bool:
         return number == self.number and len(self.done) == self.workers
 
-    def current(self, before: int) -> tuple[int, str | None]:
-        """The era after `before`, or `before` if there is none yet; and why the worker group is closed, if it is."""
+    def current(self, before: int) -> tuple[int, frozenset[str], str | None]:
+        """The era after `before`, or `before` if there is none yet; the nodes of its processes; and why the worker
+        group is closed, if it is."""
         with self.changed:
             self.changed.wait_for(lambda: self.era != before or self.closed, FETCH_S)
-            return self.era, self.closed
+            return self.era, self.nodes, self.closed
 
     def close(self, reason: str) -> None:
         with self.changed:

@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,10 @@ from typing import Any
 from ray import tune
 from rich.console import Console
 
+from evae.cluster.losses import Losses, loss
 from evae.cluster.machine import Slots
 from evae.errors import UserError
-from evae.results.rows import close_row, opening_row
+from evae.results.rows import close_row, opening_row, shortened
 from evae.results.store import Store
 from evae.search.job import Job
 
@@ -22,16 +24,29 @@ PATIENCE_S = 600.0
 
 
 class Failures(tune.Callback):
-    """A Tune callback that records lost trials and those that were stopped at a rung, and says on the console what a
-    study has to wait for.
+    """A Tune callback that gives up trials that are lost too often, records them and those that were stopped at a rung,
+    and says on the console what a study has to wait for.
 
     Raises UserError, which ends the study, where a trial's results cannot be written for more than `PATIENCE_S`.
     """
 
-    def __init__(self, study: str, store: Store, slots: Slots, console: Console, stopped: Mapping[str, str]):
+    def __init__(
+        self,
+        study: str,
+        store: Store,
+        slots: Slots,
+        console: Console,
+        stopped: Mapping[str, str],
+        max_failures: int,
+    ):
         """`stopped` says why, by trial, as the rungs fill it."""
         self.study, self.store, self.slots, self.console, self.stopped = study, store, slots, console, stopped
-        self.unrecorded: list[tuple[Job, str, str]] = []
+        self.losses: dict[str, Losses] = defaultdict(lambda: Losses(max_failures))
+        self.epochs: dict[str, int] = {}
+        """How far which trials have come."""
+        self.given_up: list[Any] = []
+        """Tune's trials that are not to be started again; the scheduler, who can, takes them from here."""
+        self.unrecorded: list[tuple[Job, str, str, str | None]] = []
         self.waiting: dict[str, float] = {}
         """Since when which trials cannot write."""
         self.looked, self.fit = time.monotonic(), slots.now()
@@ -43,6 +58,9 @@ class Failures(tune.Callback):
         return {}
 
     def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict[str, Any], **info: Any) -> None:
+        if result["epochs"] > self.epochs.get(trial.trial_id, 0):
+            self.epochs[trial.trial_id] = result["epochs"]
+            self.losses[trial.trial_id].progress()
         why, clock = result["waits_for"], time.monotonic()
         if why is None:
             if self.waiting.pop(trial.trial_id, None) and not self.waiting:
@@ -54,20 +72,23 @@ class Failures(tune.Callback):
             raise UserError(why)
 
     def on_trial_recover(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-        """A trial has lost its process, and Tune starts it anew."""
+        """A trial has lost its process, and Tune would start it anew as often as that happens."""
         self.waiting.pop(trial.trial_id, None)
-        self._say(f"{trial.config['job'].trial} starts again: {reason(trial.error_file)}")
-
-    def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-        """A trial has lost its process once too often, and there is nobody else to say so."""
-        self.waiting.pop(trial.trial_id, None)
-        self.unrecorded.append((trial.config["job"], "failed", reason(trial.error_file)))
+        error = latest(trial.error_file)
+        found, losses = loss(error), self.losses[trial.trial_id]
+        losses.add(found.machine)
+        if losses.too_many is None:
+            self._say(f"{trial.config['job'].trial} starts again: {found.why}")
+            return
+        self.given_up.append(trial)
+        why = f"{found.why}; {losses.too_many}"
+        self.unrecorded.append((trial.config["job"], "failed", why, shortened(error)))
         self._look()
 
     def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         job = trial.config["job"]
         if job.trial in self.stopped:
-            self.unrecorded.append((job, "stopped", self.stopped[job.trial]))
+            self.unrecorded.append((job, "stopped", self.stopped[job.trial], None))
             self._look()
 
     def on_step_begin(self, iteration: int, trials: list, **info: Any) -> None:
@@ -77,12 +98,12 @@ class Failures(tune.Callback):
     def record(self) -> None:
         """Write the rows of these trials. Raises UserError where that cannot be done; they are not forgotten then."""
         while self.unrecorded:
-            job, state, why = self.unrecorded[0]
+            job, state, why, traceback = self.unrecorded[0]
             rows = self.store.rows("trials", job.trial)
             if not rows or rows[0]["attempt"] != job.attempt:
                 # It died before it could say that it began.
                 self.store.write("trials", job.trial, [opening_row(self.study, job)])
-            close_row(self.store, job.trial, state, why)
+            close_row(self.store, job.trial, state, why, traceback)
             self.store.delete_bytes("checkpoints", f"{job.trial}.safetensors")
             del self.unrecorded[0]
 
@@ -98,13 +119,6 @@ class Failures(tune.Callback):
         self.console.print(text, markup=False, highlight=False)
 
 
-def reason(error_file: str) -> str:
-    """Why a trial's process is gone, from the text in which Tune keeps what Ray raised, the latest at the end."""
-    error = Path(error_file).read_text(encoding="utf-8").rpartition("Failure # ")[2]
-    if "low on memory" in error:
-        return "out of memory: Ray killed its process before the machine had none left"
-    if "node has died" in error or "node died" in error:
-        return "lost with its machine, which died or could not be reached any more"
-    if "actor died" in error or "actor is dead" in error or "actor is temporarily unavailable" in error:
-        return "its process died (killed, or out of memory)"
-    return error.strip().rpartition("\n")[2][:1000]
+def latest(error_file: str) -> str:
+    """The latest error in the file in which Tune keeps those of a trial."""
+    return Path(error_file).read_text(encoding="utf-8").rpartition("Failure # ")[2].partition("\n")[2]

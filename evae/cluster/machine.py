@@ -16,6 +16,7 @@ import torch
 from evae.cluster import private
 from evae.cluster.access import environment, knock, on_this_machine_only
 from evae.cluster.demand import Demand
+from evae.cluster.losses import leaving
 from evae.errors import UserError
 
 private.share_processes()
@@ -78,8 +79,9 @@ class Slots:
 
 
 def _living() -> list[Mapping[str, float]]:
-    """The resources of each node that is alive."""
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    """The resources of each node that is alive and stays."""
+    away = leaving()
+    return [node["Resources"] for node in ray.nodes() if node["Alive"] and node.get("NodeID") not in away]
 
 
 @contextlib.contextmanager

@@ -13,9 +13,8 @@ from evae.results.store import Store
 class Setting:
     """A study's images, results and machines: placed in the object store once per node and read without copies.
 
-    A trial has `workers` processes with `cpus` cores and `gpus` GPUs each. Those of a worker group may die
-    `max_failures` times in a trial; Tune itself starts a trial anew whose own actor died. Each process imports the
-    `plugins` before its first trial. Where the study is `followed`, whole rows travel to the driver.
+    A trial has `workers` processes with `cpus` cores and `gpus` GPUs each, which may die `max_failures` times. Each
+    process imports the `plugins` before its first trial. Where the study is `followed`, whole rows travel to the driver.
     """
 
     study: str

@@ -1,14 +1,17 @@
 """The Tune trainable: one step is one epoch, and one actor serves trial after trial.
 
 An actor writes its trials' rows itself, before Tune hears of them: what Tune reports as done is in the store. Where
-they cannot be written, the trial's steps do nothing but try again, and say so to Tune. An
-error of a trial ends that trial with its reason recorded and leaves the actor to the next one. Where the actor dies,
-Tune starts the trial anew in another, which takes it up at its last checkpoint.
+they cannot be written, the trial's steps do nothing but try again, and say so to Tune. An error of a trial ends that
+trial with its reason recorded and leaves the actor to the next one. Where the actor dies, Tune starts the trial anew in
+another, which takes it up at its last checkpoint. An actor whose machine is about to leave the cluster does not wait
+for that.
 """
 
+import contextlib
 import os
 import platform
 import time
+import traceback
 from collections import deque
 from datetime import UTC, datetime
 from typing import Any
@@ -16,12 +19,13 @@ from typing import Any
 import torch
 from ray import tune
 
+from evae.cluster.losses import MachineLeaves, Watch
 from evae.cluster.setting import Setting
 from evae.cluster.worker import Worker
-from evae.cluster.worker_group import WorkerGroup
-from evae.errors import Diverged
+from evae.cluster.worker_group import WorkerFailed, WorkerGroup, WorkersLost
+from evae.errors import Diverged, UserError
 from evae.plugins import load
-from evae.results.rows import opening_row
+from evae.results.rows import opening_row, shortened
 from evae.results.store import StoreError, to_json
 from evae.search.job import Job
 
@@ -37,6 +41,7 @@ class EpochTrainable(tune.Trainable):
     def setup(self, config: dict[str, Any], setting: Setting) -> None:
         self.setting = setting
         load(setting.plugins)
+        self.watch = Watch()
         self.threads = max(1, int(setting.cpus))
         self.device = "cuda" if setting.gpus > 0 else "cpu"
         if setting.workers > 1:
@@ -54,8 +59,13 @@ class EpochTrainable(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """An epoch; or where results could not be written, another try at that."""
+        """An epoch; or where results could not be written, another try at that. Raises MachineLeaves before an epoch
+        for which there may be no time."""
         waits_for, self.epoch_row = None, None
+        # That of a worker group's leader is the cluster's head, with which all ends; the workers look themselves.
+        running = self.row["state"] == "running"
+        if running and self.setting.workers == 1 and self.watch.machine_leaves():
+            self._leave()
         try:
             if not self.unwritten:
                 self._advance()
@@ -70,6 +80,13 @@ class EpochTrainable(tune.Trainable):
     def cleanup(self) -> None:
         self.worker.close()
 
+    def _leave(self) -> None:
+        with contextlib.suppress(StoreError):
+            if self.begun:
+                self._checkpoint()
+            self._write()
+        raise MachineLeaves
+
     def _advance(self) -> None:
         try:
             if not self.begun:
@@ -83,7 +100,7 @@ class EpochTrainable(tune.Trainable):
             self._end("diverged", str(error))
         except Exception as error:
             cause = "out of memory: " if is_out_of_memory(error) else ""
-            self._end("failed", f"{cause}{type(error).__name__}: {error}"[:1000])
+            self._end("failed", f"{cause}{type(error).__name__}: {error}"[:1000], trace(error))
 
     def _later(self, method: str, *arguments: Any) -> None:
         """Have a method of the store called at the end of this step, after what is waiting already."""
@@ -145,9 +162,12 @@ class EpochTrainable(tune.Trainable):
             self._later("write", "trials", self.job.trial, [dict(self.row)])
         finished = epoch["epoch"] >= self.row["epochs_planned"]
         if time.perf_counter() - self.checkpointed > CHECKPOINT_EVERY_S and not finished:
-            self._write_epochs()
-            self._later("write_bytes", "checkpoints", f"{self.job.trial}.safetensors", self.worker.dump())
-            self.checkpointed = time.perf_counter()
+            self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        self._write_epochs()
+        self._later("write_bytes", "checkpoints", f"{self.job.trial}.safetensors", self.worker.dump())
+        self.checkpointed = time.perf_counter()
 
     def _measure(self, epoch: dict[str, Any]) -> dict[str, Any]:
         """The validation metrics after an epoch, also put into its row beside the losses."""
@@ -170,10 +190,11 @@ class EpochTrainable(tune.Trainable):
         self.row["evaluate_s"] += time.perf_counter() - clock
         self._end("finished")
 
-    def _end(self, state: str, reason: str | None = None) -> None:
+    def _end(self, state: str, reason: str | None = None, traceback: str | None = None) -> None:
         self._write_epochs()
         wall_s = time.perf_counter() - self.started
-        self.row |= {"state": state, "reason": reason, "ended_at": datetime.now(UTC), "wall_s": wall_s}
+        self.row |= {"state": state, "reason": reason, "traceback": traceback}
+        self.row |= {"ended_at": datetime.now(UTC), "wall_s": wall_s}
         self.row["restarts"] += self.worker.losses
         self._later("write", "trials", self.job.trial, [self.row])
         self._later("delete_bytes", "checkpoints", f"{self.job.trial}.safetensors")
@@ -185,10 +206,17 @@ class EpochTrainable(tune.Trainable):
 
     def _numbers(self) -> dict[str, Any]:
         """The row without what Tune has no use for; Tune's own names must not be overwritten."""
-        left_out = ("recipe", "params", "distances", "study", "trial", "started_at", "ended_at")
+        left_out = ("traceback", "recipe", "params", "distances", "study", "trial", "started_at", "ended_at")
         return {n: value for n, value in self.row.items() if n not in left_out and not isinstance(value, list)}
 
 
 def is_out_of_memory(error: Exception) -> bool:
     """Whether memory could not be had. PyTorch has an error class for GPUs only."""
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def trace(error: Exception) -> str | None:
+    """The stack trace of an error that words do not tell, for the trial's row."""
+    if isinstance(error, UserError | WorkersLost):
+        return None
+    return shortened(error.trace if isinstance(error, WorkerFailed) else "".join(traceback.format_exception(error)))

@@ -37,20 +37,28 @@ class TuneSearcher(Searcher):
         """Nothing to restore: the search is rebuilt from the store."""
 
 
-class Stopping(FIFOScheduler):
-    """The rungs as Tune knows them; trials are started in the order in which the searcher suggests them."""
+class Order(FIFOScheduler):
+    """Trials are started in the order in which the searcher suggests them; the rungs stop some, and those that were
+    lost too often are not started again."""
 
-    def __init__(self, rungs: Rungs):
+    def __init__(self, rungs: Rungs | None, given_up: list[Any]):
+        """`given_up` are Tune's trials that are to be stopped, which it takes from there."""
         super().__init__()
-        self.rungs = rungs
+        self.rungs, self.given_up = rungs, given_up
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         job = trial.config["job"]
         # What waits to be written is judged once it is in the store: a later session rebuilds the rungs from there.
-        if result["epochs"] not in job.rungs or result["waits_for"] is not None:
+        if self.rungs is None or result["epochs"] not in job.rungs or result["waits_for"] is not None:
             return TrialScheduler.CONTINUE
         why = self.rungs.judge(job.trial, result["epochs"], result, spared=job.origin != "searched")
         return TrialScheduler.STOP if why else TrialScheduler.CONTINUE
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        """Tune asks before it starts anything."""
+        while self.given_up:
+            tune_controller.stop_trial(self.given_up.pop())
+        return super().choose_trial_to_run(tune_controller)
 
 
 def tuner(
@@ -58,11 +66,13 @@ def tuner(
     setting: Setting,
     slots: Slots,
     callbacks: list[tune.Callback],
+    given_up: list[Any],
     scratch: str | os.PathLike[str],
     time_limit: float | None = None,
 ) -> tune.Tuner:
     """What trains the jobs of the search as there is room, for at most `time_limit` minutes.
 
+    A callback counts how often trials are lost, and puts those that are not to be started again into `given_up`.
     `scratch` is a folder for Tune's own files, which nobody needs afterwards.
     """
     trainable = tune.with_parameters(EpochTrainable, setting=setting)
@@ -70,7 +80,7 @@ def tuner(
         tune.with_resources(trainable, slots.resources),
         tune_config=tune.TuneConfig(
             search_alg=TuneSearcher(search),
-            scheduler=Stopping(search.rungs) if search.rungs else None,
+            scheduler=Order(search.rungs, given_up),
             num_samples=-1,
             reuse_actors=True,
             time_budget_s=time_limit and time_limit * 60,
@@ -82,7 +92,7 @@ def tuner(
             storage_path=str(scratch),
             verbose=0,
             callbacks=callbacks,
-            failure_config=tune.FailureConfig(max_failures=setting.max_failures),
+            failure_config=tune.FailureConfig(max_failures=-1),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )

@@ -77,6 +77,10 @@ class Worker:
         """The trial as it stands, for `begin`."""
         return dump_training(self.training)
 
+    def advance(self) -> tuple[dict[str, Any], bytes]:
+        """`train_epoch`, and the trial as it then stands."""
+        return self.train_epoch(), self.dump()
+
     def measure(self) -> dict[str, float]:
         """The metrics of the model as it is now, on the validation split alone and without pictures."""
         references = {"validation": self.references["validation"]}

@@ -9,6 +9,8 @@ Where the leader itself dies, its group goes with it, a caretaker gives the core
 import logging
 import tempfile
 import threading
+import time
+import traceback
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +24,7 @@ from torch import nn
 
 from evae.cluster.access import process_group
 from evae.cluster.board import Board, Caretaker
+from evae.cluster.losses import Losses, MachineLeaves, Watch, gone
 from evae.cluster.setting import Setting
 from evae.cluster.worker import Begun, Worker
 from evae.errors import Diverged, UserError
@@ -29,17 +32,28 @@ from evae.evaluation import Evaluated
 from evae.plugins import load
 from evae.ranks import Ranks
 
+MISSED_AFTER_S = 30.0
+"""A machine that has died is missed by Ray after about half of that."""
+
 
 class WorkersLost(Exception):
     """The workers cannot be brought back; the text says why."""
 
 
 class WorkerFailed(Exception):
-    """A worker failed by itself, and starts anew with its whole group; the text is its error."""
+    """A worker failed by itself, and starts anew with its whole group: its error in words, and the stack trace."""
+
+    def __init__(self, error: str, trace: str):
+        super().__init__(error, trace)
+        self.error, self.trace = error, trace
+
+    def __str__(self) -> str:
+        return self.error
 
 
 def serve(config: dict[str, Any]) -> None:
-    """In each worker: do what the board says until it says to leave."""
+    """In each worker: do what the board says until it says to leave. Raises MachineLeaves where the machine does, upon
+    which Ray Train starts the workers elsewhere."""
     context = train.get_context()
     setting, board = ray.get(config["setting"]), config["board"]
     load(setting.plugins)
@@ -49,7 +63,10 @@ def serve(config: dict[str, Any]) -> None:
         ray.get(config["caretaker"].hold.remote(get_current_placement_group()))
     worker = Worker(setting.images, setting.references, device, max(1, int(setting.cpus)), ranks)
     era, number = _enlist(board, ranks)
+    watch = Watch()
     while True:
+        if watch.machine_leaves():
+            raise MachineLeaves
         what, command = ray.get(board.fetch.remote(era, number))
         if what == "leave":
             return
@@ -64,7 +81,8 @@ def serve(config: dict[str, Any]) -> None:
                 # The other ranks may be waiting for this one, so that the group has to start anew. The trial ends if
                 # the error was its own; where another rank is gone, Ray knows, and the trial goes on afterwards.
                 if not _is_of_the_network(error):
-                    ray.get(board.fail.remote(number, WorkerFailed(f"{type(error).__name__}: {error}")))
+                    failed = WorkerFailed(f"{type(error).__name__}: {error}", traceback.format_exc())
+                    ray.get(board.fail.remote(number, failed))
                 raise
             ray.get(board.answer.remote(number, ranks.rank, result if ranks.rank == 0 else None))
 
@@ -76,10 +94,10 @@ def _is_of_the_network(error: Exception) -> bool:
 
 def _enlist(board: Any, ranks: Ranks) -> tuple[int, int]:
     """The first rank enlists all, once all have come so far."""
-    place = [None]
-    torch.distributed.barrier()
+    place, nodes = [None], [None] * ranks.size
+    torch.distributed.all_gather_object(nodes, ray.get_runtime_context().get_node_id())
     if ranks.rank == 0:
-        place = [ray.get(board.enlist.remote())]
+        place = [ray.get(board.enlist.remote(frozenset(nodes)))]
     torch.distributed.broadcast_object_list(place, src=0)
     return place[0]
 
@@ -95,7 +113,7 @@ def prepared(model: nn.Module) -> nn.Module:
 class WorkerGroup:
     """A worker group with the methods of a `Worker`, to be used from the Tune actor that owns it.
 
-    Raises WorkersLost where a trial has lost its workers more than `max_failures` times, and where Ray cannot bring
+    Raises WorkersLost where a trial has lost its workers too often (evae/cluster/losses.py), and where Ray cannot bring
     them back.
     """
 
@@ -108,9 +126,10 @@ class WorkerGroup:
         self.caretaker = ray.remote(num_cpus=0, max_concurrency=2, **outliving)(Caretaker).remote(self.board)
         self.caretaker.watch.remote()
         self.closed = False
-        self.era = 0
-        self.losses = 0
-        """How often the trial has lost workers."""
+        self.era, self.nodes = 0, frozenset()
+        self.lost: list[frozenset[str]] = []
+        """On which nodes the workers were, each time that the trial has lost them."""
+        self.counted = Losses(setting.max_failures)
         self.stale = True
         """The processes of `era` are known to be gone, or not there yet: the next ones are to be waited for."""
         self.trial: tuple[Mapping[str, Any], bytes | None] | None = None
@@ -118,12 +137,14 @@ class WorkerGroup:
         self.thread.start()
 
     def begin(self, recipe: Mapping[str, Any], saved: bytes | None) -> Begun:
-        self.trial, self.losses = (recipe, saved), 0
+        self.trial, self.lost, self.counted = (recipe, saved), [], Losses(self.setting.max_failures)
         return self._call("begin", recipe, saved)
 
     def train_epoch(self) -> dict[str, Any]:
-        row = self._call("train_epoch")
-        self.trial = self.trial[0], self._call("dump")
+        # As one command: who is lost between the two would train the epoch twice.
+        row, saved = self._call("advance")
+        self.trial = self.trial[0], saved
+        self.counted.progress()
         return row
 
     def dump(self) -> bytes:
@@ -141,6 +162,11 @@ class WorkerGroup:
     def end(self) -> None:
         self.trial = None
 
+    @property
+    def losses(self) -> int:
+        """How often the trial has lost workers."""
+        return len(self.lost)
+
     def close(self) -> None:
         """Send the workers home. A worker group serves nothing after that; a second time does nothing."""
         if self.closed:
@@ -152,22 +178,37 @@ class WorkerGroup:
 
     def _call(self, name: str, *arguments: Any) -> Any:
         """A command's answer. Where workers were lost meanwhile, those that replace them take up the trial first."""
-        while True:
-            if self.stale:
-                self._await_workers()
-                answer = self._try(name, *arguments) if name == "begin" or self._try("begin", *self.trial) else None
-            else:
-                answer = self._try(name, *arguments)
-            if answer is not None:
-                break
-            self.losses += 1
-            if self.losses > self.setting.max_failures:
-                raise WorkersLost(f"its workers died {self.losses} times (killed, or out of memory)")
+        fresh = self.stale
+        if self.stale:
+            self._await_workers()
+        while (answer := self._ask(fresh, name, *arguments)) is None:
+            before, fresh = self.nodes, True
+            self._await_workers()
+            if why := self._count(before):
+                raise WorkersLost(why)
         (value,) = answer
         if isinstance(value, Exception):
             self.stale = isinstance(value, WorkerFailed)
             raise value
         return value
+
+    def _ask(self, fresh: bool, name: str, *arguments: Any) -> tuple[Any] | None:
+        """As `_try`, of workers who may be `fresh`, and not know the trial."""
+        if fresh and name != "begin" and self._try("begin", *self.trial) is None:
+            return None
+        return self._try(name, *arguments)
+
+    def _count(self, nodes: frozenset[str]) -> str | None:
+        """Count that workers on these nodes were lost; why the trial is given up, if it is."""
+        self.lost.append(nodes)
+        self.counted.add(machine=gone(nodes))
+        if self.counted.too_many:
+            # Ray may have brought other workers before it missed the machine of those that were lost.
+            deadline = time.monotonic() + MISSED_AFTER_S
+            while not gone(nodes) and time.monotonic() < deadline:
+                time.sleep(1.0)
+            self.counted.machines = [gone(nodes) for nodes in self.lost]
+        return self.counted.too_many
 
     def _try(self, name: str, *arguments: Any) -> tuple[Any] | None:
         """The answer as a tuple of one, or None where the workers were lost."""
@@ -184,7 +225,7 @@ class WorkerGroup:
     def _await_workers(self) -> None:
         before = self.era
         while self.era == before:
-            self.era, closed = ray.get(self.board.current.remote(before))
+            self.era, self.nodes, closed = ray.get(self.board.current.remote(before))
             if closed:
                 raise WorkersLost(closed)
         self.stale = False

@@ -1,9 +1,13 @@
 """The row of a trial as it begins, and as it is closed by somebody else."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from evae.results.store import Store, to_json
+
+TRACEBACK = 8000
+"""How many characters of a stack trace are kept."""
 
 
 class Begun(Protocol):
@@ -33,6 +37,7 @@ def opening_row(study: str, job: Begun) -> dict[str, Any]:
         "attempt": job.attempt,
         "state": "running",
         "reason": None,
+        "traceback": None,
         "method": job.recipe["posterior"]["family"],
         "params": to_json(job.params),
         "recipe": to_json(job.recipe),
@@ -49,9 +54,15 @@ def opening_row(study: str, job: Begun) -> dict[str, Any]:
     }
 
 
-def close_row(store: Store, trial: str, state: str, why: str) -> None:
+def close_row(store: Store, trial: str, state: str, why: str, traceback: str | None = None) -> None:
     """Say of a trial that still runs, by its row, how it ended."""
     for row in store.rows("trials", trial):
         if row["state"] == "running":
-            row |= {"state": state, "reason": why, "ended_at": datetime.now(UTC)}
+            row |= {"state": state, "reason": why, "traceback": traceback, "ended_at": datetime.now(UTC)}
             store.write("trials", trial, [row])
+
+
+def shortened(traceback: str) -> str:
+    """A stack trace for a row: its end, where the error is, and without the colours that Ray puts in."""
+    text = re.sub(r"\x1b\[[\d;]*m", "", traceback).strip()
+    return text if len(text) <= TRACEBACK else "...\n" + text[-TRACEBACK:].partition("\n")[2]

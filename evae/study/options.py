@@ -117,7 +117,7 @@ class StudyOptions:
     """At most this many trials at a time (default: as many as the machines have room for). On a cluster, trials then
     also wait for machines that are not there yet, which makes an autoscaler start them."""
     max_failures: int = 2
-    """How often a trial may lose a process (killed, out of memory, its machine gone) before it is given up."""
+    """How often a trial's process may die (killed, out of memory) before it is given up. A lost machine is none."""
     time_limit: float | None = None
     """Stop after this many minutes; the same command continues."""
     keep_weights: bool = True

@@ -80,7 +80,8 @@ def _search(
     console: Console,
 ) -> None:
     store, progress = setting.store, StudyProgress(searcher, console, options.epochs)
-    failures = Failures(options.name, store, slots, console, searcher.rungs.stopped if searcher.rungs else {})
+    stopped = searcher.rungs.stopped if searcher.rungs else {}
+    failures = Failures(options.name, store, slots, console, stopped, options.max_failures)
     callbacks = Callbacks([made() for made in callback.values()], console)
     followers = Followers(callbacks, store)
     callbacks.call("study_start", manifest.row)
@@ -92,7 +93,7 @@ def _search(
             tempfile.TemporaryDirectory(prefix="evae-tune-") as scratch,
         ):
             told = [progress, failures, followers] if setting.followed else [progress, failures]
-            tuner(searcher, setting, slots, told, scratch, options.time_limit).fit()
+            tuner(searcher, setting, slots, told, failures.given_up, scratch, options.time_limit).fit()
         state = "finished" if progress.done == progress.total or searcher.exhausted else "stopped"
     except KeyboardInterrupt:
         state, interrupted = "stopped", True

@@ -1,6 +1,5 @@
 """Who can reach a study: each test tries."""
 
-import contextlib
 import os
 import signal
 import socket
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import ray
+from joining import clean, head, ray_start
 from listening import listening, to_other_machines
 from running import Study, ended, processes, wait_until
 
@@ -22,8 +22,6 @@ from evae.cluster.machine import ray_session
 from evae.cluster.questions import Questions
 from evae.errors import UserError
 
-OTHERS = "127.0.0.2"
-"""To Ray an address like that of any network card; only this machine reaches it."""
 TOKEN = "a" * 32
 
 
@@ -67,53 +65,6 @@ def test_a_session_on_this_machine_listens_to_no_other():
     left = {name for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME") if name in os.environ} - before[0].keys()
     assert not left and before[1] == private.has_clusters()
     assert family(os.getpid()) <= before[2]  # not even as zombies
-
-
-def clean() -> dict[str, str]:
-    """The environment without what Ray or earlier tests have put into it."""
-    return {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "GLOO_", "NCCL_"))}
-
-
-def free_port() -> int:
-    with socket.create_server((OTHERS, 0)) as free:
-        return free.getsockname()[1]
-
-
-@contextlib.contextmanager
-def ray_start(*options: str, version: str = "", **settings: str) -> Iterator[None]:
-    """`ray start`, of another version if one is given, whose processes end with the context."""
-    # Ray gives its agents 15 s to say which ports they chose, which on a busy machine are not enough: so we choose.
-    ports = ("dashboard-agent-grpc", "dashboard-agent-listen", "metrics-export", "runtime-env-agent")
-    chosen = [f"--{name}-port={free_port()}" for name in ports]
-    program = (
-        f"import ray; ray.__version__ = {version!r} or ray.__version__; from ray.scripts.scripts import main; main()"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", program, "start", "--block", "--num-cpus=1", *chosen, *options],
-        env=clean() | settings,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    try:
-        said = b""
-        while b"--block" not in said:  # the last words of a node that has started
-            line = process.stdout.readline()
-            assert line, said.decode()
-            said += line
-        yield
-    finally:
-        process.terminate()
-        process.communicate(timeout=60)
-
-
-@contextlib.contextmanager
-def head(version: str = "", **settings: str) -> Iterator[str]:
-    """A cluster's head; its address."""
-    port = free_port()
-    options = (f"--port={port}", f"--node-ip-address={OTHERS}", "--include-dashboard=false")
-    with ray_start("--head", *options, version=version, **settings):
-        yield f"{OTHERS}:{port}"
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from evae.cluster.board import Board
 @pytest.fixture
 def board() -> Board:
     made = Board(workers=2)
-    made.enlist()
+    made.enlist(frozenset({"one"}))
     return made
 
 
@@ -44,8 +44,9 @@ def test_one_worker_that_fails_is_answer_enough(board):
 def test_what_an_earlier_set_of_processes_says_is_not_taken_for_the_next_ones_answer(board):
     lost = board.post(1, "train_epoch", ())
     board.answer(lost, 0, "early")
-    assert board.enlist() == (2, lost)
+    assert board.enlist(frozenset({"two"})) == (2, lost)
     assert board.read(1, lost) == ("lost", None)
+    assert board.current(1) == (2, {"two"}, None)
     assert board.post(1, "train_epoch", ()) is None
     number = board.post(2, "begin", ())
     board.answer(lost, 1, "late")

@@ -12,6 +12,7 @@ from tiny import tiny_images, tiny_recipe
 
 from evae.checkpoints import load_model
 from evae.cluster import trainable
+from evae.cluster.losses import MachineLeaves
 from evae.cluster.setting import Setting
 from evae.cluster.trainable import EpochTrainable
 from evae.metrics import weights
@@ -202,6 +203,7 @@ def test_a_trial_that_cannot_be_built_is_recorded_as_failed_with_its_reason(sett
     assert finish(serving)[-1]["done"]
     found = row(setting, wrong)
     assert found["state"] == "failed" and "Did you mean 'latent'" in found["reason"] and found["epochs"] == 0
+    assert found["traceback"] is None  # the reason says what to do
     serving.reset_config({"job": job()})
     assert finish(serving)[-1]["state"] == "finished"
 
@@ -248,6 +250,8 @@ def test_memory_that_cannot_be_had_is_recorded_as_such(setting):
     assert finish(made)[-1]["done"]
     found = row(setting, big)
     assert found["state"] == "failed" and found["reason"].startswith("out of memory: ")
+    assert found["traceback"].startswith("Traceback (most recent call last)")
+    assert found["reason"].partition(": ")[2] in found["traceback"].splitlines()[-1]
     made.reset_config({"job": job()})
     assert finish(made)[-1]["state"] == "finished"
 
@@ -258,6 +262,43 @@ def test_a_trial_that_lost_its_process_continues_and_counts_it(setting, eager):
     results = finish(actor(setting, job()))
     assert [r["epochs"] for r in results] == [2, 3]
     assert row(setting, job())["restarts"] == 1 and row(setting, job())["attempt"] == 1
+
+
+def leaving(monkeypatch, made: EpochTrainable) -> None:
+    monkeypatch.setattr(made.watch, "machine_leaves", lambda: True)
+
+
+def test_a_trial_leaves_a_machine_that_is_about_to_go_with_all_that_it_has_trained(setting, monkeypatch):
+    whole = finish(actor(setting, replace(job(), attempt=7)))[-1]
+    made = actor(setting, job())
+    made.train(), made.train()
+    leaving(monkeypatch, made)
+    with pytest.raises(MachineLeaves):
+        made.train()
+    elsewhere = finish(actor(setting, job()))
+    assert [r["epochs"] for r in elsewhere] == [3] and elsewhere[-1]["rec_psnr_db"] == whole["rec_psnr_db"]
+    assert [e["epoch"] for e in setting.store.rows("epochs", job().trial)] == [1, 2, 3]
+
+
+def test_a_trial_does_not_begin_on_a_machine_that_is_about_to_go(setting, monkeypatch):
+    made = actor(setting, job())
+    leaving(monkeypatch, made)
+    with pytest.raises(MachineLeaves):
+        made.train()
+    assert setting.store.rows("trials", job().trial) == []
+
+
+def test_a_trial_that_has_ended_but_could_not_be_written_stays_to_be_written(setting, monkeypatch, tmp_path):
+    monkeypatch.setattr(trainable, "RETRY_S", 0.0)
+    made, folder, away = actor(setting, job()), tmp_path / "study", tmp_path / "away"
+    made.train(), made.train()
+    folder.rename(away)
+    folder.write_text("in the way")
+    assert made.train()["waits_for"] is not None
+    leaving(monkeypatch, made)
+    folder.unlink()
+    away.rename(folder)
+    assert made.train()["done"] and row(setting, job())["state"] == "finished"
 
 
 def test_at_rungs_the_objectives_are_measured_and_the_epochs_are_in_the_store(setting):

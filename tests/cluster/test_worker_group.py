@@ -11,6 +11,7 @@ from running import processes
 from tiny import tiny_images, tiny_recipe
 
 from evae.checkpoints import load_model
+from evae.cluster import worker_group
 from evae.cluster.demand import Demand
 from evae.cluster.machine import ray_session
 from evae.cluster.setting import Setting
@@ -121,7 +122,8 @@ def test_a_killed_worker_is_replaced_and_the_trial_goes_on_with_the_same_numbers
 
 
 @pytest.mark.slow
-def test_a_trial_that_loses_its_workers_too_often_is_given_up_and_the_next_one_served(group, undisturbed):
+def test_a_trial_that_loses_its_workers_too_often_is_given_up_and_the_next_one_served(group, undisturbed, monkeypatch):
+    monkeypatch.setattr(worker_group, "MISSED_AFTER_S", 0.0)
     group.begin(RECIPE.to_dict(), None)
     with pytest.raises(WorkersLost, match="died 2 times"):
         while True:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
-from evae.cluster.tune import Stopping
+from evae.cluster.tune import Order
 from evae.errors import UserError
 from evae.search.job import Job
 from evae.search.rungs import Rungs, halving, median, rung_epochs
@@ -156,7 +156,7 @@ def trial_of(rungs: Rungs, origin: str = "searched", seed: int = 0) -> Any:
 def test_tune_hears_of_a_verdict_only_once_the_rung_is_in_the_store():
     rungs = Rungs("halving", 9, ONE)
     rungs.judge("first", 1, {"val_a": 1.0})
-    scheduler, trial = Stopping(rungs), trial_of(rungs)
+    scheduler, trial = Order(rungs, []), trial_of(rungs)
     result = {"epochs": 1, "val_a": 2.0, "waits_for": "a disk"}
     assert scheduler.on_trial_result(None, trial, result) == TrialScheduler.CONTINUE
     assert scheduler.on_trial_result(None, trial, result | {"waits_for": None}) == TrialScheduler.STOP
@@ -167,4 +167,4 @@ def test_controls_and_further_replicates_go_on():
     rungs.judge("first", 1, {"val_a": 1.0})
     result = {"epochs": 1, "val_a": 2.0, "waits_for": None}
     for trial in (trial_of(rungs, origin="control"), trial_of(rungs, seed=1)):
-        assert Stopping(rungs).on_trial_result(None, trial, result) == TrialScheduler.CONTINUE
+        assert Order(rungs, []).on_trial_result(None, trial, result) == TrialScheduler.CONTINUE

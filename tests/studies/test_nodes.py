@@ -10,9 +10,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import ray
+from joining import ray_start
 from ray.cluster_utils import Cluster
 from ray.util import get_node_ip_address
 from ray.util.placement_group import placement_group_table
@@ -127,9 +129,51 @@ def test_a_node_that_joins_is_used_and_one_that_dies_costs_no_trial(cluster, tmp
     assert_nothing_is_left(cluster)
 
 
+def test_a_node_that_dies_five_times_costs_no_trial_that_may_not_fail_once(cluster, tmp_path):
+    node = cluster.add_node(num_cpus=1)
+    study = study_on(cluster, tmp_path, epochs=30, trials=1, max_failures=0)
+    process = study.start()
+    for death in range(5):
+        wait_until(lambda n=death: [r for r in study.rows() if r["restarts"] == n], "it is not trained")
+        if death % 2:
+            cluster.remove_node(node, allow_graceful=False)  # as without power
+        else:
+            os.kill(raylet(node), signal.SIGTERM)  # as a machine that shuts down
+        node = cluster.add_node(num_cpus=1)
+    status, said = ended(process)
+    assert status == 0 and said.count("starts again: ") == 5, said
+    assert {row["state"]: row["restarts"] for row in study.rows()} == {"finished": 5}
+    assert_nothing_is_left(cluster)
+
+
+def raylet(node: Any) -> int:
+    (found,) = node.all_processes["raylet"]
+    return found.process.pid
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_trials_leave_a_node_that_is_told_to_end_before_it_does(cluster, tmp_path, workers):
+    for _ in range(workers - 1):
+        cluster.add_node(num_cpus=1)
+    own = (f"--address={cluster.address}", f"--node-ip-address={get_node_ip_address()}")
+    with ray_start(*own, RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S="600") as node:
+        study = study_on(cluster, tmp_path, epochs=60, trials=1, max_failures=0, workers_per_trial=workers)
+        process = study.start()
+        wait_until(lambda: study.rows("epochs"), "no epoch is done")
+        node.terminate()
+        cluster.add_node(num_cpus=1)
+        node.wait()  # as soon as nothing runs there: in less than the ten minutes that it was given
+    status, said = ended(process)
+    assert status == 0, said
+    (row,) = study.rows()
+    assert (row["state"], row["restarts"]) == ("finished", 1)
+    assert workers > 1 or "starts again: its machine is about to leave" in said, said
+    assert sorted(e["epoch"] for e in study.rows("epochs")) == list(range(1, 61))
+
+
 def test_a_worker_group_that_loses_a_node_waits_for_another_and_goes_on(cluster, tmp_path):
     _, second = cluster.add_node(num_cpus=1), cluster.add_node(num_cpus=1)
-    study = study_on(cluster, tmp_path, workers_per_trial=2)
+    study = study_on(cluster, tmp_path, workers_per_trial=2, max_failures=0)
     process = study.start()
     wait_until(lambda: len(study.rows()) == 2, "no second trial")
     cluster.remove_node(second, allow_graceful=False)

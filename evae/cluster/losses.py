@@ -1,0 +1,97 @@
+"""Trials that lose their process, or with it their whole machine. The one counts, the other does not: a trial is given
+up that kills its process again and again, and not for being on machines that are taken away."""
+
+import time
+from collections.abc import Set
+from dataclasses import dataclass
+
+import ray
+
+from evae.cluster import private
+
+LOOK_EVERY_S = 5.0
+"""How often a process asks whether its machine is about to leave."""
+IN_A_ROW = 20
+"""So many machines a trial may lose one after the other without another epoch. More, and it kills them itself."""
+
+
+class MachineLeaves(Exception):
+    """The machine is about to leave the cluster, and takes no new work: the trial goes on elsewhere."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Why a trial's process is gone, in words, and whether that was its machine's doing."""
+
+    why: str
+    machine: bool
+
+
+def loss(error: str) -> Loss:
+    """What Ray means by the error that it raised when a trial's process was gone."""
+    if "low on memory" in error:
+        return Loss("out of memory: Ray killed its process before the machine had none left", False)
+    if MachineLeaves.__name__ in error:
+        return Loss("its machine is about to leave the cluster", True)
+    if "its node has died" in error or "node died" in error:
+        return Loss("lost with its machine, which died or could not be reached any more", True)
+    if "receives a SIGTERM" in error:
+        # As all processes do when a machine shuts down, sometimes before Ray misses the machine.
+        return Loss("its process was told to end, as when a machine shuts down", True)
+    if "is temporarily unavailable" in error:
+        return Loss("its machine could not be reached any more", True)
+    if "actor died" in error or "actor is dead" in error:
+        return Loss("its process died (killed, or out of memory)", False)
+    return Loss(error.strip().rpartition("\n")[2][:1000], False)
+
+
+class Losses:
+    """How often one trial has been lost. Its process may die `allowed` times."""
+
+    def __init__(self, allowed: int):
+        self.allowed = allowed
+        self.machines: list[bool] = []
+        """Of each loss, whether it was its machine's doing."""
+        self.before = 0
+        """How many of them came before its latest epoch."""
+
+    def add(self, machine: bool) -> None:
+        self.machines.append(machine)
+
+    def progress(self) -> None:
+        """It has trained another epoch."""
+        self.before = len(self.machines)
+
+    @property
+    def too_many(self) -> str | None:
+        """Why the trial is given up, if it is."""
+        if (processes := self.machines.count(False)) > self.allowed:
+            return f"its process died {processes} times, of which --max-failures allows {self.allowed}"
+        if (machines := self.machines[self.before :].count(True)) > IN_A_ROW:
+            return f"it lost {machines} machines without another epoch in between"
+        return None
+
+
+def gone(nodes: Set[str]) -> bool:
+    """Whether one of these nodes of Ray's is no longer there, or is about to leave."""
+    alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+    return bool(nodes - alive or nodes & leaving())
+
+
+def leaving() -> Set[str]:
+    """The ids of the nodes that are about to leave."""
+    return private.draining() if ray.is_initialized() and private.has_clusters() else set()
+
+
+class Watch:
+    """Tells a process when its machine is about to leave, such as one that was told to shut down."""
+
+    def __init__(self) -> None:
+        self.looked = time.monotonic()
+
+    def machine_leaves(self) -> bool:
+        """Whether it is. Asks at most every few seconds, and says no in between."""
+        if time.monotonic() - self.looked < LOOK_EVERY_S:
+            return False
+        self.looked = time.monotonic()
+        return ray.is_initialized() and ray.get_runtime_context().get_node_id() in leaving()
