@@ -14,7 +14,7 @@ class Setting:
     """A study's images, results and machines: placed in the object store once per node and read without copies.
 
     A trial has `workers` processes with `cpus` cores and `gpus` GPUs each, which may die `max_failures` times. Each
-    process imports the `plugins` before its first trial. Where the study is `followed`, whole rows travel to the driver.
+    process imports the `plugins` before its first trial. Where the study is `followed`, whole rows go to the driver.
     """
 
     study: str
