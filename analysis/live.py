@@ -11,6 +11,7 @@ from pathlib import Path
 from analysis.page import page
 from analysis.study.load import load
 from evae.errors import UserError
+from evae.results.places import shown
 from evae.results.store import KINDS, Store
 
 EVERY_S = 2.0  # between looks at the results
@@ -75,7 +76,10 @@ def watch(results: str | Path, port: int) -> None:
     live = Live(results)
     server = serve(live, port)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    print(f"http://127.0.0.1:{server.server_port}/ shows {results} while it changes; Ctrl-C ends it", flush=True)
+    print(
+        f"http://127.0.0.1:{server.server_port}/ shows {shown(str(results))} while it changes; Ctrl-C ends it",
+        flush=True,
+    )
     try:
         while True:
             time.sleep(EVERY_S)

@@ -7,15 +7,18 @@ python analysis/report.py results/kernel-sweep --export figures     # each figur
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from analysis import files
 from evae.errors import UserError
 
+if TYPE_CHECKING:
+    from evae.results.store import Store
 
-def write_report(results: str | Path, output: str | Path | None = None) -> Path:
+
+def write_report(results: "str | Path | Store", output: str | Path | None = None) -> Path:
     """Write the report of the study at `results`, and return where it lies (default: RESULTS/report.html).
 
     Raises UserError when there is no study, or the place cannot be written: an earlier report is then still there.

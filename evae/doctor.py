@@ -10,6 +10,7 @@ import sys
 
 import tyro
 from rich.console import Console
+from rich.text import Text
 
 from evae.cluster.demand import Demand
 from evae.cluster.questions import Questions
@@ -28,7 +29,7 @@ def main() -> None:
         with ray_session(Demand(address=questions.address), trains=False):
             fine = report(examine(questions), console)
     except UserError as error:
-        Console(stderr=True, soft_wrap=True).print(f"error: {error}", markup=False, highlight=False)
+        Console(stderr=True, soft_wrap=True).print(Text(f"error: {error}"))
         sys.exit(2)
     sys.exit(0 if fine else 1)
 

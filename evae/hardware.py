@@ -1,7 +1,8 @@
-"""The machine that a trial runs on: its device, its arithmetic, and a description of it for the manifest."""
+"""The machine that a trial runs on: its device, its arithmetic, and what a manifest says of it and its packages."""
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import platform
 from typing import Any
@@ -37,6 +38,14 @@ def describe() -> dict[str, Any]:
         "gpus": gpus,
         "hostname": platform.node(),
     }
+
+
+def installed(package: str) -> str | None:
+    """The version of a package; None where it is not installed as one, but lies on the path as a folder."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _cpu_name() -> str:

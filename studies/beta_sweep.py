@@ -51,7 +51,7 @@ def table(store: "Store") -> str:
     from analysis.study.load import load
     from analysis.views.side_by_side import as_markdown
 
-    return as_markdown(load(store.location), SHOWN)
+    return as_markdown(load(store), SHOWN)
 
 
 if __name__ == "__main__":

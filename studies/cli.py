@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from rich.console import Console
+from rich.text import Text
 from tyro.conf import Suppress
 
 from evae.errors import UserError
@@ -54,14 +55,14 @@ def main(options: type[StudyOptions], study: ModuleType, closing: Callable[["Sto
             console.print("Stopped before the first trial.")
             sys.exit(INTERRUPTED)
         if closing is not None:
-            console.print(closing(store), markup=False, highlight=False)
+            console.print(Text(closing(store)))
         from analysis.report import write_report
 
         # The report of a study in an object store is written here, where a browser can open it.
-        report = write_report(store.location, None if store.is_local else f"{given.name}.html")
-        console.print(f"report: {report}", highlight=False)
+        report = write_report(store, None if store.is_local else f"{given.name}.html")
+        console.print(Text(f"report: {report}"))
         if interrupted:
             sys.exit(INTERRUPTED)
     except UserError as error:
-        Console(stderr=True, soft_wrap=True).print(f"error: {error}", markup=False, highlight=False)
+        Console(stderr=True, soft_wrap=True).print(Text(f"error: {error}"))
         sys.exit(2)

@@ -49,7 +49,7 @@ def table(store: "Store") -> str:
     from analysis.study.load import load
     from analysis.views.reproduction import as_markdown
 
-    return as_markdown(load(store.location))
+    return as_markdown(load(store))
 
 
 if __name__ == "__main__":

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from analysis.study import columns
 from analysis.study.naming import Objective, is_distance
 from evae.errors import UserError
-from evae.results.store import SCHEMA_VERSION, Store
+from evae.results.places import redacted, shown
+from evae.results.store import SCHEMA_VERSION, Store, StoreError
 
 TEXT = {
     "study": [
@@ -116,17 +116,17 @@ class StudyData:
         """The rows of one trial's pictures, since a study has too many to hold; empty if unreadable."""
         try:
             return [row for row in self.store.rows("images", trial) if row.get("png") and row.get("kind")]
-        except (OSError, pa.ArrowException):
+        except StoreError:
             return []
 
 
-def load(results: str | os.PathLike[str]) -> StudyData:
-    """Read a study's results, which may be unfinished or damaged.
+def load(results: str | os.PathLike[str] | Store) -> StudyData:
+    """Read a study's results, by their place or their store, which may be unfinished or damaged.
 
     A trial that was still running when its study ended is "interrupted". Raises UserError when the place
     holds no study at all.
     """
-    store = Store(results)
+    store = results if isinstance(results, Store) else Store(results)
     sessions, trials, epochs = (_frame(store, kind) for kind in ("study", "trials", "epochs"))
     if sessions.empty and trials.empty and not store.unreadable:
         raise UserError(
@@ -151,7 +151,7 @@ def load(results: str | os.PathLike[str]) -> StudyData:
     name = manifest.get("study") or next(iter(trials["study"].dropna()), None)
     return StudyData(
         location=store.location,
-        name=name or os.path.basename(store.location.rstrip("/")),
+        name=name or os.path.basename(store.root.rstrip("/")),
         manifest=manifest,
         sessions=sessions,
         trials=_with_metrics(trials, objectives),
@@ -205,7 +205,10 @@ def _manifest(sessions: pd.DataFrame) -> dict[str, Any]:
         "hardware": {},
         "data": {},
     }
-    return row | {key: parse(row.get(key), default) for key, default in kinds.items()}
+    row |= {key: parse(row.get(key), default) for key, default in kinds.items()}
+    # Earlier versions kept the keys of a URI.
+    options = {key: shown(value) if isinstance(value, str) else value for key, value in row["options"].items()}
+    return row | {"options": options, "command": row["command"] and redacted(row["command"])}
 
 
 def _objectives(manifest: dict[str, Any], trials: pd.DataFrame, notes: list[str]) -> list[Objective]:

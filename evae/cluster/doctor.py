@@ -9,6 +9,7 @@ from typing import Any
 
 import ray
 from rich.console import Console
+from rich.text import Text
 
 from evae import data
 from evae.cluster import private
@@ -149,8 +150,6 @@ def report(findings: Iterable[Finding], console: Console) -> bool:
     fine = True
     for finding in findings:
         fine &= finding.ok
-        mark = "[green]ok[/green]  " if finding.ok else "[red]bad[/red] "
-        console.print(
-            f"{mark} {finding.what}" + ("" if finding.ok else f"\n      -> {finding.remedy}"), highlight=False
-        )
+        mark = ("ok  ", "green") if finding.ok else ("bad ", "red")
+        console.print(Text.assemble(mark, f" {finding.what}", "" if finding.ok else f"\n      -> {finding.remedy}"))
     return fine

@@ -9,6 +9,7 @@ from typing import Any
 
 from ray import tune
 from rich.console import Console
+from rich.text import Text
 
 from evae.cluster.losses import Losses, loss
 from evae.cluster.machine import Slots
@@ -27,7 +28,8 @@ class Failures(tune.Callback):
     """A Tune callback that gives up trials that are lost too often, records them and those that were stopped at a rung,
     and says on the console what a study has to wait for.
 
-    Raises UserError, which ends the study, where a trial's results cannot be written for more than `PATIENCE_S`.
+    Raises UserError, which ends the study, where a trial's results cannot be written for more than `PATIENCE_S`, and
+    where another driver has taken them over.
     """
 
     def __init__(
@@ -92,6 +94,8 @@ class Failures(tune.Callback):
             self._look()
 
     def on_step_begin(self, iteration: int, trials: list, **info: Any) -> None:
+        if self.store.closed:
+            raise UserError(self.store.closed)
         if time.monotonic() - self.looked > LOOK_EVERY_S:
             self._look()
 
@@ -116,7 +120,7 @@ class Failures(tune.Callback):
             self._say(f"the machines have room for {fit} trial(s) at a time now; one takes {self.slots.need}")
 
     def _say(self, text: str) -> None:
-        self.console.print(text, markup=False, highlight=False)
+        self.console.print(Text(text))
 
 
 def latest(error_file: str) -> str:

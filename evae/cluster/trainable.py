@@ -116,10 +116,11 @@ class EpochTrainable(tune.Trainable):
         """Build the model, or take up an interrupted trial where its last checkpoint left it."""
         store, job = self.setting.store, self.job
         saved = store.read_bytes("checkpoints", f"{job.trial}.safetensors")
-        self.begun = True
-        self.epochs: list[dict[str, Any]] = []
         # A row that still runs is this trial's, before it lost its process.
         before = [row for row in store.rows("trials", job.trial) if row["attempt"] == job.attempt]
+        known = store.rows("epochs", job.trial) if saved is not None else []
+        self.begun = True
+        self.epochs: list[dict[str, Any]] = []
         self.row |= {
             "restarts": 1 + before[0].get("restarts", 0) if before else 0,
             "slot": f"{platform.node()}:{os.getpid()}",
@@ -131,13 +132,13 @@ class EpochTrainable(tune.Trainable):
         begun = self.worker.begin(job.recipe, saved)
         self.row |= {"precision": begun.precision, "parameters": begun.parameters}
         if begun.epochs:
-            self._resume(begun.epochs)
+            self._resume(known, begun.epochs)
         self.row["launch_s"] += time.perf_counter() - self.started
         self._later("write", "trials", job.trial, [dict(self.row)])
         self._write()
 
-    def _resume(self, done: int) -> None:
-        self.epochs = [e for e in self.setting.store.rows("epochs", self.job.trial) if e["epoch"] <= done]
+    def _resume(self, known: list[dict[str, Any]], done: int) -> None:
+        self.epochs = [epoch for epoch in known if epoch["epoch"] <= done]
         self.row |= {
             "epochs": done,
             "train_s": sum(e["train_s"] for e in self.epochs),

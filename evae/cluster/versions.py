@@ -1,7 +1,6 @@
 """Do all machines of a cluster run the same code? Where they do not, trials differ by more than their recipes."""
 
 import hashlib
-import importlib.metadata
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import evae
+from evae import hardware
 from evae.errors import UserError
 from evae.plugins import Plugin, find
 
@@ -26,7 +26,7 @@ def versions(modules: Sequence[str] = ()) -> dict[str, str]:
     for file in sorted(root.rglob("*.py")):
         digest.update(file.relative_to(root).as_posix().encode() + file.read_bytes())
     found = {"python": platform.python_version(), "evae": digest.hexdigest()[:12]}
-    found |= {name: importlib.metadata.version(name) for name in PACKAGES}
+    found |= {name: hardware.installed(name) or "not installed" for name in PACKAGES}
     return found | {f"plug-in {name}": _digest(name) for name in modules}
 
 

@@ -15,6 +15,7 @@ Any file system of pyarrow serves: a local folder, `s3://bucket/path`, `gs://buc
 
 import contextlib
 import json
+import math
 import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,6 +27,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from evae.errors import UserError
+from evae.results import places
 
 SCHEMA_VERSION = 1
 KINDS = ("study", "trials", "epochs", "images")
@@ -33,26 +35,36 @@ READERS = 4
 """Threads that read a kind's many small files: most of the time is waiting and decoding outside of Python."""
 
 
+REMEDIES = {
+    "study": "Restore it from a copy, remove it where another session's file lies beside it, or give this study a "
+    "--name of its own.",
+    "trials": "Restore it from a copy, or remove it to train that trial anew.",
+    "epochs": "Restore it from a copy, or remove it to go on without that trial's curve.",
+    "checkpoints": "Restore it from a copy, or remove it to train that trial from its beginning.",
+    "images": "Restore it from a copy, or remove it to go on without that trial's pictures.",
+}
+"""What can be done about a file of each kind that is damaged."""
+NAMED = 5
+"""How many damaged files a message names."""
+
+
 class StoreError(UserError):
-    """The results cannot be reached now: the disk is full, the network away, a permission missing."""
+    """The results cannot be used now: the disk is full, the network away, a permission missing, a file damaged."""
 
 
 class Store:
     """A study's results folder, by path or by any URI that pyarrow knows."""
 
     def __init__(self, location: str | os.PathLike[str]):
-        self.location = str(location)
+        self.filesystem, self.root = places.opened(os.fspath(location))
+        self.location = places.shown(os.fspath(location))
+        """Where it is, to be read by people: without the keys of a URI, which only the file system keeps."""
         self.unreadable: list[str] = []
-        try:
-            if "://" in self.location:
-                self.filesystem, self.root = fs.FileSystem.from_uri(self.location)
-            else:
-                self.filesystem, self.root = fs.LocalFileSystem(), os.path.abspath(self.location)
-        except (pa.ArrowException, ValueError, OSError) as error:
-            raise UserError(
-                f"cannot open the results at {self.location!r}: {error}. "
-                "Give a folder, or a URI such as s3://bucket/path or gs://bucket/path."
-            ) from None
+        self.closed: str | None = None
+        """Why this process may write no more, once another one has taken the results over."""
+
+    def __repr__(self) -> str:
+        return f"Store({self.location!r})"
 
     @property
     def is_local(self) -> bool:
@@ -83,7 +95,7 @@ class Store:
             self._write(self.path(kind, f"{key}.parquet"), table)
 
     def read(self, kind: str) -> pa.Table:
-        """All rows of a kind; a column that a file lacks is null there.
+        """All rows of a kind that can be read, for a report; a column that a file lacks is null there.
 
         A column whose types do not go together (numbers in one file, text in another) is read as text.
         Files that cannot be read are left out and named in `unreadable`. Empty when there is nothing.
@@ -91,19 +103,45 @@ class Store:
         prefix = f"{kind}/"
         self.unreadable = [name for name in self.unreadable if not name.startswith(prefix)]
         files = self.files(kind)
-        with ThreadPoolExecutor(READERS) as readers:
-            found = list(readers.map(self._read_or_none, (info.path for info in files)))
-        self.unreadable += [prefix + f.base_name for f, table in zip(files, found, strict=True) if table is None]
-        return _concatenated([table for table in found if table is not None])
+        found = self._read_files(files)
+        self.unreadable += [prefix + f.base_name for f, t in zip(files, found, strict=True) if isinstance(t, str)]
+        return _concatenated([table for table in found if isinstance(table, pa.Table)])
+
+    def rows(self, kind: str, key: str | None = None) -> list[dict[str, Any]]:
+        """The rows of one trial, or of all, for what goes on from them; empty when there are none.
+
+        A column that a file lacks is None there; each file's values have the types that they have in that file.
+        Raises StoreError, which names the files, where one is there but cannot be read, or has no rows: it is not to be
+        taken for one that is not there, and overwritten.
+        """
+        if key is None:
+            files = self.files(kind)
+        else:
+            with self._reaching("read"):
+                info = self.filesystem.get_file_info(self.path(kind, f"{key}.parquet"))
+            files = [info] if info.type != fs.FileType.NotFound else []
+        found = self._read_files(files)
+        damaged = {
+            f"{kind}/{info.base_name}": table if isinstance(table, str) else "it has no rows"
+            for info, table in zip(files, found, strict=True)
+            if isinstance(table, str) or not table.num_rows
+        }
+        if damaged:
+            raise self.damaged(kind, damaged)
+        names = dict.fromkeys(name for table in found for name in table.column_names)
+        return [dict.fromkeys(names) | row for table in found for row in table.to_pylist()]
+
+    def damaged(self, kind: str, why: Mapping[str, str]) -> StoreError:
+        """The error for files of a kind that are there and cannot be used, by their names below the results."""
+        named = [f"{name} ({reason})" for name, reason in list(why.items())[:NAMED]]
+        more = f", and {len(why) - NAMED} more" if len(why) > NAMED else ""
+        return StoreError(
+            f"{self.location} holds results that cannot be read: {', '.join(named)}{more}. {REMEDIES[kind]}"
+        )
 
     def sizes(self, folder: str, suffix: str = ".parquet") -> dict[str, int]:
         """Bytes of the file of each key."""
         return {info.base_name.removesuffix(suffix): info.size for info in self.files(folder, suffix)}
-
-    def rows(self, kind: str, key: str) -> list[dict[str, Any]]:
-        """The rows of one trial; empty when it has none that can be read."""
-        table = self._read_or_none(self.path(kind, f"{key}.parquet"))
-        return [] if table is None else table.to_pylist()
 
     def write_bytes(self, folder: str, name: str, data: bytes) -> None:
         """Put a file (weights, a checkpoint) beside the tables, as atomically as the tables.
@@ -123,6 +161,12 @@ class Store:
             with self.filesystem.open_input_file(path) as source:
                 return source.read()
 
+    def written_at(self, folder: str, name: str) -> float:
+        """When such a file was written, in seconds by the store's own clock; infinitely early where there is none."""
+        with self._reaching("read"):
+            info = self.filesystem.get_file_info(self.path(folder, name))
+        return -math.inf if info.mtime_ns is None else info.mtime_ns / 1e9
+
     def delete_bytes(self, folder: str, name: str) -> None:
         """Remove such a file where there is one. Raises StoreError when that cannot be done."""
         path = self.path(folder, name)
@@ -132,41 +176,53 @@ class Store:
 
     @contextlib.contextmanager
     def _reaching(self, what: str) -> Iterator[None]:
+        if what == "write" and self.closed:
+            raise StoreError(self.closed)
         try:
             yield
         except (OSError, pa.ArrowException) as error:
+            why = places.redacted(str(error)).rstrip(".")
             raise StoreError(
-                f"cannot {what} results {'from' if what == 'read' else 'to'} {self.location!r}: {error}. "
+                f"cannot {what} results {'from' if what == 'read' else 'to'} {self.location!r}: {why}. "
                 "Free some space or mend its permissions, or choose another place with --results."
             ) from None
 
     def files(self, folder: str, suffix: str = ".parquet") -> list[fs.FileInfo]:
         """The complete files of a folder, by path."""
-        selector = fs.FileSelector(self.path(folder), allow_not_found=True)
-        found = self.filesystem.get_file_info(selector)
+        with self._reaching("read"):
+            found = self.filesystem.get_file_info(fs.FileSelector(self.path(folder), allow_not_found=True))
         return sorted((f for f in found if f.path.endswith(suffix)), key=lambda f: f.path)
 
-    def _read(self, path: str) -> pa.Table:
-        with self.filesystem.open_input_file(path) as source:
-            # Half the time of pq.read_table, which looks for a partitioned data set first.
-            return pq.ParquetFile(source).read(use_threads=False)
+    def _read_files(self, files: Sequence[fs.FileInfo]) -> list[pa.Table | str]:
+        """The table of each file, or why it cannot be read."""
+        with ThreadPoolExecutor(READERS) as readers:
+            return list(readers.map(self._read_or_say, (info.path for info in files)))
 
-    def _read_or_none(self, path: str) -> pa.Table | None:
+    def _read_or_say(self, path: str) -> pa.Table | str:
         try:
-            return self._read(path)
-        except (OSError, pa.ArrowException):
-            return None
+            with self.filesystem.open_input_file(path) as source:
+                # Half the time of pq.read_table, which looks for a partitioned data set first.
+                table = pq.ParquetFile(source, page_checksum_verification=True).read(use_threads=False)
+                # Text that is none, in a value or in a column's name, would fail only where it is used.
+                table.validate(full=True)
+                _ = table.column_names
+                return table
+        except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+            return places.redacted(" ".join(str(error).split())).rstrip(".")
 
     def _write(self, path: str, table: pa.Table) -> None:
         # Dictionaries and statistics of single rows double a file and the time to read it.
         options = {"compression": "zstd", "use_dictionary": False, "write_statistics": False}
-        self._put(path, lambda sink: pq.write_table(table, sink, **options))
+        self._put(path, lambda sink: pq.write_table(table, sink, write_page_checksum=True, **options))
 
     def _put(self, path: str, fill: Callable[[Any], Any]) -> None:
         """An object store shows an object only once it is complete; a folder needs the rename."""
         if not self.is_local:
+            # Filled first: what goes wrong meanwhile would close the stream, and show half an object.
+            buffer = pa.BufferOutputStream()
+            fill(buffer)
             with self.filesystem.open_output_stream(path) as sink:
-                fill(sink)
+                sink.write(buffer.getvalue())
             return
         temporary = f"{path}.{uuid.uuid4().hex}.part"
         try:
@@ -211,9 +267,14 @@ def _clashing(schemas: Sequence[pa.Schema]) -> set[str]:
 def _as_text(table: pa.Table, names: Iterable[str]) -> pa.Table:
     for name in names:
         values = table.column(name).to_pylist()
-        text = [v if v is None or isinstance(v, str) else to_json(v) for v in values]
+        text = [None if value is None else _text(value) for value in values]
         table = table.set_column(table.column_names.index(name), name, pa.array(text, pa.string()))
     return table
+
+
+def _text(value: Any) -> str:
+    """Numbers, lists and the like as JSON; text, and what JSON has no form for (timestamps), as it is."""
+    return to_json(value) if isinstance(value, bool | int | float | list | dict) else str(value)
 
 
 def to_json(value: Any) -> str:

@@ -1,14 +1,16 @@
 """A study's callbacks told of what Tune reports."""
 
+import contextlib
 import traceback
 from collections.abc import Sequence
 from typing import Any
 
 from ray import tune
 from rich.console import Console
+from rich.text import Text
 
 from evae.callbacks import Callback, Row
-from evae.results.store import Store
+from evae.results.store import Store, StoreError
 
 
 class Callbacks:
@@ -26,12 +28,11 @@ class Callbacks:
                 self.live.remove(one)
                 name = type(one).__name__
                 last = traceback.extract_tb(error.__traceback__)[-1]
-                self.console.print(
+                said = (
                     f"the callback {name} failed in {method} ({type(error).__name__}: {error}; {last.filename}, line "
-                    f"{last.lineno}) and is called no more; the study goes on",
-                    markup=False,
-                    highlight=False,
+                    f"{last.lineno}) and is called no more; the study goes on"
                 )
+                self.console.print(Text(said))
 
 
 class Followers(tune.Callback):
@@ -69,13 +70,18 @@ class Followers(tune.Callback):
     def close(self) -> None:
         """The study has ended, and with it the trials that were under way."""
         for trial in list(self.under_way):
-            self._end((self.store.rows("trials", trial) or [self.under_way[trial]])[0])
+            self._end(self._stored(trial) or self.under_way[trial])
 
     def _look_up(self, trial: str) -> None:
         if trial in self.under_way:
-            for row in self.store.rows("trials", trial):
-                if row["state"] != "running":
-                    self._end(row)
+            row = self._stored(trial)
+            if row is not None and row["state"] != "running":
+                self._end(row)
+
+    def _stored(self, trial: str) -> dict[str, Any] | None:
+        """The row in the store; None where that cannot be reached now, which is no reason to end the study."""
+        with contextlib.suppress(StoreError):
+            return next(iter(self.store.rows("trials", trial)), None)
 
     def _end(self, row: dict[str, Any]) -> None:
         if self.under_way.pop(row["trial"], None) is not None:

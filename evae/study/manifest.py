@@ -1,6 +1,5 @@
 """The manifest of a study: what was asked, of which code, on which data and machine; and what may continue it."""
 
-import importlib.metadata
 import json
 import shlex
 import subprocess
@@ -12,10 +11,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import evae
 from evae import hardware
 from evae.data.base import ImageSet
 from evae.errors import UserError
 from evae.recipe import Recipe
+from evae.results.places import shown
 from evae.results.store import SCHEMA_VERSION, Store, to_json
 from evae.study.options import StudyOptions
 
@@ -25,7 +26,9 @@ EXTENSIBLE = ("trials", "recipe.optimisation.epochs")
 """What of a study's identity may grow."""
 PLUGINS = ("plug-ins.", "recipe.plugins.")
 """Where the digests of plug-ins stand in it."""
-PACKAGES = ("evae", "ray", "torch", "torchvision", "optuna", "pyarrow", "numpy")
+PARTS = {"trials": ".parquet", "epochs": ".parquet", "weights": ".safetensors", "checkpoints": ".safetensors"}
+"""What a study leaves besides its manifest: folders, and how the names in them end."""
+PACKAGES = ("ray", "torch", "torchvision", "optuna", "pyarrow", "numpy")
 
 
 class Manifest:
@@ -64,14 +67,14 @@ class Manifest:
             "ended_at": None,
             "wall_s": None,
             "slots": None,
-            "command": shlex.join(["python", *sys.argv]),
-            "options": to_json(asdict(options)),
+            "command": _command(),
+            "options": to_json({n: shown(v) if isinstance(v, str) else v for n, v in asdict(options).items()}),
             "space": to_json(space),
             "objectives": to_json(self.identity["objectives"]),
             "identity": to_json(self.identity),
             "git_commit": commit,
             "git_dirty": dirty,
-            "packages": to_json({name: importlib.metadata.version(name) for name in PACKAGES}),
+            "packages": to_json({"evae": evae.__version__, **{name: hardware.installed(name) for name in PACKAGES}}),
             "data": to_json(images.describe()),
         }
 
@@ -82,23 +85,28 @@ class Manifest:
 
         Raises UserError when `resume` forbids to continue it ("never"), or to begin one ("must"), and with the
         differences when this study is not the one in the results. More trials or epochs make no other study if
-        `extend` says that they are wanted, and neither do plug-ins in another version if `accept_changed_plugins`.
+        `extend` says that they are wanted, and neither do plug-ins in another version if `accept_changed_plugins`. A
+        manifest that cannot be read, or trials without one, are a study that nobody can tell apart from this one, and
+        are refused too.
         """
-        earlier = store.read("study").to_pylist()
-        if not earlier:
+        sessions = _sessions(store)
+        if not sessions:
+            _check_empty(store)
             if resume == "must":
                 raise UserError(f"{store.location} holds no study to continue; mend --results or --name")
             return []
-        last = max(earlier, key=lambda row: row["session"])
+        session = max(sessions)
+        last = sessions[session]
+        identity = json.loads(last["identity"])
         if resume == "never":
             raise UserError(
-                f"{store.location} holds a study already, begun {last['started_at']:%Y-%m-%d %H:%M} UTC; give this one "
+                f"{store.location} holds a study already, begun {str(last['started_at'])[:16]} UTC; give this one "
                 "a --name of its own, or leave out --resume never to continue that one."
             )
-        self._check_same(store, json.loads(last["identity"]), extend, accept_changed_plugins)
-        if self.row["session"] <= last["session"]:
+        self._check_same(store, identity, extend, accept_changed_plugins)
+        if self.row["session"] <= session:
             # The clock was set back meanwhile; sessions are in order of their names.
-            after = datetime.strptime(last["session"], SESSION) + timedelta(microseconds=1)
+            after = datetime.strptime(session, SESSION) + timedelta(microseconds=1)
             self.row["session"] = after.strftime(SESSION)
         if self.row["git_commit"] == last["git_commit"] and self.row["git_dirty"] == last["git_dirty"]:
             return []
@@ -136,6 +144,38 @@ class Manifest:
         # By a clock that nobody sets.
         wall_s = time.monotonic() - self.clock
         self.write(store, state=state, ended_at=datetime.now(UTC), wall_s=wall_s, slots=slots)
+
+
+def _check_empty(store: Store) -> None:
+    """Raise UserError where results without a manifest hold something of a study."""
+    for folder, suffix in PARTS.items():
+        if found := store.sizes(folder, suffix):
+            raise UserError(
+                f"{store.location} holds {len(found)} file(s) in {folder}/, but none in study/, where manifests say of "
+                "which study they are. Restore study/ from a copy, or give this study a --name of its own."
+            )
+
+
+def _sessions(store: Store) -> dict[str, dict[str, Any]]:
+    """The row of each session by its name. Raises StoreError where one cannot be read, or is no session's."""
+    sessions = {session: store.rows("study", session)[0] for session in store.sizes("study")}
+    damaged = {}
+    for session, row in sessions.items():
+        try:
+            fits = row["session"] == session and "recipe" in json.loads(row["identity"])
+        except (KeyError, TypeError, ValueError):
+            fits = False
+        if not fits:
+            damaged[f"study/{session}.parquet"] = "it is not the manifest of the session that it is named after"
+    if damaged:
+        raise store.damaged("study", damaged)
+    return sessions
+
+
+def _command() -> str:
+    """The command line as it may be shown: without keys, and bytes of file names that are no text escaped."""
+    command = shlex.join(["python", *map(shown, sys.argv)])
+    return command.encode("utf-8", "backslashreplace").decode()
 
 
 def _code(commit: str | None, dirty: bool | None) -> str:

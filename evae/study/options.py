@@ -1,6 +1,6 @@
 """The options that every study has, as one dataclass: the command line is made from it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from tyro.conf import UseAppendAction
@@ -16,6 +16,7 @@ from evae.networks import network as networks
 from evae.plugins import Plugin, load
 from evae.priors import prior
 from evae.recipe import Evaluation, Optimisation, Recipe
+from evae.results import places
 from evae.search.objectives import resolve_objectives
 from evae.search.samplers import sampler as samplers
 from evae.search.space import Space
@@ -36,7 +37,7 @@ class StudyOptions:
     extend: bool = False
     """Continue it with more trials, or more epochs of each, than it had. Trials that were trained for fewer epochs are
     trained anew, since an optimiser's state is not kept; those that were stopped stay so."""
-    results: str = "results"
+    results: str = field(default="results", repr=False)  # which may hold a key
     """Where results go: a folder, or a URI of a file system that pyarrow knows (s3://..., gs://...)."""
 
     plugin: Annotated[tuple[str, ...], UseAppendAction] = ()
@@ -125,8 +126,8 @@ class StudyOptions:
 
     def __post_init__(self) -> None:
         load(self.plugin)  # what they register is known below
-        if not self.name or any(c in self.name for c in "/\\ ") or self.name.startswith("."):
-            raise UserError(f"a study's name is the name of a folder, without slashes or spaces; got {self.name!r}")
+        places.check_name(self.name, "study")
+        places.check(self.results)
         samplers[self.sampler], networks[self.network]  # raise for names that are not known
         if self.resume not in RESUME:
             raise unknown("way to resume", self.resume, RESUME)
@@ -164,7 +165,7 @@ class StudyOptions:
     @property
     def location(self) -> str:
         """The study's results: a folder or URI."""
-        return f"{self.results.rstrip('/')}/{self.name}"
+        return places.join(self.results, self.name)
 
     def resolved_objectives(self) -> list[tuple[str, str]]:
         """(metric column, "min" or "max") of each objective."""

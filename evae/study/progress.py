@@ -9,6 +9,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from evae.search.searcher import Configuration, StudySearcher
 
@@ -72,8 +73,8 @@ class StudyProgress(Callback):
         waited = time.monotonic() - self.spoken
         if not self.console.is_terminal and (waited > LINE_EVERY_S or self.done == self.total):
             self.spoken = time.monotonic()
-            best = "; ".join(f"best {metric} {value:.4g} ({who})" for metric, value, who in self.best())
-            self.console.print(f"trials {self.done}/{self.total}, {self._left()}; {best}", highlight=False)
+            best = [f"best {metric} {value:.4g} ({who})" for metric, value, who in self.best()]
+            self.console.print(Text("; ".join([f"trials {self.done}/{self.total}, {self._left()}", *best])))
 
     def _left(self) -> str:
         new = self.done - self.before
@@ -100,8 +101,8 @@ class StudyProgress(Callback):
         for heading in ("objective", "best so far", "by"):
             table.add_column(heading, style="dim" if heading == "by" else None)
         for metric, value, who in self.best():
-            table.add_row(metric, f"{value:.4g}", who)
-        return Group(self.bar, table, *list(self.now.values())[:SHOWN])
+            table.add_row(metric, f"{value:.4g}", Text(who))
+        return Group(self.bar, table, *map(Text, list(self.now.values())[:SHOWN]))
 
 
 def describe(configuration: Configuration) -> str:

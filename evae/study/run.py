@@ -1,22 +1,17 @@
 """Runs a study: what it asks for is checked, and then trained in a session."""
 
-import contextlib
-import fcntl
 import json
-import os
-import platform
-from collections.abc import Iterator
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from evae import data
 from evae.data.base import ImageSet
 from evae.errors import UserError
 from evae.lazy import optuna
 from evae.recipe import Recipe
+from evae.results.lock import sole_driver
 from evae.results.store import Store
 from evae.search.rungs import Rungs
 from evae.search.samplers import sampler as samplers
@@ -43,7 +38,7 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
         require(options.plugins)
     store = Store(options.location)
     store.prepare()
-    with _sole_driver(store):
+    with sole_driver(store):
         images = data.load(base.data, options.data_root)
         for recipe in recipes:
             recipe.check_trainable(options.workers_per_trial, images.image_size, len(images.train))
@@ -53,7 +48,7 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
         searched = [(f"val_{metric}", direction) for metric, direction in objectives]
         rungs = None if options.early_stopping == "none" else Rungs(options.early_stopping, options.epochs, searched)
         if rungs is not None:
-            rungs.take_over(store.read("epochs").to_pylist())
+            rungs.take_over(store.rows("epochs"))
         searcher = StudySearcher(
             space,
             base,
@@ -68,7 +63,7 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
         )
         console.print(_headline(options, base, images))
         for note in notes:
-            console.print(note, markup=False, highlight=False)
+            console.print(Text(note))
         # These imports take seconds, which nobody waits for whose options cannot be done.
         from evae.study.session import run_session
 
@@ -87,37 +82,28 @@ def _check_counts(images: ImageSet) -> None:
 
 
 def read_history(store: Store) -> list[dict[str, Any]]:
-    """The trials' rows of earlier sessions, with parameters and recipe as dicts again."""
-    rows = store.read("trials").to_pylist()
-    return [row | {"params": json.loads(row["params"]), "recipe": json.loads(row["recipe"])} for row in rows]
+    """The trials' rows of earlier sessions, with parameters and recipe as dicts again.
 
-
-@contextlib.contextmanager
-def _sole_driver(store: Store) -> Iterator[None]:
-    """Refuse a second driver on the same results. The kernel frees the lock even after kill -9."""
-    if not store.is_local:
-        yield
-        return
-    with open(Path(store.root) / ".lock", "a+") as lock:
+    Raises StoreError where one is there but cannot be read: what was trained once would be trained again over it.
+    """
+    rows, damaged = store.rows("trials"), {}
+    for row in rows:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            raise UserError(
-                f"{store.location} is in use by {lock.read().strip() or 'another process'}. Wait until that study "
-                "ends, stop it, or give this one another --name."
-            ) from None
-        lock.truncate(0)
-        lock.write(f"process {os.getpid()} on {platform.node()}, since {datetime.now(UTC):%Y-%m-%d %H:%M} UTC\n")
-        lock.flush()
-        yield
+            row |= {name: json.loads(row[name]) for name in ("params", "recipe")}
+        except (KeyError, TypeError, ValueError):
+            damaged[f"trials/{row.get('trial')}.parquet"] = "it does not say what was trained"
+    if damaged:
+        raise store.damaged("trials", damaged)
+    return rows
 
 
-def _headline(options: StudyOptions, base: Recipe, images: ImageSet) -> str:
+def _headline(options: StudyOptions, base: Recipe, images: ImageSet) -> Text:
     splits = f"{len(images.train)} / {len(images.validation)} / {len(images.test)}"
-    return (
-        f"[bold]{options.name}[/bold]: {options.total} configurations x {options.seeds} seeds, {options.epochs} epochs "
+    # Names are the user's: brackets in them are no markup.
+    return Text.assemble(
+        (options.name, "bold"),
+        f": {options.total} configurations x {options.seeds} seeds, {options.epochs} epochs "
         f"each, {options.size} {options.network} networks, {base.latent} latents\n"
         f"data {images.name}: {splits} train / validation / test images of {images.image_size} px, "
-        f"{images.channels} channel(s)"
+        f"{images.channels} channel(s)",
     )

@@ -8,6 +8,7 @@ import torch
 from rich.console import Console
 
 from evae.callbacks import callback
+from evae.checkpoints import check_whole
 from evae.cluster.access import require_token
 from evae.cluster.failures import Failures
 from evae.cluster.machine import Slots, find_slots, ray_session
@@ -15,13 +16,14 @@ from evae.cluster.setting import Setting
 from evae.cluster.tune import tuner
 from evae.cluster.versions import require_same_versions
 from evae.data.base import ImageSet
+from evae.errors import UserError
 from evae.metrics.features import Features, load_features
 from evae.metrics.reference import Reference, reference
 from evae.recipe import Recipe
 from evae.results.rows import close_row
 from evae.results.store import Store
 from evae.search.journal import Journal
-from evae.search.searcher import StudySearcher
+from evae.search.searcher import ENDED, StudySearcher
 from evae.study.followers import Callbacks, Followers
 from evae.study.manifest import Manifest
 from evae.study.options import StudyOptions
@@ -37,6 +39,7 @@ def run_session(
     console: Console,
 ) -> None:
     """Train what the searcher suggests, as `run_study` says."""
+    _check_resumable(store)
     _check_builds(searcher.space.recipes(searcher.base), images)
     features = load_features(options.features)
     with ray_session(options.demand()):
@@ -105,7 +108,7 @@ def _search(
         followers.close()
         manifest.close(store, state, slots.mean())
         callbacks.call("study_end", manifest.row)
-    console.print(summary(progress, [row["state"] for row in store.read("trials").to_pylist()]))
+    console.print(summary(progress, [row["state"] for row in store.rows("trials")]))
     if searcher.exhausted and len(searcher.configurations) < options.trials:
         console.print(f"The search came up with no more than these {len(searcher.configurations)} configurations.")
     if state == "stopped":
@@ -120,5 +123,22 @@ def _references(images: ImageSet, features: Features) -> Mapping[str, Reference]
 
 
 def _cancel_running(store: Store) -> None:
-    for row in store.read("trials").to_pylist():
-        close_row(store, row["trial"], "cancelled", "the study was stopped")
+    for row in store.rows("trials"):
+        if row["state"] == "running":
+            close_row(store, row["trial"], "cancelled", "the study was stopped")
+
+
+def _check_resumable(store: Store) -> None:
+    """Raise UserError where an interrupted trial could not go on from what it has left."""
+    saved = store.sizes("checkpoints", ".safetensors")
+    damaged = {}
+    for row in store.rows("trials"):
+        if row["state"] not in ENDED and row["trial"] in saved:
+            store.rows("epochs", row["trial"])
+            name = f"{row['trial']}.safetensors"
+            try:
+                check_whole(store.read_bytes("checkpoints", name))
+            except UserError as error:
+                damaged[f"checkpoints/{name}"] = str(error)
+    if damaged:
+        raise store.damaged("checkpoints", damaged)

@@ -18,7 +18,7 @@ def main(
     from evae.plugins import load
     from evae.testing.families import run
 
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(soft_wrap=True, highlight=False, emoji=False)
     broken = 0
     for found in load([plugin]):
         for result in run(found):
@@ -35,5 +35,5 @@ if __name__ == "__main__":
     try:
         sys.exit(tyro.cli(main))
     except UserError as error:
-        Console(stderr=True, soft_wrap=True).print(f"error: {error}", markup=False, highlight=False)
+        Console(stderr=True, soft_wrap=True, emoji=False).print(f"error: {error}", markup=False, highlight=False)
         sys.exit(2)

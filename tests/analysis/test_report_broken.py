@@ -77,6 +77,35 @@ def test_missing_columns(store: Store) -> None:
     assert "recorded no objectives" in text and "a-s0" in text
 
 
+def test_timestamps_as_text_in_one_file_cost_the_others_nothing(store: Store) -> None:
+    write_manifest(store, BEGAN + timedelta(seconds=9))
+    for number in range(4):
+        add(store, number, "finished")
+    *texts, whole = store.rows("trials")
+    for row, form in zip(texts, ["{0}", "{0:%Y-%m-%dT%H:%M:%SZ}", "some day"], strict=True):
+        store.write("trials", row["trial"], [row | {"started_at": form.format(row["started_at"])}])
+    read = load(store).trials.set_index("trial")["started_at"]
+    for row in (*texts[:2], whole):
+        assert abs(read[row["trial"]] - row["started_at"]) < timedelta(seconds=1)
+    assert read.index[read.isna()].tolist() == [texts[2]["trial"]]
+
+
+def test_keys_that_an_earlier_version_kept_are_not_shown(store: Store) -> None:
+    write_manifest(store, BEGAN + timedelta(seconds=9))
+    add(store, 0, "finished")
+    uri = "s3://KEY:s3cr3t@bucket/x?region=eu&token=s3cr3t"
+    (row,) = store.rows("study")
+    options = json.dumps(json.loads(row["options"]) | {"results": uri})
+    store.write(
+        "study", row["session"], [row | {"command": f"python x.py --results '{uri}' --seeds 2", "options": options}]
+    )
+    manifest = load(store).manifest
+    hidden = "s3://***@bucket/x?region=eu&token=***"
+    assert manifest["options"]["results"] == hidden
+    assert manifest["command"] == f"python x.py --results '{hidden}' --seeds 2"
+    assert "s3cr3t" not in write_report(store).read_text(encoding="utf-8")
+
+
 def test_missing_metric(store: Store) -> None:
     write_manifest(store, BEGAN + timedelta(seconds=9))
     add(store, 0, "finished")

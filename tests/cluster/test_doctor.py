@@ -1,14 +1,16 @@
 """The checks of a cluster: on this machine, and from the shell."""
 
+import io
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from evae.cluster import doctor
 from evae.cluster.demand import Demand
-from evae.cluster.doctor import Finding, examine, probe
+from evae.cluster.doctor import Finding, examine, probe, report
 from evae.cluster.machine import ray_session
 from evae.cluster.questions import Questions
 from evae.results.store import Store
@@ -74,3 +76,9 @@ def test_an_address_where_nobody_listens_is_an_error_within_seconds():
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert run.returncode == 2
     assert "no Ray cluster answers" in run.stderr and "Traceback" not in run.stderr
+
+
+def test_findings_are_shown_as_they_are():
+    console = Console(file=io.StringIO(), width=200)
+    assert not report([Finding(True, "/data/[old]/:car: is here"), Finding(False, "no [b]", "mend [/x]")], console)
+    assert console.file.getvalue() == "ok   /data/[old]/:car: is here\nbad  no [b]\n      -> mend [/x]\n"

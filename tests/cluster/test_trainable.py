@@ -4,6 +4,7 @@ import io
 import json
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -157,13 +158,21 @@ def test_a_lost_trial_continues_from_its_checkpoint_to_the_same_numbers(setting,
     assert found["train_s"] == pytest.approx(sum(e["train_s"] for e in epochs))
 
 
-def test_a_learning_curve_that_cannot_be_read_does_not_end_a_trial(setting, eager):
+@pytest.mark.parametrize("kind", ["trials", "epochs"])
+def test_rows_that_cannot_be_read_are_waited_for_and_not_overwritten(setting, eager, kind, monkeypatch):
+    monkeypatch.setattr(trainable, "RETRY_S", 0.0)
     finish(actor(setting, job()), steps=2)
-    with open(f"{setting.store.root}/epochs/{job().trial}.parquet", "wb") as file:
-        file.write(b"damaged")
-    finish(actor(setting, job(attempt=2)))
-    assert row(setting, job())["state"] == "finished" and row(setting, job())["epochs"] == 3
-    assert [e["epoch"] for e in setting.store.rows("epochs", job().trial)] == [3]
+    file = Path(setting.store.root) / kind / f"{job().trial}.parquet"
+    whole = file.read_bytes()
+    file.write_bytes(b"damaged")
+    again = actor(setting, job(attempt=2))
+    for result in finish(again, steps=3):
+        assert f"{kind}/{job().trial}.parquet" in result["waits_for"] and not result["done"]
+    assert file.read_bytes() == b"damaged"
+    file.write_bytes(whole)  # from a copy
+    finish(again)
+    assert row(setting, job())["state"] == "finished"
+    assert [epoch["epoch"] for epoch in setting.store.rows("epochs", job().trial)] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("damage", ["truncated", "another recipe"])

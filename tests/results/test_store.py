@@ -6,7 +6,9 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -15,8 +17,9 @@ from hypothesis import strategies as st
 from pyarrow import fs
 
 from evae.errors import UserError
-from evae.results.store import KINDS, Store, to_json
+from evae.results.store import KINDS, Store, StoreError, to_json
 
+NOON = datetime(2026, 1, 2, 12, microsecond=500_000, tzinfo=UTC)
 ROOT = Path(__file__).parents[2]
 
 
@@ -75,6 +78,7 @@ def test_rows_of_one_file_may_have_different_columns(store):
         ([True, "yes"], ["true", "yes"]),
         ([True, 2], ["true", "2"]),
         ([[1.5], 2], ["[1.5]", "2"]),
+        ([NOON, "2026-01-02", None], ["2026-01-02 12:00:00.500000+00:00", "2026-01-02", None]),
     ],
     ids=str,
 )
@@ -125,11 +129,75 @@ def test_unreadable_files_are_left_out_and_named(store):
     assert store.unreadable == bad
     store.read("epochs")
     assert store.unreadable == bad
+    assert store.rows("trials", "a") == [{"trial": "a"}] and store.rows("trials", "z") == []
+    for name in "bcef":
+        with pytest.raises(StoreError, match=rf"trials/{name}\.parquet \(.+\)\. Restore it from a copy, or remove it"):
+            store.rows("trials", name)
+    with pytest.raises(StoreError, match=r"b\.parquet.*c\.parquet.*e\.parquet.*f\.parquet"):
+        store.rows("trials")
     for name in "bce":
         (folder / f"{name}.parquet").unlink()
     (folder / "f.parquet").rmdir()
     store.read("trials")
     assert store.unreadable == []
+
+
+def test_a_file_of_which_a_bit_has_turned_or_a_piece_is_gone_is_whole_or_named(store):
+    """Neither a value that nobody wrote, but in the footer, where names are, nor an error of another kind."""
+    row = {"trial": "a", "text": "ü" * 40, "number": 0.1, "recipe": to_json({"x": [1.5] * 20})}
+    store.write("trials", "a", [row])
+    file = Path(store.root) / "trials" / "a.parquet"
+    whole, random = file.read_bytes(), np.random.default_rng(0)
+    footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    seen = set()
+    for place in range(0, len(whole), 7):
+        for damage in ("bit", "piece"):
+            data = bytearray(whole)
+            if damage == "bit":
+                data[place] ^= 1 << int(random.integers(8))
+            else:
+                del data[place : place + 1 + int(random.integers(60))]
+            file.write_bytes(data)
+            try:
+                seen.add(same := store.rows("trials") == [row])
+                assert same or place >= footer
+            except StoreError as error:
+                seen.add("named")
+                assert "trials/a.parquet" in str(error)
+    assert {True, "named"} <= seen
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_many_damaged_files_are_named_and_counted(store, kind):
+    for key in range(8):
+        (Path(store.root) / kind / f"{key}.parquet").write_bytes(b"PAR1")
+    with pytest.raises(StoreError, match=r"0\.parquet.*4\.parquet .*, and 3 more\. Restore it from a copy"):
+        store.rows(kind)
+
+
+def test_a_file_without_rows_is_not_taken_for_no_file(store):
+    store.write("trials", "a", [])
+    assert store.read("trials").num_rows == 0 and store.unreadable == []
+    for key in (None, "a"):
+        with pytest.raises(StoreError, match=r"a\.parquet \(it has no rows\)"):
+            store.rows("trials", key)
+
+
+def test_a_folder_that_cannot_be_listed_is_not_taken_for_an_empty_one(store):
+    (Path(store.root) / "trials").rmdir()
+    (Path(store.root) / "trials").write_text("")
+    for read in (store.read, store.rows, store.sizes):
+        with pytest.raises(StoreError, match="cannot read results"):
+            read("trials")
+
+
+def test_rows_keep_the_types_of_their_own_file(store):
+    store.write("trials", "a", [{"trial": "a", "at": datetime(2026, 1, 2, tzinfo=UTC), "x": 1}])
+    store.write("trials", "b", [{"trial": "b", "at": "2026-01-03", "y": 0.5}])
+    assert store.rows("trials") == [
+        {"trial": "a", "at": datetime(2026, 1, 2, tzinfo=UTC), "x": 1, "y": None},
+        {"trial": "b", "at": "2026-01-03", "x": None, "y": 0.5},
+    ]
 
 
 def write_for_ever(root: str, ready, rows: int) -> None:
@@ -169,13 +237,19 @@ def test_what_a_killed_writer_leaves_is_not_read(store):
     assert store.read("trials").to_pylist() == [{"trial": "a"}] and store.unreadable == []
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_no_rest(store):
+@pytest.mark.parametrize("is_local", [True, False])
+def test_a_write_that_fails_leaves_the_old_file_and_no_rest(store, is_local):
+    store = store if is_local else in_memory()
     store.write_bytes("weights", "a", b"old")
 
-    with pytest.raises(TypeError):
-        store.write_bytes("weights", "a", object())
+    def half(sink: Any) -> None:
+        sink.write(b"half")
+        raise ArithmeticError
+
+    with pytest.raises(ArithmeticError):
+        store._put(store.path("weights", "a"), half)
     assert store.read_bytes("weights", "a") == b"old"
-    assert os.listdir(Path(store.root) / "weights") == ["a"]
+    assert list(store.sizes("weights", "")) == ["a"]
 
 
 def test_files_beside_the_tables(store):
@@ -213,12 +287,6 @@ def test_a_relative_folder_stays_where_it_was_opened(tmp_path, monkeypatch):
     monkeypatch.chdir("/")
     store.prepare()
     assert (tmp_path / "results" / "a" / "trials").is_dir()
-
-
-@pytest.mark.parametrize("location", ["s4://bucket/x", "results://x"])
-def test_an_unknown_scheme_is_a_user_error_with_examples(location):
-    with pytest.raises(UserError, match=r"s3://bucket/path"):
-        Store(location)
 
 
 def test_preparing_leaves_folders_and_nothing_else(store):
@@ -280,6 +348,21 @@ def test_reading_results_needs_neither_torch_nor_ray():
     code = "import sys, evae.results.store; print([m for m in ('torch', 'ray', 'optuna') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_once_another_driver_has_taken_over_nothing_is_written(store):
+    store.write("trials", "a", [{"trial": "a"}])
+    store.write_bytes("checkpoints", "a", b"1")
+    store.closed = "taken over by somebody"
+    for change in (
+        store.prepare,
+        lambda: store.write("trials", "a", [{"trial": "b"}]),
+        lambda: store.write_bytes("checkpoints", "a", b"2"),
+        lambda: store.delete_bytes("checkpoints", "a"),
+    ):
+        with pytest.raises(StoreError, match="taken over by somebody"):
+            change()
+    assert store.rows("trials") == [{"trial": "a"}] and store.read_bytes("checkpoints", "a") == b"1"
 
 
 def test_pickled_stores_open_the_same_place(store):

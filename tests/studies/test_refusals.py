@@ -4,11 +4,19 @@ import fcntl
 import os
 import re
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from evae.data import load
 from evae.data.base import DataRecipe
+from evae.metrics.features import load_features
+from evae.results.rows import opening_row
+from evae.results.store import Store
+from evae.search.job import Job
+from evae.search.objectives import resolve_objectives
+from evae.study.manifest import Manifest
 from studies import beta_sweep, discriminator_sweep, kernel_sweep, mog_sweep, reproduce_evae
 from studies.cli import GridOptions, main
 
@@ -26,7 +34,7 @@ def refused(tmp_path, monkeypatch, capsys):
     """Runs the study's command in this process; returns what it says as it refuses."""
 
     def run(*arguments: str, results: str | None = None, study: ModuleType = kernel_sweep) -> str:
-        results = results or str(tmp_path / "results")
+        results = str(tmp_path / "results") if results is None else results
         few = ["--train-images", "60", "--validation-images", "20", "--test-images", "20", "--trials", "1"]
         # A grid trains all of its points.
         few = few[:-2] if issubclass(STUDIES[study], GridOptions) else few
@@ -169,6 +177,65 @@ def test_a_second_driver_is_refused_while_the_first_lives(refused, tmp_path):
         lock.flush()
         answer = refused()
     assert "is in use by process" in answer and str(os.getpid()) in answer and "--name" in answer
+
+
+@pytest.mark.parametrize(
+    ("results", "answer"),
+    [
+        ("", "is empty"),
+        ("s3:///studies", "names no bucket"),
+        ("s3://KEY:s3/cr3t@bucket", "is not escaped: write / as %2F"),
+        ("s4://KEY:s3cr3t@bucket", "s4://***@bucket"),
+        ("~nobody-of-that-name/x", "no home folder"),
+    ],
+)
+def test_a_place_that_nobody_means_is_refused_without_its_secrets(refused, results, answer):
+    said = refused(results=results)
+    assert answer in said and "cr3t" not in said
+
+
+ENDED = "0123456789ab-s0"
+
+
+@pytest.fixture
+def begun(tmp_path) -> Store:
+    """What a study of the options of `refused` has left: its manifest, a trial that ended and one that can go on."""
+    few = {"train_images": 60, "validation_images": 20, "test_images": 20, "trials": 1}
+    options = kernel_sweep.KernelSweep(results=str(tmp_path / "results"), early_stopping="halving", **few)
+    store, base = Store(options.location), options.base_recipe()
+    store.prepare()
+    objectives = resolve_objectives(options.objectives, load_features(options.features).column)
+    Manifest(options, "?", base, options.space.describe(base), objectives, load(base.data)).write(store)
+    params = options.space.controls[0].params
+    recipe = options.space.recipe(params, base).to_dict()
+    for seed, state in enumerate(("finished", "cancelled")):
+        job = Job("0123456789ab", 0, seed, 1, params, recipe, "control", None)
+        store.write("trials", job.trial, [opening_row(options.name, job) | {"state": state}])
+        store.write("epochs", job.trial, [{"trial": job.trial, "seed": seed, "epoch": 1}])
+        store.write_bytes("checkpoints", f"{job.trial}.safetensors", b"")
+    return store
+
+
+@pytest.mark.parametrize(
+    ("file", "damage", "remedy"),
+    [
+        (f"trials/{ENDED}.parquet", "cut off", "remove it to train that trial anew"),
+        (f"trials/{ENDED}.parquet", "empty", "remove it to train that trial anew"),
+        (f"trials/{ENDED}.parquet", "no JSON", "remove it to train that trial anew"),
+        (f"epochs/{ENDED}.parquet", "cut off", "remove it to go on without that trial's curve"),
+        ("checkpoints/0123456789ab-s1.safetensors", "empty", "remove it to train that trial from its beginning"),
+    ],
+)
+def test_what_a_study_has_left_and_cannot_be_read_is_named_and_kept(refused, begun, file, remedy, damage):
+    path = Path(begun.root) / file
+    if damage == "no JSON":
+        begun.write("trials", ENDED, [{"trial": ENDED, "params": "{", "recipe": None}])
+    else:
+        path.write_bytes(path.read_bytes()[:-9] if damage == "cut off" else b"")
+    before = path.read_bytes()
+    said = refused("--early-stopping", "halving")
+    assert file in said and "Restore it from a copy" in said and remedy in said
+    assert path.read_bytes() == before and len(begun.sizes("study")) == 1
 
 
 def test_a_refusal_leaves_no_session_behind(refused, tmp_path):

@@ -61,15 +61,35 @@ def test_each_sampler_can_be_made_quietly():
         assert isinstance(make(3), optuna.samplers.BaseSampler)
 
 
-@pytest.mark.parametrize("results", ["results", "results/", "/x/results", "s3://bucket/results"])
-def test_the_location_is_the_name_below_the_results(results):
-    assert StudyOptions(results=results, name="a").location == f"{results.rstrip('/')}/a"
+@pytest.mark.parametrize(
+    ("results", "location"),
+    [
+        ("results", "results/a#1"),
+        ("results/", "results/a#1"),
+        ("/", "/a#1"),
+        ("~/results", "~/results/a#1"),
+        ("s3://bucket/results/", "s3://bucket/results/a%231"),
+        ("s3://k:s@bucket?region=x", "s3://k:s@bucket/a%231?region=x"),
+    ],
+)
+def test_the_location_is_the_name_below_the_results(results, location):
+    assert StudyOptions(results=results, name="a#1").location == location
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "a b", "..", ".hidden", "a\\b"])
+@pytest.mark.parametrize("name", ["", "a/b", "a b", "..", ".hidden", "a\\b", "a\n", "a\x00", "a\udcff"])
 def test_a_name_that_is_no_folder_name_is_refused(name):
     with pytest.raises(UserError, match="name of a folder"):
         StudyOptions(name=name)
+
+
+@pytest.mark.parametrize("results", ["", " ", "s3://", "s3:/bucket", "~nobody-of-that-name/x"])
+def test_results_that_nobody_means_are_refused(results):
+    with pytest.raises(UserError, match=r"is empty|no bucket|neither|no home folder"):
+        StudyOptions(results=results)
+
+
+def test_options_are_shown_without_the_keys_of_their_results():
+    assert "s3cr3t" not in repr(StudyOptions(results="s3://KEY:s3cr3t@bucket"))
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,16 @@
 """What a running study says of its trials."""
 
-from driving import drive, searcher
+import io
+import math
+from types import SimpleNamespace
+
+import pytest
+from driving import drive, searcher, suggest_beta
+from rich.console import Console
 
 from analysis.study.tables import name
-from evae.study.progress import describe
+from evae.search.space import Control, Space
+from evae.study.progress import StudyProgress, describe
 from search_spaces.kernels import SPACE
 
 
@@ -13,3 +20,33 @@ def test_the_console_names_configurations_as_the_report_does():
     recipes = [(c, c.recipe.to_dict()["posterior"]) for c in search.configurations.values()]
     assert said == [name(c.label, c.number, posterior.get("kernel"), posterior["family"]) for c, posterior in recipes]
     assert {"kernel" in posterior for _, posterior in recipes[-8:]} == {True, False}
+
+
+BRACKETS = Space(suggest_beta, (Control("[red]beta :car: [/x]", {"beta": 1.0}),))
+
+
+def console() -> Console:
+    return Console(file=io.StringIO(), width=200)
+
+
+@pytest.mark.parametrize("finite", [True, False])
+def test_a_line_of_progress_ends_where_its_words_do(finite):
+    """Where no trial has a finite objective there is no best one; and names are not markup."""
+    search, shown = searcher(BRACKETS, total=1), console()
+    progress = StudyProgress(search, shown, epochs=3)
+    drive(search, lambda job: {"state": "finished", "val_a": 0.5 if finite else math.inf, "val_b": 1.0})
+    with progress:
+        progress.on_trial_complete(0, [], SimpleNamespace(trial_id="x"))
+    best = "; best val_a 0.5 ([red]beta :car: [/x]); best val_b 1 ([red]beta :car: [/x])" if finite else ""
+    assert shown.file.getvalue() == f"trials 1/1, about 0 s left{best}\n"
+
+
+def test_the_live_table_shows_names_as_they_are():
+    search, shown = searcher(BRACKETS, total=1), console()
+    drive(search)
+    progress = StudyProgress(search, shown, epochs=3)
+    result = {"trial": "[bold]a-s0[/bold]", "epochs": 1}
+    progress.on_trial_result(0, [], SimpleNamespace(trial_id="x"), result)
+    shown.print(progress._render())
+    assert "[red]beta :car: [/x]" in shown.file.getvalue()
+    assert "[bold]a-s0[/bold] epoch 1/3" in shown.file.getvalue()
