@@ -1,5 +1,8 @@
 """Shapes and types written in the signatures of the mathematical modules are checked in every test."""
 
+import os
+
+import hypothesis
 import optuna
 import pytest
 from jaxtyping import install_import_hook
@@ -12,6 +15,21 @@ CHECKED = ("evae.kernels", "evae.likelihoods", "evae.posteriors", "evae.networks
 install_import_hook(list(CHECKED), "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 # Before they are imported: a shape whose name is missing would not be checked.
 lazy.TYPE_CHECKING = True
+
+# The same examples everywhere, and none too slow for a machine that has other work too.
+hypothesis.settings.register_profile(
+    "evae", derandomize=True, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("evae")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def threads():
+    """One, unless told otherwise: small tensors on more threads than idle cores take many times as long."""
+    import torch  # not before it is needed: pytest's controlling process tests nothing
+
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(1)
 
 
 @pytest.fixture

@@ -124,7 +124,7 @@ def test_two_ranks_train_and_measure_what_one_process_does(name, two):
         assert both == pytest.approx(one, rel=1e-5, abs=1e-5)
     for metric, value in alone["metrics"].items():
         if not isinstance(value, str):
-            assert two[0][name]["metrics"][metric] == pytest.approx(value, rel=1e-6), metric
+            assert two[0][name]["metrics"][metric] == pytest.approx(value, rel=1e-4), metric
     for weight, value in alone["weights"].items():
         torch.testing.assert_close(two[0][name]["weights"][weight], value, rtol=1e-3, atol=1e-5)
     torch.testing.assert_close(two[0][name]["recent"], alone["recent"], rtol=1e-4, atol=1e-5)

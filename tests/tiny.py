@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 
 from evae.adversarial import Adversarial
 from evae.data.base import DataRecipe, ImageSet, content_digest
@@ -18,8 +17,6 @@ from evae.posteriors.gaussian import Gaussian
 from evae.posteriors.kernel import KernelKL
 from evae.posteriors.mixture import Mixture
 from evae.recipe import Evaluation, Optimisation, Recipe
-
-torch.set_num_threads(1)
 
 POSTERIORS: tuple[Posterior, ...] = (
     Autoencoder(),

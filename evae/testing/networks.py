@@ -79,7 +79,7 @@ def an_image_means_the_same_alone_as_among_others(network: Network) -> None:
     encoder, decoder = built(network, size)
     images = torch.rand(3, 1, size, size)
     heads = encoder(images)
-    near = dict(rtol=1e-4, atol=1e-5)
+    near = dict(rtol=1e-3, atol=1e-4)
     alone = torch.allclose(encoder(images[:1]), heads[:1], **near)
     alone &= torch.allclose(decoder(heads[:1, :8]), decoder(heads[:, :8])[:1], **near)
     expect(alone, "build", "in evaluation, an image's numbers depend on the others of its batch")

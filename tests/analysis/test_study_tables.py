@@ -152,7 +152,7 @@ def test_without_replicates_there_is_no_interval(study: StudyData) -> None:
         assert table.loc[~unfinished, f"{objective.metric}_half"].notna().all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=12))
 def test_front_is_what_brute_force_finds(points: list[tuple[int, int]]) -> None:
     found = tables.front(a_table([float(a) for a, _ in points], [float(b) for _, b in points]), [DOWN, UP])

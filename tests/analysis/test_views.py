@@ -85,7 +85,7 @@ def test_a_rate_that_is_a_bound_takes_no_part() -> None:
     assert equal_rate.at_equal_rate(table.assign(rate_is="bound"), DOWN).empty
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 3).flatmap(lambda k: st.lists(st.tuples(*[st.integers(0, 5)] * k), min_size=1, max_size=8)))
 def test_hypervolume_is_the_number_of_cells_dominated(points: list[tuple[int, ...]]) -> None:
     cells = itertools.product(range(5), repeat=len(points[0]))

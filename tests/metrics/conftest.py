@@ -4,12 +4,6 @@ import torch
 from evae.metrics.features import Features, load_features
 
 
-@pytest.fixture(autouse=True, scope="session")
-def one_thread() -> None:
-    """Small matrices on more threads than idle cores take many times as long."""
-    torch.set_num_threads(1)
-
-
 @pytest.fixture(scope="session")
 def features() -> Features:
     return load_features()

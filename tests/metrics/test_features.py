@@ -64,7 +64,7 @@ def test_the_distance_does_not_depend_on_batch_size(features: Features, c: int):
         a.update(features(x[:75], batch_size))
         b.update(features(x[75:].roll(3, 2), batch_size))
         values.append(frechet_distance(a, b))
-    assert values == pytest.approx([values[0]] * 3, rel=1e-6)
+    assert values == pytest.approx([values[0]] * 3, rel=1e-4)
 
 
 def test_grey_images_are_grey_rgb_images(features: Features):

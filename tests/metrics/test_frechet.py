@@ -51,7 +51,8 @@ def test_the_kept_factor_follows_new_rows():
     real = moments(x)
     frechet_distance(moments(y), real)
     real.update(y)
-    assert frechet_distance(moments(y), real) == frechet_distance(moments(y), moments(torch.cat([x, y])))
+    expected = frechet_distance(moments(y), moments(torch.cat([x, y])))
+    assert frechet_distance(moments(y), real) == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize(("n", "dim"), [(500, 40), (2000, 112), (100, 64)])
@@ -112,10 +113,10 @@ def test_kernel_distance_of_subsets_estimates_the_whole():
     x, y = rows(600, 4, 8), rows(600, 4, 9, shift=0.3)
     whole = kernel_distance(x, y, torch.Generator())
     drawn = [
-        kernel_distance(x, y, torch.Generator().manual_seed(seed), subsets=10, subset_size=100) for seed in range(10)
+        kernel_distance(x, y, torch.Generator().manual_seed(seed), subsets=10, subset_size=100) for seed in range(40)
     ]
-    error = np.std(drawn, ddof=1) / np.sqrt(10)
-    assert abs(np.mean(drawn) - whole) < 4 * error < 0.4 * whole
+    error = np.std(drawn, ddof=1) / np.sqrt(40)
+    assert abs(np.mean(drawn) - whole) < 6 * error < 0.2 * whole
 
 
 def test_kernel_distance_is_unbiased():
@@ -123,7 +124,7 @@ def test_kernel_distance_is_unbiased():
     values = [
         kernel_distance(rows(60, 3, 2 * seed), rows(60, 3, 2 * seed + 1), torch.Generator()) for seed in range(200)
     ]
-    assert abs(np.mean(values)) < 4 * np.std(values, ddof=1) / np.sqrt(200)
+    assert abs(np.mean(values)) < 5 * np.std(values, ddof=1) / np.sqrt(200)
 
 
 def test_kernel_distance_takes_sets_of_different_size():

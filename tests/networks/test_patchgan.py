@@ -65,7 +65,7 @@ def test_the_verdict_on_an_image_depends_neither_on_the_others_nor_on_the_mode(k
     images = torch.rand(4, 1, 32, 32)
     together = network.train()(images)
     torch.testing.assert_close(network.eval()(images), together, rtol=0, atol=0)
-    torch.testing.assert_close(network(images[:1]), together[:1])
+    torch.testing.assert_close(network(images[:1]), together[:1], rtol=1e-4, atol=1e-5)
     # A GroupNorm on the logits would make it zero.
     assert together.mean((1, 2, 3)).abs().min() > 1e-4
 

@@ -97,7 +97,7 @@ cells = st.one_of(
 
 
 @given(rows=st.lists(st.dictionaries(st.sampled_from("abcd"), cells), min_size=1, max_size=5))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_mix_of_files_hides_a_row_or_a_value(rows):
     store = Store("mock:///")
     store.prepare()
