@@ -20,7 +20,7 @@ def texts(values: pd.Series) -> pd.Series:
             return value.decode(errors="backslashreplace")
         return value if isinstance(value, str) else None if _is_missing(value) else str(value)
 
-    return _each(values, read)
+    return each(values, read)
 
 
 def numbers(values: pd.Series) -> pd.Series:
@@ -35,7 +35,7 @@ def times(values: pd.Series) -> pd.Series:
     """Times in UTC, from times or from text in any form of ISO 8601; what has no time zone is taken for UTC."""
     if not pd.api.types.is_datetime64_any_dtype(values):
         # A number could be seconds or nanoseconds since 1970.
-        values = _each(_unquoted(values), lambda v: v if isinstance(v, str | date) else None)
+        values = each(_unquoted(values), lambda v: v if isinstance(v, str | date) else None)
         values = values.map(lambda v: v.removesuffix("UTC").rstrip() if isinstance(v, str) else v)
     found = pd.to_datetime(values, utc=True, errors="coerce", format="ISO8601")
     return found.astype("datetime64[us, UTC]")
@@ -54,23 +54,24 @@ def lists(values: pd.Series) -> pd.Series:
             return None
         return [float(v) if isinstance(v, int | float | np.number) else math.nan for v in value]
 
-    return _each(values, read)
+    return each(values, read)
 
 
 def flags(values: pd.Series) -> pd.Series:
     """True, False or None."""
     known = {"true": True, "false": False}
-    return _each(values, lambda v: known.get(str(v).lower()))
+    return each(values, lambda v: known.get(str(v).lower()))
 
 
 def _unquoted(values: pd.Series) -> pd.Series:
     """Text without the quotation marks that values other than text have when they are made text."""
     if pd.api.types.is_numeric_dtype(values):
         return values
-    return _each(values, lambda v: v.strip().strip('"') if isinstance(v, str) else v)
+    return each(values, lambda v: v.strip().strip('"') if isinstance(v, str) else v)
 
 
-def _each(values: pd.Series, read: Callable[[object], object]) -> pd.Series:
+def each(values: pd.Series, read: Callable[[object], object]) -> pd.Series:
+    """What `read` makes of each value; None stays None, which pandas would take for NaN."""
     return pd.Series([read(value) for value in values], values.index, dtype=object)
 
 

@@ -144,6 +144,9 @@ def load(results: str | os.PathLike[str] | Store) -> StudyData:
             f"The store has schema version {version:g}, this report reads version {SCHEMA_VERSION}: "
             "columns it does not know are left out, and missing ones are empty."
         )
+    # Earlier versions kept the keys of a URI, which the message of an error may repeat.
+    for column in ("reason", "traceback"):
+        trials[column] = columns.each(trials[column], lambda text: text and redacted(text))
     if manifest.get("state") != "running":
         trials.loc[trials["state"] == "running", "state"] = "interrupted"
     trials = trials.sort_values(["number", "seed"]).reset_index(drop=True)
@@ -206,7 +209,6 @@ def _manifest(sessions: pd.DataFrame) -> dict[str, Any]:
         "data": {},
     }
     row |= {key: parse(row.get(key), default) for key, default in kinds.items()}
-    # Earlier versions kept the keys of a URI.
     options = {key: shown(value) if isinstance(value, str) else value for key, value in row["options"].items()}
     return row | {"options": options, "command": row["command"] and redacted(row["command"])}
 

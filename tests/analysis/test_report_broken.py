@@ -103,6 +103,7 @@ def test_keys_that_an_earlier_version_kept_are_not_shown(store: Store) -> None:
     hidden = "s3://***@bucket/x?region=eu&token=***"
     assert manifest["options"]["results"] == hidden
     assert manifest["command"] == f"python x.py --results '{hidden}' --seeds 2"
+    change(store, reason=f"cannot write results to '{uri}'", traceback=f"OSError: {uri}")
     assert "s3cr3t" not in write_report(store).read_text(encoding="utf-8")
 
 
