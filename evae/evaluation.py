@@ -80,13 +80,14 @@ def _seen(images: Tensor, features: Features) -> dict[str, Tensor]:
 
 
 def _over(training: Training, count: int, measure: Callable[[Share, slice], dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Rows for `count` images: `measure` gives those of this rank's share of a chunk, all ranks' are put together."""
+    """Rows for `count` images, on the CPU (not every device has float64): `measure` gives those of this rank's share of
+    a chunk, all ranks' are put together."""
     found = defaultdict(list)
     for first in range(0, count, CHUNK):
         share = training.ranks.share(min(CHUNK, count - first))
         for name, rows in measure(share, slice(first + share.start, first + share.stop)).items():
             found[name].append(share.gather(rows))
-    return {name: torch.cat(rows) for name, rows in found.items()}
+    return {name: torch.cat(rows).cpu() for name, rows in found.items()}
 
 
 def _sample(training: Training, count: int, features: Features) -> dict[str, Tensor]:
@@ -130,7 +131,7 @@ def _reconstruct(training: Training, real: Tensor, features: Features) -> tuple[
     check_finite({name: torch.tensor(measured[f"{name}_nats"]) for name in ("distortion", "rate")}, training.epoch)
     if model.has_elbo:
         measured["elbo_nats"] = -measured["distortion_nats"] - measured["rate_nats"]
-    prior = posterior.sample_prior(len(real), recipe.latent, noise, training.device)
+    prior = posterior.sample_prior(len(real), recipe.latent, noise, training.device).cpu()
     measured |= {
         "rate_is": posterior.rate_is,
         "rate_per_latent": rows["rates"].double().mean(0).tolist(),
@@ -149,7 +150,7 @@ def _distances(
     real = torch.from_numpy(np.array(reference.features))
     return {
         frechet_column(features, kind): frechet_distance(moments, reference.moments),
-        kernel_column(features, kind): kernel_distance(activations.cpu(), real, subsets),
+        kernel_column(features, kind): kernel_distance(activations, real, subsets),
     }
 
 

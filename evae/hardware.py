@@ -10,6 +10,16 @@ from typing import Any
 from evae.lazy import torch
 
 
+def accelerator() -> str:
+    """The device that torch can use in this process: "cuda" (NVIDIA; AMD under ROCm), "mps" (Apple's Metal) or "cpu".
+
+    Whatever counts as a GPU elsewhere, trials are trained on none but these.
+    """
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
 def has_native_bf16(device: torch.device) -> bool:
     """Whether bf16 products run on matrix units: AMX tiles on a CPU, tensor cores since Ampere on CUDA.
 
@@ -31,6 +41,7 @@ def describe() -> dict[str, Any]:
     """CPU, cores, memory in GiB, GPUs and host name of this machine."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    gpus += ["Apple GPU"] if accelerator() == "mps" else []
     return {
         "cpu": _cpu_name(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),

@@ -14,6 +14,7 @@ import tyro
 
 from evae import data
 from evae.errors import Diverged, UserError
+from evae.hardware import accelerator
 from evae.lazy import torch
 from evae.recipe import Recipe
 
@@ -62,7 +63,7 @@ def main(
     given = parse(recipe)
     images = data.load(given.data, data_root)
     try:
-        training, measured = repeat(given, images, device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        training, measured = repeat(given, images, device or accelerator())
     except Diverged as error:
         raise UserError(f"the trial diverged: {error}. Lower the learning rate, or take another seed.") from None
     for name, value in sorted(measured.metrics.items()):

@@ -7,7 +7,22 @@ import platform
 import pytest
 import torch
 
-from evae.hardware import describe, has_native_bf16, resolve_precision
+from evae.hardware import accelerator, describe, has_native_bf16, resolve_precision
+
+
+@pytest.mark.parametrize(
+    ("cuda", "metal", "device"),
+    [(False, False, "cpu"), (True, False, "cuda"), (False, True, "mps"), (True, True, "cuda")],
+)
+def test_trials_are_trained_on_what_torch_can_use(monkeypatch, cuda, metal, device):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: metal)
+    assert accelerator() == device
+    assert ("Apple GPU" in describe()["gpus"]) == (device == "mps")
+
+
+def test_metal_multiplies_no_bf16_faster():
+    assert resolve_precision("auto", torch.device("mps")) == "fp32"
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -18,11 +19,17 @@ from evae.cluster.questions import Questions
 from evae.cluster.versions import ANSWER_S, differing, modules, nodes, placed, versions, why_silent
 from evae.data.base import DataRecipe
 from evae.errors import UserError
+from evae.hardware import accelerator
 from evae.metrics.features import load_features
 from evae.plugins import Plugin, load
 from evae.results.store import Store
 from evae.testing.families import run
 
+DEVICES = {
+    "cpu": "the CPU",
+    "cuda": "GPUs (CUDA)",
+    "mps": "the GPU (Metal), or the CPU where that cannot do all that a study needs",
+}
 SKEW_S = 2.0
 """Clocks that differ by more confuse the times in the tables."""
 
@@ -61,6 +68,7 @@ def examine(questions: Questions) -> Iterator[Finding]:
                 f"{name} does not answer: {why_silent(error)}",
                 "install the project there, in the same place and with the same Python",
             )
+    yield from _devices(there, answers)
     yield from _same(here, answers)
     yield from _stores(store, answers)
     # Where the nodes do not share the store, each has files of its own.
@@ -79,7 +87,7 @@ def examine(questions: Questions) -> Iterator[Finding]:
 def probe(store: Store, features: str, name: str, plugins: Sequence[Plugin] = ()) -> dict[str, Any]:
     """What a node says of itself. Leaves a file `doctor/<name>` in the store."""
     answer: dict[str, Any] = {"clock": time.time(), "store": "", "features": "", "name": name}
-    answer["versions"] = versions(modules(plugins))
+    answer |= {"versions": versions(modules(plugins)), "device": accelerator()}
     try:
         store.write_bytes("doctor", name, b"written")
     except UserError as error:
@@ -90,6 +98,22 @@ def probe(store: Store, features: str, name: str, plugins: Sequence[Plugin] = ()
     except UserError as error:
         answer["features"] = str(error)
     return answer
+
+
+def _devices(there: Mapping[str, Any], answers: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+    """What trials will be trained on, where nothing else is asked for."""
+    on: dict[str, list[str]] = defaultdict(list)
+    for name, answer in answers.items():
+        counted = there[name]["Resources"].get("GPU", 0)
+        on[answer["device"] if counted else "cpu"].append(name)
+        if counted and answer["device"] == "cpu":
+            yield Finding(
+                False,
+                f"Ray counts {counted:g} GPU(s) on {name}, which torch cannot use",
+                "install the torch that is built for them (pytorch.org), or train on CPUs: --gpus-per-worker 0",
+            )
+    for device, names in on.items():
+        yield Finding(True, f"trials train on {DEVICES[device]}: {', '.join(names)}")
 
 
 def clear(store: Store, name: str) -> None:

@@ -51,6 +51,8 @@ class Failures(tune.Callback):
         self.unrecorded: list[tuple[Job, str, str, str | None]] = []
         self.waiting: dict[str, float] = {}
         """Since when which trials cannot write."""
+        self.without_gpu: set[str] = set()
+        """Machines whose GPU, which a trial has there, torch cannot use."""
         self.looked, self.fit = time.monotonic(), slots.now()
         if not self.fit:
             self._say(f"no machine has room for a trial yet, which takes {slots.need}; waiting for one that has")
@@ -63,6 +65,11 @@ class Failures(tune.Callback):
         if result["epochs"] > self.epochs.get(trial.trial_id, 0):
             self.epochs[trial.trial_id] = result["epochs"]
             self.losses[trial.trial_id].progress()
+        if self.slots.gpus and result.get("device") == "cpu":
+            host = result["slot"].rpartition(":")[0]
+            if host not in self.without_gpu:
+                self.without_gpu.add(host)
+                self._say(f"torch cannot use the GPU of {host}: trials there train on the CPU")
         why, clock = result["waits_for"], time.monotonic()
         if why is None:
             if self.waiting.pop(trial.trial_id, None) and not self.waiting:

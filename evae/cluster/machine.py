@@ -11,13 +11,14 @@ import time
 from collections.abc import Iterator, Mapping
 
 import ray
-import torch
 
 from evae.cluster import private
 from evae.cluster.access import environment, knock, on_this_machine_only
 from evae.cluster.demand import Demand
 from evae.cluster.losses import leaving
+from evae.cluster.versions import devices
 from evae.errors import UserError
+from evae.hardware import accelerator
 
 private.share_processes()
 private.quieten()
@@ -42,6 +43,8 @@ class Slots:
         self.began = self.counted = time.monotonic()
         self.last = self.now()
         self.slot_s = 0.0
+        self.idle_gpus = 0.0
+        """How many GPUs Ray counts that the study leaves alone, since torch cannot use them."""
 
     @property
     def resources(self) -> dict[str, float]:
@@ -147,15 +150,30 @@ def _most_cores_train(demand: Demand) -> bool:
     torch in advance. A worker group is started later, by Ray Train."""
     cores = os.cpu_count() or 1
     at_once = min(cores / demand.cpus, demand.trials_at_once or cores)
-    return demand.workers == 1 and 2 * at_once >= cores and not torch.cuda.is_available()
+    return demand.workers == 1 and 2 * at_once >= cores and (demand.gpus == 0 or accelerator() == "cpu")
 
 
 def find_slots(demand: Demand) -> Slots:
-    """The room for the study's trials. Raises UserError when not even one fits, and no machines can be waited for."""
+    """The room for the study's trials. Raises UserError when not even one fits, and no machines can be waited for.
+
+    Where the demand leaves it open, a process has a GPU if there are any that torch can use. The workers of one trial
+    need CUDA for that: Ray gives them no other device.
+    """
     nodes, grows = _living(), bool(demand.address and demand.trials_at_once)
     have = {kind: sum(node.get(kind, 0) for node in nodes) for kind in ("CPU", "GPU")}
-    gpus = demand.gpus if demand.gpus is not None else float(have["GPU"] > 0)
+    # The head of a cluster that grows may lead without a GPU, and those of machines to come are asked for.
+    there = set()
+    if have["GPU"]:
+        there = devices() if demand.address else {accelerator()}
+    usable = there & ({"cuda"} if demand.workers > 1 else {"cuda", "mps"})
+    if demand.workers > 1 and demand.gpus and there and not usable:
+        raise UserError(
+            f"the {demand.workers} workers of a trial cannot share the GPUs that are here, which are none of CUDA's: "
+            "give --gpus-per-worker 0, or leave --workers-per-trial out."
+        )
+    gpus = demand.gpus if demand.gpus is not None else float(bool(usable))
     slots = Slots(demand.workers, demand.cpus, gpus, demand.trials_at_once, grows)
+    slots.idle_gpus = have["GPU"] if demand.gpus is None and not usable else 0
     if slots.room() < 1:
         raise UserError(
             f"a trial asks for {slots.need}, but there are {have['CPU']:g} CPUs and {have['GPU']:g} GPUs on "

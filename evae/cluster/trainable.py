@@ -24,6 +24,7 @@ from evae.cluster.setting import Setting
 from evae.cluster.worker import Worker
 from evae.cluster.worker_group import WorkerFailed, WorkerGroup, WorkersLost
 from evae.errors import Diverged, UserError
+from evae.hardware import accelerator
 from evae.plugins import load
 from evae.results.rows import opening_row, shortened
 from evae.results.store import StoreError, to_json
@@ -43,11 +44,11 @@ class EpochTrainable(tune.Trainable):
         load(setting.plugins)
         self.watch = Watch()
         self.threads = max(1, int(setting.cpus))
-        self.device = "cuda" if setting.gpus > 0 else "cpu"
         if setting.workers > 1:
             self.worker = WorkerGroup(setting)
         else:
-            self.worker = Worker(setting.images, setting.references, torch.device(self.device), self.threads)
+            device = torch.device(accelerator() if setting.gpus > 0 else "cpu")
+            self.worker = Worker(setting.images, setting.references, device, self.threads)
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -124,13 +125,12 @@ class EpochTrainable(tune.Trainable):
         self.row |= {
             "restarts": 1 + before[0].get("restarts", 0) if before else 0,
             "slot": f"{platform.node()}:{os.getpid()}",
-            "device": self.device,
             "threads": self.threads,
             "workers": self.setting.workers,
         }
         self.started = self.checkpointed = time.perf_counter()
         begun = self.worker.begin(job.recipe, saved)
-        self.row |= {"precision": begun.precision, "parameters": begun.parameters}
+        self.row |= {"device": begun.device, "precision": begun.precision, "parameters": begun.parameters}
         if begun.epochs:
             self._resume(known, begun.epochs)
         self.row["launch_s"] += time.perf_counter() - self.started

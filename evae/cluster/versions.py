@@ -2,7 +2,7 @@
 
 import hashlib
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 import evae
 from evae import hardware
 from evae.errors import UserError
+from evae.hardware import accelerator
 from evae.plugins import Plugin, find
 
 PACKAGES = ("torch", "ray", "pyarrow", "optuna")
-ANSWER_S = 60.0
-"""A node that has not answered by then is not fit to train."""
+ANSWER_S = 300.0
+"""A node that has not answered by then hangs. Busy ones may take a minute to start a process."""
 
 
 def versions(modules: Sequence[str] = ()) -> dict[str, str]:
@@ -74,20 +75,30 @@ def why_silent(error: Exception) -> str:
     return str(error).strip().splitlines()[-1]
 
 
-def require_same_versions(plugins: Iterable[Plugin] = ()) -> None:
-    """Raise UserError where a machine of the cluster that was joined has other versions than this process."""
-    installed = modules(plugins)
-    if machines() < 2:
-        return
-    asked = {name: ray.remote(**placed(node))(versions).remote(installed) for name, node in nodes().items()}
+def devices() -> set[str]:
+    """What torch can use on the nodes that have what Ray counts as GPUs. Raises UserError where one does not answer."""
+    with_gpus = {name: node for name, node in nodes().items() if node["Resources"].get("GPU")}
+    return set(_ask(accelerator, with_gpus).values())
+
+
+def _ask(what: Callable[..., Any], whom: Mapping[str, Any], *arguments: Any) -> dict[str, Any]:
+    """What a function returns on each of these nodes. Raises UserError where one cannot say."""
+    asked = {name: ray.remote(**placed(node))(what).remote(*arguments) for name, node in whom.items()}
     try:
-        there = {name: ray.get(reference, timeout=ANSWER_S) for name, reference in asked.items()}
+        return dict(zip(asked, ray.get(list(asked.values()), timeout=ANSWER_S), strict=True))
     except (ray.exceptions.RayError, ray.exceptions.GetTimeoutError) as error:
         raise UserError(
             f"a machine of the cluster cannot run the project: {why_silent(error)}; "
             "`python -m evae.doctor --address ...` says which one."
         ) from None
-    here = versions(installed)
+
+
+def require_same_versions(plugins: Iterable[Plugin] = ()) -> None:
+    """Raise UserError where a machine of the cluster that was joined has other versions than this process."""
+    installed = modules(plugins)
+    if machines() < 2:
+        return
+    here, there = versions(installed), _ask(versions, nodes(), installed)
     wrong = {what: who for what, who in differing(here, there).items() if who}
     if wrong:
         told = "; ".join(f"{what} is {here[what]} here, but {', '.join(who)}" for what, who in wrong.items())

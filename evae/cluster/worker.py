@@ -25,6 +25,7 @@ class Begun:
     """A trial built: `epochs` are done already where a checkpoint was taken up."""
 
     epochs: int
+    device: str
     precision: str
     parameters: int
 
@@ -56,7 +57,7 @@ class Worker:
             with contextlib.suppress(UserError):
                 restore_training(self.training, saved)
         parameters = sum(p.numel() for p in self.training.model.parameters())
-        return Begun(self.training.epoch, self.training.precision, parameters)
+        return Begun(self.training.epoch, self.device.type, self.training.precision, parameters)
 
     def train_epoch(self) -> dict[str, Any]:
         """Train and validate an epoch; its row for the store."""

@@ -58,7 +58,7 @@ def serve(config: dict[str, Any]) -> None:
     setting, board = ray.get(config["setting"]), config["board"]
     load(setting.plugins)
     ranks = Ranks(context.get_world_rank(), context.get_world_size(), wrap=prepared)
-    device = train.torch.get_device()
+    device = train.torch.get_device() if setting.gpus > 0 else torch.device("cpu")
     if ranks.rank == 0:
         ray.get(config["caretaker"].hold.remote(get_current_placement_group()))
     worker = Worker(setting.images, setting.references, device, max(1, int(setting.cpus)), ranks)

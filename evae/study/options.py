@@ -113,7 +113,7 @@ class StudyOptions:
     cpus_per_worker: float = 1
     """CPU cores, and so threads, of one such process."""
     gpus_per_worker: float | None = None
-    """GPUs of one such process, fractions allowed (default: 1 where there are GPUs, else 0)."""
+    """GPUs of one such process, fractions allowed (default: 1 where there are GPUs that torch can use, else 0)."""
     trials_at_once: int | None = None
     """At most this many trials at a time (default: as many as the machines have room for). On a cluster, trials then
     also wait for machines that are not there yet, which makes an autoscaler start them."""

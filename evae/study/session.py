@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import ray
 import torch
@@ -10,6 +11,7 @@ from rich.console import Console
 from evae.callbacks import callback
 from evae.checkpoints import check_whole
 from evae.cluster.access import require_token
+from evae.cluster.demand import Demand
 from evae.cluster.failures import Failures
 from evae.cluster.machine import Slots, find_slots, ray_session
 from evae.cluster.setting import Setting
@@ -17,6 +19,7 @@ from evae.cluster.tune import tuner
 from evae.cluster.versions import require_same_versions
 from evae.data.base import ImageSet
 from evae.errors import UserError
+from evae.hardware import accelerator
 from evae.metrics.features import Features, load_features
 from evae.metrics.reference import Reference, reference
 from evae.recipe import Recipe
@@ -28,6 +31,7 @@ from evae.study.followers import Callbacks, Followers
 from evae.study.manifest import Manifest
 from evae.study.options import StudyOptions
 from evae.study.progress import StudyProgress, summary
+from evae.study.rehearsal import rehearse
 
 
 def run_session(
@@ -42,10 +46,14 @@ def run_session(
     _check_resumable(store)
     _check_builds(searcher.space.recipes(searcher.base), images)
     features = load_features(options.features)
-    with ray_session(options.demand()):
+    demand = _demand(options, searcher, images, console)
+    with ray_session(demand):
         require_token()
         require_same_versions(options.plugins)
-        slots = find_slots(options.demand())
+        slots = find_slots(demand)
+        if slots.idle_gpus:
+            counted = f"Ray counts {slots.idle_gpus:g} GPU(s) that torch cannot use"
+            console.print(f"{counted}: trials train on the CPU", highlight=False)
         setting = Setting(
             study=options.name,
             store=store,
@@ -62,6 +70,17 @@ def run_session(
         manifest.write(store, slots=float(slots.now()), sampler=options.sampler)
         searcher.room = slots.room
         _search(searcher, setting, slots, options, manifest, console)
+
+
+def _demand(options: StudyOptions, searcher: StudySearcher, images: ImageSet, console: Console) -> Demand:
+    """What the options ask of the machines. A Mac's GPU is left alone where it cannot do all that the study needs."""
+    demand = options.demand()
+    if demand.gpus is not None or demand.address or demand.workers > 1 or accelerator() != "mps":
+        return demand
+    if (why := rehearse(searcher.space.recipes(searcher.base), images, "mps")) is None:
+        return demand
+    console.print(f"trials train on the CPU: Metal cannot do all that they need ({why})", markup=False, highlight=False)
+    return replace(demand, gpus=0.0)
 
 
 def _check_builds(recipes: Sequence[Recipe], images: ImageSet) -> None:

@@ -56,6 +56,14 @@ def test_other_versions_on_a_node_are_named():
     assert not code.ok and "one has b" in code.what and "synchronise" in code.remedy
 
 
+def test_what_trials_train_on_is_told_of_every_node():
+    there = {name: {"Resources": {"CPU": 8} | gpus} for name, gpus in (("a", {}), ("b", {"GPU": 2}), ("c", {"GPU": 1}))}
+    answers = {name: {"device": device} for name, device in (("a", "cpu"), ("b", "cuda"), ("c", "cpu"))}
+    found = list(doctor._devices(there, answers))
+    assert bad(found) == ["Ray counts 1 GPU(s) on c, which torch cannot use"]
+    assert [f.what for f in found if f.ok] == ["trials train on the CPU: a, c", "trials train on GPUs (CUDA): b"]
+
+
 def test_data_that_cannot_be_had_are_told_with_what_to_do(tmp_path):
     assert doctor._data(Questions()).what == "mnist-5k is here: 4,000 training images"
     found = doctor._data(Questions(data=f"folder:{tmp_path}"))

@@ -37,6 +37,7 @@ class Machines:
     """Room for as many trials as one says."""
 
     need = "1 worker(s)"
+    gpus = 1.0
 
     def __init__(self, fit: int = 2) -> None:
         self.fit = fit
@@ -137,6 +138,13 @@ def test_the_console_says_once_what_trials_wait_for_and_when_it_is_over(store, t
     for why in ("No space left.", "No space left.", None, None):
         made.on_trial_result(0, [], trial, {"epochs": 1, "waits_for": why})
     assert said(made).splitlines() == ["No space left. Trials wait until then.", "results can be written again"]
+
+
+def test_a_machine_whose_gpu_torch_cannot_use_is_named_once(store, tmp_path):
+    made, trial = watching(store), tune_trial(job(), tmp_path)
+    for host, device in (("a", "cuda"), ("b", "cpu"), ("b", "cpu"), ("a", "cuda")):
+        made.on_trial_result(0, [], trial, {"epochs": 1, "waits_for": None, "slot": f"{host}:7", "device": device})
+    assert said(made) == "torch cannot use the GPU of b: trials there train on the CPU\n"
 
 
 def test_a_study_does_not_wait_for_ever(store, monkeypatch, tmp_path):

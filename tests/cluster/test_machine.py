@@ -31,6 +31,7 @@ def node(cpus: float, gpus: float = 0, alive: bool = True) -> dict:
 )
 def test_as_many_trials_as_have_room(monkeypatch, nodes, options, count):
     monkeypatch.setattr(ray, "nodes", lambda: nodes)
+    monkeypatch.setattr(machine, "accelerator", lambda: "cuda")
     slots = find_slots(Demand(**options))
     assert slots.now() == slots.room() == count and slots.mean() == count
 
@@ -58,6 +59,41 @@ def test_on_a_cluster_that_grows_trials_may_wait_for_machines(monkeypatch):
     for options in ({"address": "auto"}, {"trials_at_once": 4}):
         with pytest.raises(UserError, match="asks for"):
             find_slots(Demand(**options))
+
+
+@pytest.mark.parametrize(
+    ("device", "options", "count", "gpus"),
+    [
+        ("mps", {}, 1, 1),  # a Mac with eight cores: Ray counts one GPU
+        ("mps", {"gpus": 0}, 8, 0),
+        ("mps", {"workers": 2}, 4, 0),  # its GPU is not shared by the workers of a trial
+        ("cpu", {}, 8, 0),  # what Ray counts as a GPU, and torch knows nothing of
+        ("cpu", {"workers": 2}, 4, 0),
+        ("cuda", {}, 1, 1),
+    ],
+)
+def test_a_gpu_that_torch_cannot_use_is_left_alone(monkeypatch, device, options, count, gpus):
+    monkeypatch.setattr(ray, "nodes", lambda: [node(8, gpus=1)])
+    monkeypatch.setattr(machine, "accelerator", lambda: device)
+    slots = find_slots(Demand(**options))
+    assert (slots.now(), slots.gpus) == (count, gpus)
+    assert slots.idle_gpus == (gpus == 0 and "gpus" not in options)
+
+
+@pytest.mark.parametrize(("devices", "gpus"), [({"cpu"}, 0), ({"cuda"}, 1), ({"cpu", "cuda"}, 1)])
+def test_on_a_cluster_the_machines_say_what_torch_can_use_there(monkeypatch, devices, gpus):
+    monkeypatch.setattr(ray, "nodes", lambda: [node(0), node(8, gpus=1), node(8, gpus=1)])
+    monkeypatch.setattr(machine, "accelerator", lambda: "cpu")  # of the head, which leads
+    monkeypatch.setattr(machine, "devices", lambda: devices)
+    assert find_slots(Demand(address="auto")).gpus == gpus
+
+
+@pytest.mark.parametrize("device", ["mps", "cpu"])
+def test_workers_of_one_trial_that_shall_share_gpus_without_cuda_are_refused(monkeypatch, device):
+    monkeypatch.setattr(ray, "nodes", lambda: [node(8, gpus=2)])
+    monkeypatch.setattr(machine, "accelerator", lambda: device)
+    with pytest.raises(UserError, match="none of CUDA's: give --gpus-per-worker 0"):
+        find_slots(Demand(workers=2, gpus=1))
 
 
 def test_a_machine_that_joins_brings_room(monkeypatch):
