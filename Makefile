@@ -10,13 +10,28 @@ COMPILE := $(BIN)/python -m compileall -qq -j 0 -x '/tests?/' .venv/lib
 # What make runs keeps the rest too: our own files, and the tests as pytest rewrites them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: study test lint clean
+.PHONY: study test test-cpus test-cpu-plain test-cpu-avx2 lint clean
 
 study: .venv/installed
 	$(BIN)/python studies/kernel_sweep.py
 
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
 test: .venv/installed-test
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(PYTEST)
+
+# The tests that compute, as other x86-64 CPUs do: sums come in another order without vector instructions, with shorter
+# ones, and on two threads.
+NUMERICAL := $(PYTEST) $(addprefix --ignore=tests/,analysis cluster hosts results studies study test_lazy.py)
+
+test-cpus: test-cpu-plain test-cpu-avx2
+
+test-cpu-plain: .venv/installed-test
+	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE OPENBLAS_CORETYPE=Nehalem $(NUMERICAL)
+
+test-cpu-avx2: .venv/installed-test
+	ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_CBWR=AVX2 OPENBLAS_CORETYPE=Haswell \
+	OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive $(NUMERICAL)
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .
