@@ -26,6 +26,8 @@ RUNS_CODE = {
     *("eval", "exec", "torch.jit.load", "torch.hub.load", "pd.read_pickle", "pandas.read_pickle"),
 }
 """Calls that can run what is in a file."""
+PROGRAMS = {"plugins.py": ["exec(compile(plugin.source, place, 'exec'), module.__dict__)"]}
+"""Those that are there to run one: a plug-in, which the user's own command names and no result does."""
 
 
 class Bomb:
@@ -90,7 +92,8 @@ def test_pickles_in_parquet_stay_bytes(mark, tmp_path):
         pq.write_table(pickled_everywhere(mark), store.path(kind, "a-s0.parquet"))
         assert store.read(kind).num_rows == len(store.rows(kind, "a-s0")) == 1
     study = load_study(store.location)
-    assert list(study.trials["trial"]) == ["a-s0"] and isinstance(study.trials["label"][0], bytes)
+    (shown,) = study.trials["label"]
+    assert list(study.trials["trial"]) == ["a-s0"] and str(mark) in shown and "mkdir" in shown
     assert not mark.exists()
 
 
@@ -115,7 +118,7 @@ def test_no_file_of_the_project_unpickles():
         file for folder in ("evae", "analysis", "studies", "search_spaces") for file in (ROOT / folder).rglob("*.py")
     ]
     assert len(files) > 50
-    assert {file.name: found for file in files if (found := dangers(file.read_text()))} == {}
+    assert {file.name: found for file in files if (found := dangers(file.read_text()))} == PROGRAMS
 
 
 @pytest.mark.parametrize(
