@@ -27,8 +27,8 @@ def main(
     """Write one page on which several studies stand side by side."""
     from analysis.page.comparison import render  # imported here: --help need not wait for it
 
-    files.write(output, render(studies), "Free some space, or choose another place with --output.")
-    print(files.shown(output))
+    written = files.write(output, render(studies), "Free some space, or choose another place with --output.")
+    print(files.shown(written))
 
 
 if __name__ == "__main__":

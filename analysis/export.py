@@ -55,9 +55,8 @@ def named(charts: Sequence[Chart]) -> dict[str, Chart]:
 
 
 def _write(folder: Path, contents: Mapping[str, str | bytes]) -> list[Path]:
-    for name, content in contents.items():
-        files.write(folder / name, content, "Free some space, or choose another folder with --export.")
-    return [folder / name for name in contents]
+    remedy = "Free some space, or choose another folder with --export."
+    return [files.write(folder / name, content, remedy) for name, content in contents.items()]
 
 
 def as_csv(chart: Chart) -> str:

@@ -9,21 +9,24 @@ from pathlib import Path
 from evae.errors import UserError
 
 
-def write(path: str | os.PathLike[str], content: str | bytes, remedy: str) -> None:
-    """Put a file there: written beside and renamed, so that a full disk or an interruption leaves the earlier one.
+def write(path: str | os.PathLike[str], content: str | bytes, remedy: str) -> Path:
+    """Put a file there (`~` is the home folder), and return its place.
 
-    Folders that are missing are made, a link goes on pointing where it does, and a file's permissions stay. What is no
-    regular file (a pipe, /dev/stdout) is written to directly. Letters that UTF-8 cannot hold, such as those of a path
-    whose bytes are no text, become escapes. Raises UserError with the remedy where the file cannot be written.
+    It is written beside and renamed, so that a full disk or an interruption leaves the earlier one. Folders that are
+    missing are made, a link goes on pointing where it does, and a file's permissions stay. What is no regular file (a
+    pipe, /dev/stdout) is written to directly. Letters that UTF-8 cannot hold, such as those of a path whose bytes are
+    no text, become escapes. Raises UserError with the remedy where the file cannot be written.
     """
+    path = Path(os.path.expanduser(path))
     data = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
     try:
-        if os.path.exists(path) and not os.path.isfile(path):
-            Path(path).write_bytes(data)
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)
         else:
             _replace(Path(os.path.realpath(path)), data)
     except OSError as error:
         raise UserError(f"cannot write {shown(path)}: {error.strerror or error}. {remedy}") from None
+    return path
 
 
 def _replace(target: Path, data: bytes) -> None:

@@ -49,7 +49,7 @@ def state(store: Store) -> tuple[object, ...]:
 def serve(live: Live, port: int) -> ThreadingHTTPServer:
     """A server of the page at / and its version at /version, on the loopback address only; not started yet.
 
-    `port` 0 takes any free one. Raises UserError when the port is taken.
+    `port` 0 takes any free one. Raises UserError when the port is taken, or none.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -67,7 +67,7 @@ def serve(live: Live, port: int) -> ThreadingHTTPServer:
 
     try:
         return ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         raise UserError(f"cannot serve on port {port}: {error}. Choose another one with --port.") from None
 
 

@@ -31,8 +31,7 @@ def write_report(results: "str | Path | Store", output: str | Path | None = None
     if output is None and not study.store.is_local:
         raise UserError(f"{study.location} is not a local folder: say where to write the report with --output.")
     path = Path(output) if output is not None else Path(study.store.root) / "report.html"
-    files.write(path, page.render(study), "Free some space, or choose another place with --output.")
-    return path
+    return files.write(path, page.render(study), "Free some space, or choose another place with --output.")
 
 
 def main(

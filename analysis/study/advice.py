@@ -48,9 +48,8 @@ def edges(described: Mapping[str, Any], front: pd.DataFrame) -> pd.DataFrame:
 
 
 def contenders(table: pd.DataFrame, objective: Objective) -> pd.DataFrame:
-    """The configurations that cannot be told from the best by the split that ranks, the best first; rows of `table`.
-
-    A configuration without an interval counts as exact.
+    """The best configuration and those whose intervals overlap with its own, on the split that ranks: rows of `table`,
+    the best first. A configuration without an interval counts as exact.
     """
     order = tables.best(table, objective)
     if not len(order):
@@ -62,9 +61,9 @@ def contenders(table: pd.DataFrame, objective: Objective) -> pd.DataFrame:
 
 
 def late_progress(study: StudyData, metric: str = "val_distortion_nats") -> pd.DataFrame:
-    """Rows (trial, share): of what the best value so far fell by over all epochs, the share of the last quarter.
+    """Rows (trial, share): how much of the fall of the best value so far came in the last quarter of the epochs.
 
-    For finished trials of eight epochs or more.
+    For finished trials of eight epochs or more whose value fell.
     """
     curves = tables.learning_curves(study, metric)
     curves = curves[curves["trial"].isin(study.trials.loc[study.trials["state"] == "finished", "trial"])]
@@ -89,8 +88,8 @@ def next_steps(
     """
     found: list[tuple[str, str]] = []
     for row in edges(study.manifest.get("space", {}), front).itertuples():
-        words = f"{row.n} of {row.of} configurations of the front lie at the {row.end} end of what was searched of "
-        found.append(("edge", f"Widen the range: {words}{naming.parameter(row.parameter)}."))
+        words = f"{row.n} of {row.of} searched configurations on the front lie at the {row.end} end of the range of"
+        found.append(("edge", f"Widen the range: {words} {naming.parameter(row.parameter)}."))
     found += _noise(study, table)
     late = late_progress(study)
     if len(late) and late["share"].median() > LATE:
@@ -98,7 +97,7 @@ def next_steps(
         found.append(("epochs", f"Train longer: in the median trial {text} of the epochs."))
     lost = tables.failures(study)
     if len(lost) and lost["n"].sum() > LOST * len(study.trials):
-        text = f"{int(lost['n'].sum()):,} of {count(len(study.trials), 'trial')} gave no result, most often for"
+        text = f"{int(lost['n'].sum()):,} of {count(len(study.trials), 'trial')} gave no result, most often because of"
         found.append(("failures", f"Look into the failures: {text} “{lost['reason'].iloc[0]}”."))
     if len(grown) >= 9:
         growth = grown["share"].iloc[-1] - grown["share"].iloc[-1 - len(grown) // 3]
@@ -124,5 +123,5 @@ def _noise(study: StudyData, table: pd.DataFrame) -> list[tuple[str, str]]:
     said = [f"{count(n, 'configuration')} in {label}" for n, label in close if n > 0]
     if not said:
         return []
-    text = f"cannot be told from the best; four times the seeds halve the intervals: {' and '.join(said)}"
-    return [("noise", f"Add seeds. What {text}.")]
+    text = f"{' and '.join(said)} cannot be told from the best; four times the seeds halve the intervals"
+    return [("noise", f"Add seeds: {text}.")]

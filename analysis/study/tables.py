@@ -71,11 +71,11 @@ def against_real(row: Mapping[str, Any], metric: str) -> float:
 def configurations(study: StudyData) -> pd.DataFrame:
     """One row per configuration, in order of suggestion.
 
-    Columns: configuration, number, name, origin, label, control (a yardstick, rather than drawn or a point of a
-    grid), method, kernel, params (dict), trial (its first finished one), rate_is (of that one: "exact" or "bound"),
-    n_trials, n (finished seeds), n_lost (seeds that something went wrong with), the mean over seeds of every metric,
-    and for each objective `<metric>_sd`, `<metric>_n`, `<metric>_half` (half a 95 % interval, see `half_width`),
-    `select_<metric>` and `select_<metric>_half` (the same on the split that ranks).
+    Columns: configuration, number, name, origin, label, control (a known model to compare with, neither searched nor a
+    point of a grid), method, kernel, params (dict), trial (its first finished one), rate_is (of that one: "exact" or
+    "bound"), n_trials, n (finished seeds), n_lost (seeds that something went wrong with), the mean over seeds of every
+    metric, and for each objective `<metric>_sd`, `<metric>_n`, `<metric>_half` (half a 95 % interval, see
+    `half_width`), `select_<metric>` and `select_<metric>_half` (the same on the split that ranks).
     """
     trials = study.trials
     finished = trials[trials["state"] == "finished"].groupby("configuration")
@@ -144,8 +144,8 @@ def front(table: pd.DataFrame, objectives: list[Objective]) -> pd.DataFrame:
     `dominated_within_noise`.
 
     A configuration is dominated when another is at least as good in every objective and better in one. It is
-    so only within noise when the 95 % intervals of the two overlap in every objective, for each one that
-    dominates it; a mean without replicates has no interval and counts as exact.
+    dominated only within noise when, in every objective, its 95 % interval overlaps with that of each configuration
+    that dominates it; a mean without an interval counts as exact.
     """
     table = ranked(table, objectives)
     shape = (len(table), len(objectives))

@@ -34,8 +34,8 @@ def hypervolume(points: np.ndarray, reference: np.ndarray) -> float:
 
 
 def history(study: StudyData, table: pd.DataFrame) -> pd.DataFrame:
-    """Rows configuration, finished (how many configurations were), share: of the box between the best and the worst
-    value of each objective, on the split that ranks, what the configurations so far dominate.
+    """Rows configuration, finished (how many configurations were), share (how much of the box between the best and the
+    worst value of each objective, on the split that ranks, the configurations so far dominate).
 
     In the order in which the last replicate of each ended. Empty with fewer than two objectives, and where all values
     of one agree: the box then has no volume.

@@ -1,4 +1,4 @@
-"""Kernels compared: each at its best of an equal number of tries, with all of its configurations."""
+"""Kernels compared: what each would reach with the same number of tries, and all of its configurations."""
 
 import math
 

@@ -30,8 +30,8 @@ def charts(study: StudyData, front: pd.DataFrame) -> list[Chart]:
 
 
 def thin(curves: pd.DataFrame, most: int = POINTS) -> tuple[pd.DataFrame, int]:
-    """(curves, k): of each trial its first and last epoch and every k-th between, so that `most` rows are left or as
-    many as there are trials twice over.
+    """(curves, k): of each trial its first and last epoch and every k-th between, so that about `most` rows are left,
+    or two a trial where these are more.
     """
     if len(curves) <= most:
         return curves, 1

@@ -85,6 +85,8 @@ def test_a_taken_port_names_the_remedy(server: tuple[live.Live, str]) -> None:
     watched, url = server
     with pytest.raises(UserError, match="--port"):
         live.serve(watched, int(re.search(r":(\d+)/", url)[1]))
+    with pytest.raises(UserError, match="--port"):
+        live.serve(watched, 99_999)
 
 
 def drawn(study: StudyData) -> dict[str, Chart]:

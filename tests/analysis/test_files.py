@@ -75,6 +75,12 @@ def test_letters_that_utf8_cannot_hold_become_escapes(tmp_path: Path, monkeypatc
     assert data["recipe"]["data"] == name
 
 
+def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert files.write("~/page.html", "text", REMEDY) == tmp_path / "page.html"
+    assert (tmp_path / "page.html").read_text() == "text"
+
+
 def test_missing_folders_are_made(results: Path, tmp_path: Path) -> None:
     assert write_report(results, tmp_path / "new" / "folder" / "report.html").exists()
 
