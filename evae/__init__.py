@@ -5,4 +5,8 @@ From the ground up: recipes, posteriors, networks, data, metrics and the trainin
 `evae.study` puts the three together.
 """
 
+from evae.home import settle
+
 __version__ = "0.1.0"
+
+settle()

@@ -31,7 +31,7 @@ MAKE_TOKEN = (
 def on_this_machine_only() -> Iterator[None]:
     """A Ray that is started inside, and the worker groups, listen on the loopback interface alone."""
     interfaces = {f"{library}_SOCKET_IFNAME": LOOPBACK for library in ("GLOO", "NCCL")}
-    with private.without_clusters() as settings, environment(interfaces | settings):
+    with private.without_clusters() as settings, environment(interfaces | settings), private.own_token():
         yield
 
 

@@ -6,6 +6,7 @@ says what to do where a newer version has none.
 
 import contextlib
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -27,6 +28,7 @@ PRELOAD = "RAY_preload_python_modules"
 ALIVE = "/ray.rpc.NodeInfoGcsService/CheckAlive"
 """The simplest question that a cluster's head answers."""
 
+_TOKEN = "RAY_AUTH_TOKEN"
 _ENDING_S = 60.0
 """What a killed process of Ray's may take to be gone."""
 
@@ -79,6 +81,22 @@ def token_header(address: str) -> Mapping[str, str]:
     if mode != "token" and (mode is not None or address != "auto"):
         return {}
     return AuthenticationTokenLoader.instance().get_token_for_http_header(ignore_auth_mode=True)
+
+
+@contextlib.contextmanager
+def own_token() -> Iterator[None]:
+    """A token for the Ray that is started inside, where there is none. Ray itself would leave one in the home folder,
+    which in many a container is none that can be written."""
+    if AuthenticationTokenLoader.instance().has_token(ignore_auth_mode=True):
+        yield
+        return
+    os.environ[_TOKEN] = secrets.token_hex(32)
+    forget_token()
+    try:
+        yield
+    finally:
+        del os.environ[_TOKEN]
+        forget_token()
 
 
 def forget_token() -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from evae.errors import UserError
+from evae.home import NOWHERE
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -132,7 +133,7 @@ def check(place: str) -> None:
     uri = _Uri.of(place)
     if uri is not None:
         _check_uri(uri, said)
-    elif place.startswith("~") and os.path.expanduser(place) == place:
+    elif place.startswith("~") and os.path.expanduser(place).startswith(("~", NOWHERE)):
         raise UserError(
             f"no home folder is known for {said!r}: set HOME, give the whole path, or write ./{said} for a folder of "
             "that name."

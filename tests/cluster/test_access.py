@@ -55,14 +55,19 @@ def test_workers_on_several_machines_listen_where_ray_does_whatever_the_machine_
         assert os.environ.get("GLOO_SOCKET_IFNAME") == interface
 
 
-def test_a_session_on_this_machine_listens_to_no_other():
+def test_a_session_on_this_machine_listens_to_no_other_and_needs_no_home(monkeypatch):
+    monkeypatch.setenv("HOME", "/proc")  # where nobody can leave a token
+    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    private.forget_token()
     before = dict(os.environ), private.has_clusters(), family(os.getpid())
     with ray_session(Demand(), trains=False):
         ray.get(ray.remote(num_cpus=0)(lambda: None).remote())
         processes = family(os.getpid())
         assert len(listening(processes)) >= 5
         assert to_other_machines(processes) == {}
-    left = {name for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME") if name in os.environ} - before[0].keys()
+    names = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME", "RAY_AUTH_TOKEN")
+    left = {name for name in names if name in os.environ} - before[0].keys()
     assert not left and before[1] == private.has_clusters()
     assert family(os.getpid()) <= before[2]  # not even as zombies
 

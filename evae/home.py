@@ -1,0 +1,23 @@
+"""A home folder and a user's name where the machine knows none, as in containers that run as any user.
+
+Ray, torch and others ask for both, and end in a stack trace where there is no answer, if only to name a folder that
+they never use.
+"""
+
+import getpass
+import os
+
+NOWHERE = "/nonexistent"
+"""The home of users who have none, as Debian calls it: nothing is found there, and nothing can be kept."""
+
+
+def settle() -> None:
+    """Set HOME and LOGNAME for this process, and those that it starts, where nothing else says what they are."""
+    if not os.environ.get("HOME"):
+        os.environ.pop("HOME", None)  # an empty one would be the root of the file system
+    if os.path.expanduser("~") == "~":
+        os.environ["HOME"] = NOWHERE
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):  # OSError since Python 3.13
+        os.environ["LOGNAME"] = f"uid-{os.getuid()}"
