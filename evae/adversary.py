@@ -6,6 +6,7 @@ from torch import Tensor
 
 from evae.adversarial import Adversarial
 from evae.errors import Diverged
+from evae.optimiser import Adam
 from evae.ranks import Ranks
 
 WON_ACCURACY, WON_LOSS, WON_EPOCHS = 0.99, 10.0, 5
@@ -35,9 +36,7 @@ class Adversary:
             torch.default_generator.manual_seed(seed)
             module = recipe.discriminator.build(image_size, channels)
         self.module = module.to(device, memory_format=torch.channels_last)
-        self.optimiser = torch.optim.Adam(
-            self.module.parameters(), lr=recipe.learning_rate, betas=(recipe.beta1, 0.999), fused=True
-        )
+        self.optimiser = Adam(self.module.parameters(), recipe.learning_rate, recipe.beta1)
         self.parallel = ranks.wrap(self.module)
         self.won_epochs = 0
         self.module.train()

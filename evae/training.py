@@ -17,6 +17,7 @@ from evae.data.base import ImageSet
 from evae.errors import Diverged
 from evae.hardware import resolve_precision
 from evae.models import VAE, build_model
+from evae.optimiser import Adam
 from evae.posteriors.base import Recent
 from evae.ranks import Ranks, Share
 from evae.recipe import Recipe
@@ -55,9 +56,7 @@ class Training:
             criteria=recipe.criteria,
         ).to(self.device)
         optimisation = recipe.optimisation
-        self.optimiser = torch.optim.Adam(
-            self.model.parameters(), lr=optimisation.learning_rate, betas=(optimisation.beta1, 0.999), fused=True
-        )
+        self.optimiser = Adam(self.model.parameters(), optimisation.learning_rate, optimisation.beta1)
         self.parallel = self.ranks.wrap(self.model)
         self.adversary: Adversary | None = None
         if recipe.adversarial is not None:

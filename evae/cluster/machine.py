@@ -24,8 +24,8 @@ private.share_processes()
 private.quieten()
 private.name_driver()
 
-PRELOADED = "torch._dynamo,evae.cluster.trainable"
-"""What those processes import; the first optimiser would import torch's compiler."""
+PRELOADED = "evae.cluster.trainable"
+"""What those processes import."""
 COUNT_EVERY_S = 2.0
 """How long a count of the machines holds."""
 
