@@ -45,7 +45,7 @@ def manifest(study: StudyData) -> list[tuple[str, str]]:
     known = study.manifest
     commit = known.get("git_commit")
     dirty = {True: " with uncommitted changes", False: ""}.get(known.get("git_dirty"), "")
-    hardware = known.get("hardware", {}).items()
+    hardware, packages = known.get("hardware", {}).items(), known.get("packages", {})
     entries: list[tuple[str, object]] = [
         ("command", known.get("command")),
         ("state", known.get("state")),
@@ -57,7 +57,7 @@ def manifest(study: StudyData) -> list[tuple[str, str]]:
         *(("hardware: " + k.replace("_gib", " (GiB)").replace("_", " "), v) for k, v in hardware),
         *(("option: " + k.replace("_", " "), v) for k, v in known.get("options", {}).items()),
         *(("space: " + naming.parameter(k), v) for k, v in known.get("space", {}).items()),
-        ("packages", ", ".join(f"{k} {v}" for k, v in sorted(known.get("packages", {}).items())) or None),
+        ("packages", ", ".join(f"{k} {v or 'not installed'}" for k, v in sorted(packages.items())) or None),
         ("results", study.location),
         ("schema version", known.get("schema_version")),
     ]
