@@ -113,9 +113,10 @@ def configurations(study: StudyData) -> pd.DataFrame:
 
 
 def half_of_mean(trials: pd.DataFrame, column: str) -> pd.Series:
-    """`half_width` of a metric's mean over the finished trials of each configuration, by configuration."""
+    """`half_width` of the mean over the finite values of each configuration's finished trials, by configuration."""
     done = trials[trials["state"] == "finished"]
-    values = spreading(done, column).groupby(done["configuration"])
+    values = spreading(done, column).astype(float)
+    values = values.where(np.isfinite(values)).groupby(done["configuration"])
     return half_width(values.mean(), values.std(), values.count())
 
 

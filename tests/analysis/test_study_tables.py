@@ -51,6 +51,14 @@ def test_a_mean_near_zero_widens_no_interval(means: list[float]) -> None:
     assert halves(means, 0.02) == pytest.approx([stats.t.ppf(0.975, 8) * 0.02 / math.sqrt(3)] * 4)
 
 
+def test_a_value_that_is_not_finite_widens_no_interval() -> None:
+    rows = [("a", 1.0), ("a", 1.1), ("a", math.nan), ("b", 2.0), ("b", math.inf), ("c", math.nan), ("d", None)]
+    trials = pd.DataFrame(rows, columns=["configuration", "m"]).assign(state="finished")
+    half = tables.half_of_mean(trials, "m")
+    one = stats.t.ppf(0.975, 1) * np.std([1.0, 1.1], ddof=1)
+    assert half[["a", "b"]].tolist() == pytest.approx([one / math.sqrt(2), one]) and half[["c", "d"]].isna().all()
+
+
 def test_the_interval_of_a_collapsed_rate_is_as_small_as_its_spread() -> None:
     rows = [("a", v) for v in (0.0001, 0.0009, 0.0002)] + [("b", v) for v in (19.9, 20.0, 20.1)]
     trials = pd.DataFrame(rows, columns=["configuration", "rate_nats"]).assign(state="finished")
