@@ -13,6 +13,7 @@ from evae.lazy import optuna
 from evae.recipe import Recipe
 from evae.results.lock import sole_driver
 from evae.results.store import Store
+from evae.search.feasible import check_possible, check_sharp
 from evae.search.rungs import Rungs
 from evae.search.samplers import sampler as samplers
 from evae.search.searcher import StudySearcher
@@ -32,6 +33,9 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
     recipes = space.recipes(base)
     for recipe in recipes:
         recipe.check_trainable(options.workers_per_trial, options.image_size)
+    # Controls come first: with no more trials than these, nothing else of the space is trained.
+    some = options.total <= len(space.controls)
+    notes = check_possible(options.objectives, recipes[: options.total] if some else recipes)
     if options.plugin:
         from evae.testing.families import require  # imports torch
 
@@ -43,8 +47,9 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
         for recipe in recipes:
             recipe.check_trainable(options.workers_per_trial, images.image_size, len(images.train))
         _check_counts(images)
+        check_sharp(options.objectives, {split: getattr(images, split) for split in ("validation", "test")})
         manifest = Manifest(options, question, base, space.describe(base), objectives, images)
-        notes = manifest.check_continues(store, options.resume, options.extend, options.accept_changed_plugins)
+        notes += manifest.check_continues(store, options.resume, options.extend, options.accept_changed_plugins)
         searched = [(f"val_{metric}", direction) for metric, direction in objectives]
         rungs = None if options.early_stopping == "none" else Rungs(options.early_stopping, options.epochs, searched)
         if rungs is not None:

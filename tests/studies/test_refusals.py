@@ -8,12 +8,14 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from PIL import Image
 
 from evae.data import load
 from evae.data.base import DataRecipe
 from evae.metrics.features import load_features
 from evae.results.rows import opening_row
 from evae.results.store import Store
+from evae.search.feasible import check_possible
 from evae.search.job import Job
 from evae.search.objectives import resolve_objectives
 from evae.study.manifest import Manifest
@@ -145,6 +147,28 @@ def test_a_point_that_the_grid_of_betas_cannot_have_is_refused(refused, argument
     assert answer in refused(*arguments, study=beta_sweep)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "study", "answer"),
+    [
+        (["--objectives", "elbo_nats", "gen_fd"], kernel_sweep, "elbo_nats is not known with the evae posterior"),
+        (
+            ["--families", "evae", "--objectives", "rate_nats"],
+            beta_sweep,
+            "rate_nats is not known with the evae posterior. Choose other --objectives",
+        ),
+    ],
+    ids=lambda given: given[-1] if isinstance(given, list) else "",
+)
+def test_an_objective_that_nothing_of_the_study_can_have_is_refused(refused, arguments, study, answer):
+    assert answer in refused(*arguments, study=study)
+
+
+def test_a_sharpness_gap_to_pictures_without_sharpness_is_refused(refused, tmp_path):
+    for grey in range(120):
+        Image.new("L", (32, 32), 2 * grey).save(tmp_path / f"{grey}.png")
+    assert "images have no sharpness" in refused("--data", f"folder:{tmp_path}")
+
+
 def test_results_below_a_regular_file_are_refused(refused, tmp_path):
     (tmp_path / "file").write_text("")
     assert "cannot write results" in refused(results=f"{tmp_path}/file/results")
@@ -267,4 +291,5 @@ def test_the_defaults_of_a_study_can_be_done(study):
     given = STUDIES[study]()
     recipes = given.space.recipes(given.base_recipe())
     assert len(recipes) >= given.total
+    assert check_possible(given.objectives, recipes) == []
     assert all(r.data == DataRecipe(source=given.data) for r in recipes)

@@ -1,0 +1,84 @@
+"""Objectives that no training can give a finite value, found before hours are spent on them."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from evae.errors import UserError
+from evae.recipe import Recipe
+from evae.search.objectives import DIRECTIONS
+
+DIVERGENCES = ("exact", "estimated")
+"""What a rate has to be to compare with others: the KL divergence from the prior, or an unbiased estimate of it."""
+CHUNK = 256
+"""Images that are looked at at a time."""
+
+
+def rate_is(recipe: Recipe) -> str:
+    """What the rate of this recipe's models is."""
+    return recipe.posterior.rate_is if recipe.prior is None else "estimated"
+
+
+def _no_divergence(recipe: Recipe) -> str | None:
+    return None if rate_is(recipe) in DIVERGENCES else f"the {recipe.posterior.family} posterior"
+
+
+def _no_elbo(recipe: Recipe) -> str | None:
+    whole = None if recipe.likelihood.has_elbo else f"the {recipe.likelihood.family} likelihood"
+    return _no_divergence(recipe) or whole
+
+
+def _no_prior(recipe: Recipe) -> str | None:
+    return f"the {recipe.posterior.family} posterior" if rate_is(recipe) == "none" else None
+
+
+LACKING: dict[str, Callable[[Recipe], str | None]] = {
+    "rate_nats": _no_divergence,
+    "elbo_nats": _no_elbo,
+    "active_units": _no_prior,
+    "aggregate_w1": _no_prior,
+}
+"""What of a recipe, if anything, leaves it without a number for an objective. All others every recipe has."""
+
+
+def check_possible(objectives: Sequence[str], recipes: Sequence[Recipe]) -> list[str]:
+    """What is to be said of objectives, by their short names, that only some of a study's recipes can have.
+
+    Raises UserError where no recipe can have them all: the search would learn nothing, and rank nothing.
+    """
+    lacking = {name: [LACKING[name](recipe) for recipe in recipes] for name in objectives if name in LACKING}
+    why = {name: sorted({part for part in parts if part}) for name, parts in lacking.items() if any(parts)}
+    if all(any(parts) for parts in zip(*lacking.values(), strict=True)) and lacking:
+        said = "; ".join(f"{name} is not known with {_either(parts)}" for name, parts in why.items())
+        known = [n for n in DIRECTIONS if n not in objectives and not any(map(LACKING.get(n, lambda _: None), recipes))]
+        raise UserError(
+            f"no configuration of this study can have a finite {' and '.join(why)}: {said}. Choose other --objectives, "
+            f"such as {', '.join(known)}."
+        )
+    return [
+        f"{name} is not known with {_either(parts)}: such configurations are trained and shown, but not ranked"
+        for name, parts in why.items()
+    ]
+
+
+def _either(parts: Sequence[str]) -> str:
+    return " or ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+
+
+def check_sharp(objectives: Sequence[str], splits: dict[str, np.ndarray]) -> None:
+    """Raise UserError where real images, uint8 (n, c, h, w) of each split, have no sharpness to compare with."""
+    gaps = [name for name in objectives if name.endswith("_sharpness_gap")]
+    for split, images in splits.items():
+        if gaps and all(_is_flat(images[first : first + CHUNK]) for first in range(0, len(images), CHUNK)):
+            raise UserError(
+                f"the real {split} images have no sharpness, since none has an edge or any grain: {' and '.join(gaps)} "
+                "can be finite for no model. Choose other --objectives, such as gen_fd and rec_psnr_db."
+            )
+
+
+def _is_flat(images: np.ndarray) -> bool:
+    """Whether the Laplacian of each image and channel is the same everywhere, so that its variance is 0 exactly."""
+    x = images.astype(np.int16)
+    neighbours = x[..., :-2, 1:-1] + x[..., 2:, 1:-1] + x[..., 1:-1, :-2] + x[..., 1:-1, 2:]
+    response = neighbours - 4 * x[..., 1:-1, 1:-1]
+    return bool((response == response[..., :1, :1]).all())

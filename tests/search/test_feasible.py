@@ -1,0 +1,99 @@
+"""Objectives that cannot be: refused where no recipe has them, and said where some have none."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from evae.errors import UserError
+from evae.likelihoods import Laplace
+from evae.metrics.sharpness import sharpness
+from evae.posteriors.autoencoder import Autoencoder
+from evae.posteriors.evae import Evae
+from evae.posteriors.gaussian import Gaussian
+from evae.posteriors.kernel import KernelKL
+from evae.priors.mixture import MixturePrior
+from evae.recipe import Recipe
+from evae.search.feasible import check_possible, check_sharp
+from evae.search.objectives import DIRECTIONS
+
+VAE, AE, EVAE, KERNEL = (Recipe(posterior=p) for p in (Gaussian(), Autoencoder(), Evae(), KernelKL()))
+LAPLACE = replace(VAE, likelihood=Laplace())
+
+
+@pytest.mark.parametrize(
+    ("recipes", "objectives", "said"),
+    [
+        ([AE], ["rate_nats"], "finite rate_nats: rate_nats is not known with the autoencoder posterior"),
+        (
+            [AE, EVAE],
+            ["gen_fd", "rate_nats"],
+            "rate_nats is not known with the autoencoder posterior or the evae posterior",
+        ),
+        ([EVAE], ["elbo_nats"], "elbo_nats is not known with the evae posterior"),
+        ([LAPLACE], ["elbo_nats"], "elbo_nats is not known with the laplace likelihood"),
+        ([LAPLACE, AE], ["elbo_nats", "rec_ssim"], "the autoencoder posterior or the laplace likelihood"),
+        ([AE], ["active_units"], "active_units is not known with the autoencoder posterior"),
+        ([AE, AE], ["aggregate_w1"], "aggregate_w1 is not known with the autoencoder posterior"),
+        (
+            [AE, LAPLACE],
+            ["active_units", "elbo_nats"],
+            "active_units is not known with .*; elbo_nats is not known with",
+        ),
+    ],
+)
+def test_what_no_recipe_can_have_is_refused_with_the_cause_and_others(recipes, objectives, said):
+    with pytest.raises(UserError, match=said) as caught:
+        check_possible(objectives, recipes)
+    others = str(caught.value).partition("such as ")[2].rstrip(".").split(", ")
+    assert "rec_psnr_db" in others and not set(others) & set(objectives)
+    for other in others:
+        assert check_possible([other], recipes) == []
+
+
+@pytest.mark.parametrize("recipe", [VAE, KERNEL, AE, EVAE, LAPLACE], ids=lambda r: r.posterior.family)
+def test_every_recipe_has_what_is_measured_on_pictures(recipe):
+    assert check_possible([n for n in DIRECTIONS if n.startswith(("rec_", "gen_", "distortion"))], [recipe]) == []
+
+
+def test_what_only_some_recipes_have_is_said_in_a_line_each():
+    notes = check_possible(["rate_nats", "active_units", "gen_fd"], [VAE, AE, EVAE, KERNEL])
+    assert notes == [
+        "rate_nats is not known with the autoencoder posterior or the evae posterior: such configurations are trained "
+        "and shown, but not ranked",
+        "active_units is not known with the autoencoder posterior: such configurations are trained and shown, but not "
+        "ranked",
+    ]
+    assert check_possible(["rate_nats", "elbo_nats"], [VAE, KERNEL]) == []
+
+
+def test_with_a_prior_the_rate_is_estimated():
+    assert check_possible(["rate_nats", "elbo_nats"], [replace(VAE, prior=MixturePrior())]) == []
+
+
+def flat(count: int = 300, channels: int = 1) -> np.ndarray:
+    grey = np.arange(count, dtype=np.uint8)[:, None, None, None]
+    return np.broadcast_to(grey, (count, channels, 8, 8))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("kind", ["grey", "slope"])
+def test_pictures_without_any_edge_have_no_sharpness_gap(kind, channels):
+    images = flat(channels=channels)
+    if kind == "slope":
+        images = np.broadcast_to(np.arange(8, dtype=np.uint8) * 30, images.shape)
+    assert sharpness(torch.from_numpy(images / 255)).max() < 1e-30
+    for name in ("rec_sharpness_gap", "gen_sharpness_gap"):
+        with pytest.raises(
+            UserError, match=f"the real test images have no sharpness.*{name} can be finite for no model"
+        ):
+            check_sharp(["gen_fd", name], {"validation": images + np.eye(8, dtype=np.uint8), "test": images})
+    check_sharp(["gen_fd", "rec_sharpness"], {"test": images})
+
+
+@pytest.mark.parametrize("place", [(0, 3, 3), (299, 1, 6)])
+def test_one_pixel_in_one_picture_is_sharpness(place):
+    images = flat().copy()
+    images[place[0], 0, place[1], place[2]] ^= 1
+    check_sharp(["rec_sharpness_gap"], {"validation": images})
