@@ -7,6 +7,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+from running import DEADLINE_S
+
 OTHERS = "127.0.0.2"
 """To Ray an address like that of any network card; only this machine reaches it."""
 
@@ -47,7 +49,7 @@ def ray_start(*options: str, version: str = "", **settings: str) -> Iterator[sub
         yield process
     finally:
         process.terminate()
-        process.communicate()
+        process.communicate(timeout=DEADLINE_S)
 
 
 @contextlib.contextmanager

@@ -20,6 +20,9 @@ _SETTINGS = {
     # So long (in ms) Ray may take to say what an actor died of. By itself it waits for a second, and then a machine
     # that lost its power is only "temporarily unavailable": Ray takes about 15 s to miss it.
     "RAY_timeout_ms_task_wait_for_death_info": "120000",
+    # A process that has not come up by then hangs. Ray's own minute is not enough where other programs take all cores,
+    # and then it starts another, and another.
+    "RAY_worker_register_timeout_seconds": "600",
 }
 for name, value in _SETTINGS.items():
     os.environ.setdefault(name, value)

@@ -20,8 +20,8 @@ from evae.cluster.versions import machines
 from evae.errors import UserError
 
 LOOPBACK = next((name for _, name in socket.if_nameindex() if name.startswith("lo")), "lo")
-ANSWER_S = 5.0
-"""A cluster's head that does not answer by then is not there."""
+CONNECT_S, ANSWER_S = 5.0, 60.0
+"""A head to which there is no way by then is not there; one that is busy may take longer to answer."""
 MAKE_TOKEN = (
     "ray get-auth-token --generate, copy ~/.ray/auth_token to all machines, RAY_AUTH_MODE=token before every ray start"
 )
@@ -57,7 +57,7 @@ def knock(address: str) -> None:
         if place is None:
             return  # "auto", and Ray will look for processes of its own here
         host, _, port = place.rpartition(":")
-        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S).close()
     except ValueError:
         raise UserError(f'an address is "auto" or HOST:PORT, such as 192.168.1.10:6379; got {address!r}') from None
     except OSError as error:
@@ -66,7 +66,7 @@ def knock(address: str) -> None:
             "out to use this machine alone."
         ) from None
     token = private.token_header(address)
-    if _answer(place, token) == grpc.StatusCode.UNAUTHENTICATED:
+    if not _lets_in(place, token):
         fault = "the one here (~/.ray/auth_token) is another" if token else "this process has none"
         raise UserError(
             f"the Ray cluster at {address!r} asks for its token, and {fault}; copy ~/.ray/auth_token from the "
@@ -76,7 +76,7 @@ def knock(address: str) -> None:
 
 def is_open(place: str) -> bool:
     """Whether the head at HOST:PORT lets in who has no token."""
-    return _answer(place, {}) == grpc.StatusCode.OK
+    return _lets_in(place, {})
 
 
 def require_token() -> None:
@@ -90,18 +90,23 @@ def require_token() -> None:
         )
 
 
-def _answer(place: str, header: Mapping[str, str]) -> grpc.StatusCode:
-    """What the head answers to the simplest question that it knows."""
+def _lets_in(place: str, header: Mapping[str, str]) -> bool:
+    """Whether the head answers the simplest question that it knows. Raises UserError where there is no head."""
     with grpc.insecure_channel(place, [("grpc.enable_http_proxy", 0)]) as channel:
         ask = channel.unary_unary(private.ALIVE)
         try:
             ask(b"", timeout=ANSWER_S, metadata=list(header.items()))
         except grpc.RpcError as error:
-            return error.code()
-    return grpc.StatusCode.OK
+            if error.code() == grpc.StatusCode.UNAUTHENTICATED:
+                return False
+            raise UserError(
+                f"what listens at {place} does not answer as the head of a Ray cluster: {error.details()}. Give the "
+                "address that `ray start --head` said, or leave --address out to use this machine alone."
+            ) from None
+    return True
 
 
-PATIENCE_S = 120
+PATIENCE_S = 300
 """So long a worker waits for the others in one step before it takes them for lost, and the group starts anew. PyTorch
 by itself waits for half an hour."""
 

@@ -1,18 +1,20 @@
 """Who can reach a study: each test tries."""
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import ray
-from joining import clean, head, ray_start
+from joining import OTHERS, clean, head, ray_start
 from listening import listening, to_other_machines
-from running import Study, ended, processes, wait_until
+from running import DEADLINE_S, Study, ended, processes, wait_until
 
 from evae.cluster import private
 from evae.cluster.access import LOOPBACK, is_open, knock, require_token, use_ray_network
@@ -115,7 +117,10 @@ def test_ray_itself_runs_nothing_for_who_has_no_token(guarded, tmp_path, setting
     code = f"import ray; ray.init({guarded!r}); "
     code += f"ray.get(ray.remote(num_cpus=1)(lambda: open({str(tmp_path / 'ran')!r}, 'w').close()).remote())"
     run = subprocess.run(
-        [sys.executable, "-c", code], env=clean() | settings | {"RAY_AUTH_MODE": mode}, capture_output=True, timeout=200
+        [sys.executable, "-c", code],
+        env=clean() | settings | {"RAY_AUTH_MODE": mode},
+        capture_output=True,
+        timeout=DEADLINE_S,
     )
     assert (run.returncode == 0, (tmp_path / "ran").exists()) == (works, works)
     assert works or b"InvalidAuthToken" in run.stderr
@@ -165,6 +170,20 @@ def test_a_study_of_gangs_on_this_machine_listens_to_no_other(tmp_path):
     finally:
         process.send_signal(signal.SIGINT)
         ended(process)
+
+
+def test_what_listens_there_and_is_no_ray_is_told_so():
+    with socket.create_server((OTHERS, 0)) as other:
+
+        def greet() -> None:
+            with contextlib.suppress(OSError):  # until it is closed
+                while True:
+                    with other.accept()[0] as caller:
+                        caller.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+
+        threading.Thread(target=greet, daemon=True).start()
+        with pytest.raises(UserError, match=r"does not answer as the head of a Ray cluster.*leave --address out"):
+            knock(f"{OTHERS}:{other.getsockname()[1]}")
 
 
 @pytest.mark.parametrize("address", ["somewhere", "127.0.0.1:port", "http://x"])

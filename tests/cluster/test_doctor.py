@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from running import DEADLINE_S
 
 from evae.cluster import doctor
 from evae.cluster.demand import Demand
@@ -74,14 +75,14 @@ def test_data_that_cannot_be_had_are_told_with_what_to_do(tmp_path):
 def test_from_the_shell_the_exit_status_tells(tmp_path):
     (tmp_path / "file").write_text("in the way")
     command = [sys.executable, "-m", "evae.doctor", "--store", str(tmp_path / "file" / "x")]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE_S)
     assert run.returncode == 1, run.stderr
     assert "bad" in run.stdout and "->" in run.stdout and "Traceback" not in run.stdout + run.stderr
 
 
 def test_an_address_where_nobody_listens_is_an_error_within_seconds():
     command = [sys.executable, "-m", "evae.doctor", "--address", "127.0.0.1:1"]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE_S)
     assert run.returncode == 2
     assert "no Ray cluster answers" in run.stderr and "Traceback" not in run.stderr
 

@@ -38,6 +38,8 @@ PARTS = {
     "of their own; if not, share_processes() can go (benchmarks/utilisation.py shows what a study loses)",
 }
 SETTINGS = {
+    "worker_register_timeout_seconds": "on a busy machine processes are given up while they start: find its new name "
+    "for evae/cluster/__init__.py",
     "preload_python_modules": "the first trial of each core waits for imports: leave PRELOAD out, or find its new name",
     "timeout_ms_task_wait_for_death_info": "a machine without power is taken for a process that died, and counts "
     "towards --max-failures: find its new name for evae/cluster/__init__.py",

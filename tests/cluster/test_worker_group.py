@@ -2,12 +2,11 @@
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from running import processes
+from running import processes, wait_until
 from tiny import tiny_images, tiny_recipe
 
 from evae.checkpoints import load_model
@@ -137,7 +136,4 @@ def test_a_closed_worker_group_leaves_no_process(group):
     """The last test: the worker group serves no more."""
     assert len(members()) == 2
     group.close()
-    waited = time.monotonic()
-    while members() and time.monotonic() - waited < 60:
-        time.sleep(0.2)
-    assert not members()
+    wait_until(lambda: not members(), "a worker is left behind")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from running import ROOT, wait_until
+from running import DEADLINE_S, ROOT, wait_until
 
 NEEDS = ("unshare", "nsenter", "ip", "ssh", "ssh-keygen", "rsync", "/usr/sbin/sshd")
 TOKEN_MODE = "RAY_AUTH_MODE=token"
@@ -41,7 +41,6 @@ class Lab:
         wait_until(
             lambda: (folder / "ready").exists() or self.process.poll() is not None,
             f"the hosts do not come up: {(folder / 'log').read_text()}",
-            60,
         )
         assert self.process.poll() is None, (folder / "log").read_text()
 
@@ -63,7 +62,7 @@ class Lab:
             text=True,
         )
 
-    def run(self, *command: Any, seconds: float = 600) -> tuple[int, str]:
+    def run(self, *command: Any, seconds: float = DEADLINE_S) -> tuple[int, str]:
         """(exit status, everything said)."""
         process = self.command(*command)
         try:
@@ -94,7 +93,7 @@ class OwnCluster:
         self.lab, self.file = lab, lab.laptop / "cluster-own.yaml"
         self.file.write_text(yaml.safe_dump(own_file(lab)))
 
-    def ray(self, *arguments: str, seconds: float = 600) -> tuple[int, str]:
+    def ray(self, *arguments: str, seconds: float = DEADLINE_S) -> tuple[int, str]:
         return self.lab.run(*self.command(*arguments), seconds=seconds)
 
     def command(self, name: str, *arguments: str) -> tuple[Any, ...]:
@@ -111,7 +110,7 @@ class OwnCluster:
         assert status == 0, said
         nodes = f"print(sum(n['Alive'] for n in __import__('ray').nodes()) >= {self.lab.hosts} or 'not yet')"
         there = "import ray; ray.init('auto', log_to_driver=False); " + nodes
-        wait_until(lambda: "True" in self.lab.on(1, f'{TOKEN_MODE} ~/evae/.venv/bin/python -c "{there}"'), said, 600)
+        wait_until(lambda: "True" in self.lab.on(1, f'{TOKEN_MODE} ~/evae/.venv/bin/python -c "{there}"'), said)
         return said
 
     def python(self, line: str) -> tuple[int, str]:

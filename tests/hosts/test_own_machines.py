@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from lab import Lab, OwnCluster, in_project, missing
-from running import Study, wait_until
+from running import DEADLINE_S, Study, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing()), reason=missing())]
 RAY = re.compile(r"/raylet |gcs_server|RayTrainWorker|ResourceTrainable")
@@ -109,13 +109,13 @@ def test_a_worker_group_on_two_machines_survives_that_one_is_cut_off(cluster):
     study = Remote(cluster, "cut-off", workers_per_trial=2, epochs=6, train_images=1000)
     running = cluster.lab.command(*cluster.command("exec", in_project(study.line())))
     try:
-        wait_until(lambda: len(study.rows()) >= 2 or running.poll() is not None, "no second trial", 600)
+        wait_until(lambda: len(study.rows()) >= 2 or running.poll() is not None, "no second trial")
         assert running.poll() is None, running.communicate()[0]
         hosts = wait_until(
-            lambda: len(on := [n for n in (1, 2, 3) if members(n)]) == 2 and on, "no worker group on two hosts", 60
+            lambda: len(on := [n for n in (1, 2, 3) if members(n)]) == 2 and on, "no worker group on two hosts"
         )
         cluster.lab.cut_off(max(hosts))
-        said, _ = running.communicate(timeout=900)
+        said, _ = running.communicate(timeout=DEADLINE_S)
     finally:
         running.kill()
         running.communicate()
@@ -129,4 +129,4 @@ def test_ray_down_leaves_no_process_of_ray_on_any_machine(cluster):
     status, said = cluster.ray("down")
     assert status == 0 and "command not found" not in said, said
     # The head is stopped. The others give it a minute to come back.
-    wait_until(lambda: not any(RAY.search(cluster.lab.on(n, "ps -eo args")) for n in (1, 2, 3)), said, 180)
+    wait_until(lambda: not any(RAY.search(cluster.lab.on(n, "ps -eo args")) for n in (1, 2, 3)), said)

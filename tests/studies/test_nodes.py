@@ -81,7 +81,7 @@ def growing(tmp_path, monkeypatch) -> Iterator[str]:
             start_new_session=True,
         )
     try:
-        wait_until(lambda: any("monitor.py" in line for line in processes(head.pid).values()), "no autoscaler", 60)
+        wait_until(lambda: any("monitor.py" in line for line in processes(head.pid).values()), "no autoscaler")
         yield address
     finally:
         while left := processes(head.pid):
@@ -105,9 +105,8 @@ def assert_nothing_is_left(cluster: Cluster) -> None:
         wait_until(
             lambda: all(group["state"] == "REMOVED" for group in placement_group_table().values()),
             "a placement group is left behind",
-            60,
         )
-        free = wait_until(lambda: ray.available_resources().get("CPU"), "no cores", 60)
+        free = wait_until(lambda: ray.available_resources().get("CPU"), "no cores")
         assert free == ray.cluster_resources()["CPU"]
     finally:
         ray.shutdown()

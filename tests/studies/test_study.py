@@ -224,7 +224,7 @@ def test_a_diverging_study_ends_with_recorded_reasons_and_a_report(tmp_path):
 
 @pytest.mark.slow
 def test_the_time_limit_stops_a_study_that_can_be_continued(long):
-    status, said = long.run(time_limit=0.5, epochs=2000)
+    status, said = long.run(time_limit=1, epochs=2000)
     assert status == 0 and "The same command continues the study" in said and "Traceback" not in said
     assert set(long.states().values()) == {"cancelled"}
     assert [s["state"] for s in long.rows("study")] == ["stopped"]
@@ -257,7 +257,7 @@ def test_a_machine_that_runs_out_of_memory_costs_its_trials_and_says_why(tmp_pat
 def test_a_ray_that_does_not_come_up_is_no_stack_trace(tmp_path):
     process = Study(tmp_path).start()
     # As on a machine where other programs take all cores, of which Ray says so in an exception of no class of its own.
-    raylets = wait_until(lambda: [n for n, line in processes(process.pid).items() if "/raylet " in line], "no Ray", 60)
+    raylets = wait_until(lambda: [n for n, line in processes(process.pid).items() if "/raylet " in line], "no Ray")
     os.kill(raylets[0], signal.SIGSTOP)
     status, said = ended(process)
     assert status == 2 and "error: Ray does not start on this machine: " in said and "Make room" in said, said
