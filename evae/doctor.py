@@ -15,6 +15,7 @@ from rich.text import Text
 from evae.cluster.demand import Demand
 from evae.cluster.questions import Questions
 from evae.errors import UserError
+from evae.results import places
 
 
 def main() -> None:
@@ -22,6 +23,7 @@ def main() -> None:
     console = Console(soft_wrap=True)
     try:
         questions = tyro.cli(Questions, description=__doc__)
+        places.check(questions.store)
         # Imported when needed: --help and wrong options need not wait for Ray.
         from evae.cluster.doctor import examine, report
         from evae.cluster.machine import ray_session

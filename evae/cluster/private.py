@@ -21,6 +21,8 @@ from ray.train.torch.config import _setup_torch_process_group as set_up_process_
 from ray.train.torch.config import _TorchBackend as TorchBackend
 from ray.tune.execution import class_cache
 
+from evae.results.places import shown
+
 __all__ = ["TorchBackend", "set_up_process_group"]
 
 PRELOAD = "RAY_preload_python_modules"
@@ -40,8 +42,10 @@ def quieten() -> None:
 
 
 def name_driver() -> None:
-    """Ray tells its head the command line as UTF-8, and does not start where a path on it is of other bytes."""
-    ray_utils.get_entrypoint_name = lambda: " ".join(sys.argv).encode("utf-8", "backslashreplace").decode()
+    """Ray tells its head the command line as UTF-8, and does not start where a path on it is of other bytes; and its
+    dashboard shows it, also what of a URI is secret."""
+    said = " ".join(map(shown, sys.argv))
+    ray_utils.get_entrypoint_name = lambda: said.encode("utf-8", "backslashreplace").decode()
 
 
 def share_processes() -> None:

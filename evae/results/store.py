@@ -34,16 +34,18 @@ KINDS = ("study", "trials", "epochs", "images")
 READERS = 4
 """Threads that read a kind's many small files: most of the time is waiting and decoding outside of Python."""
 
-
 REMEDIES = {
     "study": "Restore it from a copy, remove it where another session's file lies beside it, or give this study a "
     "--name of its own.",
-    "trials": "Restore it from a copy, or remove it to train that trial anew.",
+    "trials": "Restore it from a copy, or remove it, and the files of its name in the other folders, to train that "
+    "trial anew.",
     "epochs": "Restore it from a copy, or remove it to go on without that trial's curve.",
     "checkpoints": "Restore it from a copy, or remove it to train that trial from its beginning.",
     "images": "Restore it from a copy, or remove it to go on without that trial's pictures.",
 }
 """What can be done about a file of each kind that is damaged."""
+NAMED_AFTER = {"study": "session", "trials": "trial"}
+"""The column that a file's name repeats: what is called otherwise is a copy that somebody made."""
 NAMED = 5
 """How many damaged files a message names."""
 
@@ -111,8 +113,8 @@ class Store:
         """The rows of one trial, or of all, for what goes on from them; empty when there are none.
 
         A column that a file lacks is None there; each file's values have the types that they have in that file.
-        Raises StoreError, which names the files, where one is there but cannot be read, or has no rows: it is not to be
-        taken for one that is not there, and overwritten.
+        Raises StoreError, which names the files, where one is there but cannot be read, has no rows, or those of
+        another: it is not to be taken for one that is not there, and overwritten.
         """
         if key is None:
             files = self.files(kind)
@@ -121,12 +123,8 @@ class Store:
                 info = self.filesystem.get_file_info(self.path(kind, f"{key}.parquet"))
             files = [info] if info.type != fs.FileType.NotFound else []
         found = self._read_files(files)
-        damaged = {
-            f"{kind}/{info.base_name}": table if isinstance(table, str) else "it has no rows"
-            for info, table in zip(files, found, strict=True)
-            if isinstance(table, str) or not table.num_rows
-        }
-        if damaged:
+        why = {f"{kind}/{f.base_name}": _fault(kind, f, table) for f, table in zip(files, found, strict=True)}
+        if damaged := {name: fault for name, fault in why.items() if fault}:
             raise self.damaged(kind, damaged)
         names = dict.fromkeys(name for table in found for name in table.column_names)
         return [dict.fromkeys(names) | row for table in found for row in table.to_pylist()]
@@ -188,10 +186,11 @@ class Store:
             ) from None
 
     def files(self, folder: str, suffix: str = ".parquet") -> list[fs.FileInfo]:
-        """The complete files of a folder, by path."""
+        """The complete files of a folder, by path; without hidden ones, which other programs leave beside them."""
         with self._reaching("read"):
             found = self.filesystem.get_file_info(fs.FileSelector(self.path(folder), allow_not_found=True))
-        return sorted((f for f in found if f.path.endswith(suffix)), key=lambda f: f.path)
+        mine = (f for f in found if f.path.endswith(suffix) and not f.base_name.startswith("."))
+        return sorted(mine, key=lambda f: f.path)
 
     def _read_files(self, files: Sequence[fs.FileInfo]) -> list[pa.Table | str]:
         """The table of each file, or why it cannot be read."""
@@ -235,6 +234,19 @@ class Store:
             if os.path.exists(temporary):
                 os.unlink(temporary)
             raise
+
+
+def _fault(kind: str, info: fs.FileInfo, table: pa.Table | str) -> str | None:
+    """Why a file cannot be used, if so; `table` is what it holds, or why it cannot be read."""
+    if isinstance(table, str):
+        return table
+    if not table.num_rows:
+        return "it has no rows"
+    column = NAMED_AFTER.get(kind)
+    if column is None:
+        return None
+    names = table.column(column).unique().to_pylist() if column in table.column_names else []
+    return None if names == [info.base_name.removesuffix(".parquet")] else f"it is not the {column} of its name"
 
 
 def _concatenated(tables: Sequence[pa.Table]) -> pa.Table:

@@ -26,8 +26,14 @@ EXTENSIBLE = ("trials", "recipe.optimisation.epochs")
 """What of a study's identity may grow."""
 PLUGINS = ("plug-ins.", "recipe.plugins.")
 """Where the digests of plug-ins stand in it."""
-PARTS = {"trials": ".parquet", "epochs": ".parquet", "weights": ".safetensors", "checkpoints": ".safetensors"}
-"""What a study leaves besides its manifest: folders, and how the names in them end."""
+PARTS = {
+    "trials": ".parquet",
+    "epochs": ".parquet",
+    "images": ".parquet",
+    "weights": ".safetensors",
+    "checkpoints": ".safetensors",
+}
+"""What a study leaves of its trials, first of all their rows: the folders, and how the names in them end."""
 PACKAGES = ("ray", "torch", "torchvision", "optuna", "pyarrow", "numpy")
 
 
@@ -157,16 +163,16 @@ def _check_empty(store: Store) -> None:
 
 
 def _sessions(store: Store) -> dict[str, dict[str, Any]]:
-    """The row of each session by its name. Raises StoreError where one cannot be read, or is no session's."""
+    """The row of each session by its name. Raises StoreError where one cannot be read, or is no manifest."""
     sessions = {session: store.rows("study", session)[0] for session in store.sizes("study")}
     damaged = {}
     for session, row in sessions.items():
         try:
-            fits = row["session"] == session and "recipe" in json.loads(row["identity"])
+            fits = "recipe" in json.loads(row["identity"])
         except (KeyError, TypeError, ValueError):
             fits = False
         if not fits:
-            damaged[f"study/{session}.parquet"] = "it is not the manifest of the session that it is named after"
+            damaged[f"study/{session}.parquet"] = "it does not say what the study is"
     if damaged:
         raise store.damaged("study", damaged)
     return sessions

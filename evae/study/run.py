@@ -17,7 +17,7 @@ from evae.search.feasible import check_possible, check_sharp
 from evae.search.rungs import Rungs
 from evae.search.samplers import sampler as samplers
 from evae.search.searcher import StudySearcher
-from evae.study.manifest import Manifest
+from evae.study.manifest import PARTS, Manifest
 from evae.study.options import StudyOptions
 
 
@@ -92,6 +92,14 @@ def read_history(store: Store) -> list[dict[str, Any]]:
     Raises StoreError where one is there but cannot be read: what was trained once would be trained again over it.
     """
     rows, damaged = store.rows("trials"), {}
+    known = {row["trial"] for row in rows}
+    for folder, suffix in PARTS.items():
+        if lost := sorted(store.sizes(folder, suffix).keys() - known):
+            more = f" (and {len(lost) - 1} more such files)" if lost[1:] else ""
+            raise UserError(
+                f"{store.location} holds {folder}/{lost[0]}{suffix}{more}, but nothing in trials/ of that trial. "
+                "Restore trials/ from a copy, or remove what is left of the trial in all folders to train it anew."
+            )
     for row in rows:
         try:
             row |= {name: json.loads(row[name]) for name in ("params", "recipe")}

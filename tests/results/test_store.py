@@ -183,6 +183,16 @@ def test_a_file_without_rows_is_not_taken_for_no_file(store):
             store.rows("trials", key)
 
 
+def test_a_copy_under_another_name_is_named_and_hidden_files_are_none_of_ours(store):
+    store.write("trials", "a", [{"trial": "a"}])
+    folder = Path(store.root) / "trials"
+    (folder / "._a.parquet").write_bytes(b"what a Mac leaves beside a copy")
+    assert store.rows("trials") == [{"trial": "a"}] == store.read("trials").to_pylist() and store.unreadable == []
+    (folder / "a (copy).parquet").write_bytes((folder / "a.parquet").read_bytes())
+    with pytest.raises(StoreError, match=r"trials/a \(copy\)\.parquet \(it is not the trial of its name\)"):
+        store.rows("trials")
+
+
 def test_a_folder_that_cannot_be_listed_is_not_taken_for_an_empty_one(store):
     (Path(store.root) / "trials").rmdir()
     (Path(store.root) / "trials").write_text("")

@@ -243,9 +243,9 @@ def begun(tmp_path) -> Store:
 @pytest.mark.parametrize(
     ("file", "damage", "remedy"),
     [
-        (f"trials/{ENDED}.parquet", "cut off", "remove it to train that trial anew"),
-        (f"trials/{ENDED}.parquet", "empty", "remove it to train that trial anew"),
-        (f"trials/{ENDED}.parquet", "no JSON", "remove it to train that trial anew"),
+        (f"trials/{ENDED}.parquet", "cut off", "in the other folders, to train that trial anew"),
+        (f"trials/{ENDED}.parquet", "empty", "in the other folders, to train that trial anew"),
+        (f"trials/{ENDED}.parquet", "no JSON", "in the other folders, to train that trial anew"),
         (f"epochs/{ENDED}.parquet", "cut off", "remove it to go on without that trial's curve"),
         ("checkpoints/0123456789ab-s1.safetensors", "empty", "remove it to train that trial from its beginning"),
     ],
@@ -260,6 +260,14 @@ def test_what_a_study_has_left_and_cannot_be_read_is_named_and_kept(refused, beg
     said = refused("--early-stopping", "halving")
     assert file in said and "Restore it from a copy" in said and remedy in said
     assert path.read_bytes() == before and len(begun.sizes("study")) == 1
+
+
+@pytest.mark.parametrize(("lost", "more"), [([ENDED], ""), ([ENDED, "0123456789ab-s1"], " (and 1 more such files)")])
+def test_what_is_left_of_a_trial_whose_row_is_gone_is_not_trained_over(refused, begun, lost, more):
+    for trial in lost:
+        (Path(begun.root) / "trials" / f"{trial}.parquet").unlink()
+    said = refused("--early-stopping", "halving")
+    assert f"holds epochs/{ENDED}.parquet{more}, but nothing in trials/ of that trial. Restore trials/" in said
 
 
 def test_a_refusal_leaves_no_session_behind(refused, tmp_path):

@@ -247,7 +247,7 @@ def test_a_copy_under_another_name_is_named(store):
     manifest().write(store)
     (file,) = (Path(store.root) / "study").iterdir()
     (file.parent / f"copy of {file.name}").write_bytes(file.read_bytes())
-    with pytest.raises(UserError, match=rf"study/copy of {file.name} \(it is not the manifest of the session"):
+    with pytest.raises(UserError, match=rf"study/copy of {file.name} \(it is not the session of its name"):
         manifest().check_continues(store)
 
 
