@@ -43,7 +43,7 @@ def progress(study: StudyData) -> str:
         text += f" Trials that fell behind others were stopped early, and are not ranked: {', '.join(each)}."
     share = timing.timing(study).set_index("activity")["share"]
     if len(share):
-        text += f" The workers spent {100 * share['training']:.0f} % of their time training."
+        text += f" The workers spent {100 * share['training']:.0f}{naming.NARROW}% of their time training."
     if study.manifest.get("state") != "finished":
         text += f" Mind that {_study_state(study)}."
     return text
@@ -122,7 +122,7 @@ def _verdict(first: pd.Series, other: pd.Series, objective: Objective) -> str:
     column = objective.metric
     halves = first[f"{column}_half"], other[f"{column}_half"]
     if not all(math.isfinite(half) for half in halves):
-        return "not to be told from noise without replicates of both"
+        return "which cannot be told from noise without replicates of both"
     gap = objective.sign * (other[column] - first[column])
     if abs(gap) <= sum(halves):
         return "no different within noise"
@@ -165,16 +165,16 @@ def method(study: StudyData, table: pd.DataFrame) -> str:
     else:
         text = (
             "Some objectives were not measured on the validation split: the test split ranks too, so "
-            "the best values are flattered by choice."
+            "the best values look better than they are."
         )
     seeds = table.loc[table["n"] > 0, "n"]
     if seeds.max() < 2:
         return text + " Every configuration has one seed, so there are no intervals."
     if seeds.min() < seeds.max():
         text += f" Configurations have {seeds.min():g} to {seeds.max():g} finished seeds each"
-        text += "; those with more have the narrower intervals."
+        text += "; more seeds make an interval narrower."
     return text + (
         " Intervals are 95 % intervals of the mean over a configuration's seeds. The spread between seeds is taken "
         "from all configurations together: it is the same for all, or grows with the value where the seeds show that "
-        "it does. Two values differ within noise when their intervals overlap."
+        "it does. Two values are called no different within noise when their intervals overlap."
     )

@@ -5,9 +5,11 @@ distance on other features its values cannot be compared with the paper's, only 
 side by side, and the table's heading says which features ours are.
 """
 
+import math
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
+from analysis.study.columns import numbers
 from analysis.study.load import StudyData
 from analysis.study.naming import is_distance
 
@@ -90,23 +92,24 @@ def distance_column(study: StudyData) -> str:
 def comparison(study: StudyData) -> list[Line]:
     """A line for every model and latent size, the latent sizes in order."""
     column = distance_column(study)
-    paper = PAPER.get(study.manifest.get("data", {}).get("source", ""), {})
+    paper = PAPER.get(str(study.manifest.get("data", {}).get("source")), {})
     seen: dict[tuple[str, int], list[tuple[float, float]]] = {}
-    for row in study.trials.to_dict("records"):
-        values = seen.setdefault((row["param_model"], int(row["param_latent"])), [])
+    named = study.trials.assign(param_latent=numbers(study.trials["param_latent"]))
+    for row in named.dropna(subset=["param_model", "param_latent"]).to_dict("records"):
+        values = seen.setdefault((str(row["param_model"]), int(row["param_latent"])), [])
         if row["state"] == "finished":
-            values.append((row[column], row["rec_sharpness"]))
+            values.append((row.get(column, math.nan), row["rec_sharpness"]))
     return [_line(key, seen, paper) for key in sorted(seen, key=lambda key: key[1])]
 
 
 def _line(key: tuple[str, int], seen: dict, paper: dict) -> Line:
     ours, base = _means(seen[key]), _means(seen.get(("VAE", key[1]), []))
     theirs, their_base = paper.get(key, (None, None)), paper.get(("VAE", key[1]), (None, None))
-    distances = [distance for distance, _ in seen[key]]
+    distances = [distance for distance, _ in seen[key] if math.isfinite(distance)]
     return Line(
         model=key[0],
         latent=key[1],
-        seeds=len(distances),
+        seeds=len(seen[key]),
         distance=ours[0],
         distance_sd=stdev(distances) if len(distances) > 1 else None,
         distance_ratio=_ratio(ours[0], base[0]),
@@ -120,7 +123,9 @@ def _line(key: tuple[str, int], seen: dict, paper: dict) -> Line:
 
 
 def _means(values: list[tuple[float, float]]) -> tuple[float | None, float | None]:
-    return tuple(fmean(column) for column in zip(*values, strict=True)) if values else (None, None)
+    """Of each of the two, over the values that are known."""
+    known = [[value for value in column if math.isfinite(value)] for column in zip(*values, strict=True)] or [[], []]
+    return tuple(fmean(column) if column else None for column in known)
 
 
 def _ratio(value: float | None, base: float | None) -> float | None:
@@ -129,7 +134,7 @@ def _ratio(value: float | None, base: float | None) -> float | None:
 
 def table(study: StudyData) -> tuple[str, list[Line]]:
     """(our distance's column, lines) where the study is a reproduction of models that the paper has; else no lines."""
-    source = study.manifest.get("data", {}).get("source", "")
+    source = str(study.manifest.get("data", {}).get("source"))
     if source not in PAPER or not {"param_model", "param_latent", "rec_sharpness"} <= set(study.trials):
         return "", []
     column = distance_column(study)

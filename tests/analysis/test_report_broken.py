@@ -118,7 +118,7 @@ def test_no_validation_metrics(store: Store) -> None:
     write_manifest(store, BEGAN + timedelta(seconds=9))
     add(store, 0, "finished")
     change(store, **{f"val_{DISTANCE}": ..., f"val_{SHARPNESS}": ...})
-    assert "flattered by choice" in text_of(store)
+    assert "look better than they are" in text_of(store)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), None])
