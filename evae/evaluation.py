@@ -6,7 +6,7 @@ on the real images of the split, generation (`gen_`) on samples from the prior: 
 
 import io
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,11 +22,12 @@ from evae.metrics.reconstruction import psnr, ssim
 from evae.metrics.reference import Reference, distance_identity
 from evae.metrics.sharpness import sharpness, sharpness_gap
 from evae.ranks import Share
-from evae.training import Training, check_finite, generator
+from evae.training import Training, generator
 
-PRIOR, CODES, SUBSETS = range(100, 103)
-"""The independent random streams of an evaluation."""
 PREFIXES = {"test": "", "validation": "val_"}
+PRIOR, CODES, SUBSETS = 100, 200, 300
+"""The independent random streams of an evaluation: these and the split's place in `PREFIXES`. Test values are taken
+on draws of their own, so that they owe nothing to those which a search has chosen by."""
 TILES, STEPS, CHUNK = 32, 8, 250
 PERTURBED, DELTAS = 4, torch.linspace(-20, 20, 9)
 """How many latents are perturbed, and by how many standard deviations of theirs."""
@@ -53,25 +54,24 @@ def evaluate(
     """
     result = Evaluated()
     training.model.eval()
-    counts = {split: len(getattr(training.images, split)) for split in references}
-    sampled = _sample(training, max(counts.values()), features)
     for split, reference in references.items():
-        rebuilt, measured = _reconstruct(training, tensor(getattr(training.images, split)), features)
-        for kind, images in {"rec": rebuilt, "gen": sampled}.items():
-            images = {name: rows[: counts[split]] for name, rows in images.items()}
+        rebuilt, measured = _reconstruct(training, split, features)
+        for kind, images in {"rec": rebuilt, "gen": _sample(training, split, features)}.items():
             measured[f"{kind}_sharpness"] = mean = float(images["sharpness"].mean())
             measured[f"{kind}_sharpness_gap"] = sharpness_gap(mean, reference.sharpness)
-            distances = _distances(training, kind, images["features"], features, reference)
-            measured |= distances
-            for column in distances:
-                result.distances[PREFIXES[split] + column] = distance_identity(
-                    features, reference, n_generated=counts[split], split=split, seed=training.recipe.evaluation.seed
-                )
+            for column, value, identity in _distances(training, split, kind, images["features"], features, reference):
+                measured[column] = value
+                result.distances[PREFIXES[split] + column] = identity
         measured["real_sharpness"] = reference.sharpness
         result.metrics |= {PREFIXES[split] + name: value for name, value in measured.items()}
     if pictures:
-        result.pictures = _pictures(training, tensor(training.images.test)[:TILES], max(counts.values()))
+        result.pictures = _pictures(training)
     return result
+
+
+def _noise(training: Training, stream: int, split: str, device: torch.device | str) -> torch.Generator:
+    """The same for every trial of a study, whatever its seed."""
+    return generator(device, training.recipe.evaluation.seed, 0, stream + list(PREFIXES).index(split))
 
 
 def _seen(images: Tensor, features: Features) -> dict[str, Tensor]:
@@ -90,79 +90,76 @@ def _over(training: Training, count: int, measure: Callable[[Share, slice], dict
     return {name: torch.cat(rows).cpu() for name, rows in found.items()}
 
 
-def _sample(training: Training, count: int, features: Features) -> dict[str, Tensor]:
-    """What is seen on `count` images decoded from draws of the prior; the same draws for every trial of a study."""
-    noise = generator(training.device, training.recipe.evaluation.seed, PRIOR)
-    posterior, latent = training.recipe.posterior, training.recipe.latent
+def _sample(training: Training, split: str, features: Features) -> dict[str, Tensor]:
+    """What is seen on images decoded from draws of the prior, as many as the split has."""
+    noise = _noise(training, PRIOR, split, training.device)
 
     def measure(share: Share, _: slice) -> dict[str, Tensor]:
-        codes = posterior.sample_prior(share.whole, latent, noise, training.device)
+        codes = training.model.sample_prior(share.whole, noise)
         return _seen(training.model.decode(codes[share.rows]), features)
 
-    return _over(training, count, measure)
+    return _over(training, len(getattr(training.images, split)), measure)
 
 
-def _reconstruct(training: Training, real: Tensor, features: Features) -> tuple[dict[str, Tensor], dict]:
-    """What is seen on reconstructions of uint8 images, and what the model's terms, codes and pixels say of them."""
+def _reconstruct(training: Training, split: str, features: Features) -> tuple[dict[str, Tensor], dict]:
+    """What is seen on reconstructions of a split's images, and what the model's terms, codes and pixels say of them."""
     model, posterior, recipe = training.model, training.recipe.posterior, training.recipe
-    noise = generator(training.device, recipe.evaluation.seed, CODES)
+    losses, has_prior = training.losses(split), model.rate_is != "none"
+    real, noise = tensor(getattr(training.images, split)), _noise(training, CODES, split, training.device)
 
     def measure(share: Share, which: slice) -> dict[str, Tensor]:
         x = real[which].to(training.device).float().div_(255)
-        terms = model(x, noise, share)
         heads = model.encode(x)
         codes, sampled = posterior.mean(heads), share.sample(posterior.sample, heads, noise)
         rebuilt = model.decode(codes if recipe.evaluation.reconstruct_from == "mean" else sampled)
         return {
-            "distortion_nats": terms["distortion"].expand(len(x)),
             "rec_psnr_db": psnr(rebuilt, x),
             "rec_ssim": ssim(rebuilt, x),
-            "codes": codes,
-            "sampled": sampled,
-            "rates": posterior.rate(heads),
+            **({"codes": codes, "sampled": sampled, "rates": posterior.rate(heads)} if has_prior else {}),
             **_seen(rebuilt, features),
         }
 
     rows = _over(training, len(real), measure)
-    measured: dict = {
-        name: float(rows[name].double().mean()) for name in ("distortion_nats", "rec_psnr_db", "rec_ssim")
-    }
-    measured["rate_nats"] = float(rows["rates"].double().sum(1).mean())
-    check_finite({name: torch.tensor(measured[f"{name}_nats"]) for name in ("distortion", "rate")}, training.epoch)
-    if model.has_elbo:
-        measured["elbo_nats"] = -measured["distortion_nats"] - measured["rate_nats"]
-    prior = posterior.sample_prior(len(real), recipe.latent, noise, training.device).cpu()
-    measured |= {
-        "rate_is": posterior.rate_is,
-        "rate_per_latent": rows["rates"].double().mean(0).tolist(),
-        "active_units": active_units(rows["codes"] / posterior.prior_std),
-        "aggregate_w1": aggregate_w1(rows["sampled"], prior, posterior.prior_std),
-    }
+    measured: dict = {name: float(rows[name].double().mean()) for name in ("rec_psnr_db", "rec_ssim")}
+    measured |= {name: losses[name] for name in ("distortion_nats", "rate_nats", "elbo_nats") if name in losses}
+    measured["rate_is"] = model.rate_is
+    if has_prior:
+        prior = model.sample_prior(len(real), noise).cpu()
+        scale = posterior.prior_std if model.prior is None else float(prior.std())
+        measured["active_units"] = active_units(rows["codes"] / scale)
+        measured["aggregate_w1"] = aggregate_w1(rows["sampled"], prior, scale)
+    if has_prior and model.prior is None:
+        measured["rate_per_latent"] = rows["rates"].double().mean(0).tolist()
     return rows, measured
 
 
 def _distances(
-    training: Training, kind: str, activations: Tensor, features: Features, reference: Reference
-) -> dict[str, float]:
+    training: Training, split: str, kind: str, activations: Tensor, features: Features, reference: Reference
+) -> Iterator[tuple[str, float, dict]]:
+    """Column, value and identity of each distance."""
     moments = Moments()
     moments.update(activations)
-    subsets = generator("cpu", training.recipe.evaluation.seed, SUBSETS)
     real = torch.from_numpy(np.array(reference.features))
-    return {
-        frechet_column(features, kind): frechet_distance(moments, reference.moments),
-        kernel_column(features, kind): kernel_distance(activations, real, subsets),
-    }
+    drawn = _noise(training, SUBSETS, split, "cpu")
+    kernel = kernel_distance(activations, real, drawn, paired=kind == "rec")
+    for column, value, is_kernel in (
+        (frechet_column(features, kind), frechet_distance(moments, reference.moments), False),
+        (kernel_column(features, kind), kernel, True),
+    ):
+        known = {"n_generated": len(activations), "split": split, "seed": training.recipe.evaluation.seed}
+        yield column, value, distance_identity(features, reference, kind=kind, kernel=is_kernel, **known)
 
 
-def _pictures(training: Training, shown: Tensor, count: int) -> list[dict]:
+def _pictures(training: Training) -> list[dict]:
     """Grids of real, reconstructed and sampled images, straight lines between the codes of neighbours, and
     perturbations of single latents (Rivera, arXiv 2309.13160, figures 5 and 4)."""
     model, posterior = training.model, training.recipe.posterior
-    # The first of the samples that were measured.
-    noise = generator(training.device, training.recipe.evaluation.seed, PRIOR)
-    drawn = posterior.sample_prior(min(CHUNK, count), training.recipe.latent, noise, training.device)
-    samples = model.decode(drawn[: len(shown)])
-    x = shown.to(training.device).float().div_(255)
+    test = tensor(training.images.test)
+    x = test[:TILES].to(training.device).float().div_(255)
+    # The first of the samples that were measured, which were drawn a chunk at a time.
+    noise = _noise(training, PRIOR, "test", training.device)
+    drawn = model.sample_prior(min(CHUNK, len(test)), noise)
+    samples = model.decode(drawn[: len(x)])
     heads = model.encode(x)
     codes = posterior.mean(heads)
     weights = torch.linspace(0, 1, STEPS, device=training.device)[:, None]
@@ -200,5 +197,5 @@ def picture(kind: str, images: Tensor, columns: int = STEPS) -> dict:
     grid = images[:n].float().mul(255).round().clamp(0, 255).byte().cpu()
     grid = grid.view(rows, columns, c, h, w).permute(0, 3, 1, 4, 2).reshape(rows * h, columns * w, c)
     buffer = io.BytesIO()
-    Image.fromarray(grid.squeeze(-1).numpy()).save(buffer, "PNG", optimize=True)
+    Image.fromarray(grid.squeeze(-1).numpy()).save(buffer, "PNG")
     return {"kind": kind, "columns": columns, "rows": rows, "image_size": h, "png": buffer.getvalue()}

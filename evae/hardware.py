@@ -37,6 +37,14 @@ def resolve_precision(precision: str, device: torch.device) -> str:
     return precision
 
 
+def processor(device: torch.device) -> str:
+    """The kind of GPU that the device is; else the CPU's, with the instructions that torch uses of it. Others sum in
+    another order, and a training makes much of little."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{_cpu_name()}, {torch.backends.cpu.get_cpu_capability()}"
+
+
 def describe() -> dict[str, Any]:
     """CPU, cores, memory in GiB, GPUs and host name of this machine."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from evae import batch_statistics
 from evae.adversary import Adversary
 from evae.criteria import criterion
 from evae.data import tensor
@@ -22,8 +23,15 @@ from evae.posteriors.base import Recent
 from evae.ranks import Ranks, Share
 from evae.recipe import Recipe
 
-ORDER, NOISE, AUGMENTATION, VALIDATION, DISCRIMINATOR = range(5)
-"""The independent random streams of an epoch; the last that of the discriminator's first weights."""
+ORDER, NOISE, AUGMENTATION, VALIDATION, DISCRIMINATOR, TEST, STATISTICS = range(7)
+"""The independent random streams of an epoch. Those that are not of training belong to epoch 0, which none is: the
+codes' noise when a split is measured, or when statistics are estimated, and the discriminator's first weights."""
+STREAMS = {"validation": VALIDATION, "test": TEST}
+SPLIT_CHUNK = 500
+STATISTICS_IMAGES = 250
+"""How many training images BatchNorm's statistics are estimated on after an epoch, at once. All 4,000 of the default
+study's moved its reconstruction distances by 1 % more, and took as long as a third of an epoch
+(benchmarks/results/batch_statistics.md)."""
 
 
 class Training:
@@ -67,6 +75,8 @@ class Training:
         self.recent = Recent(recipe.posterior.memory, torch.zeros(0, heads, device=self.device))
         self._train = tensor(images.train).to(self.device)
         self._validation = tensor(images.validation).to(self.device)
+        self._test = tensor(images.test)
+        self._losses: dict[str, tuple[int, dict[str, float]]] = {}
 
     @property
     def finished(self) -> bool:
@@ -74,6 +84,9 @@ class Training:
 
     def train_epoch(self) -> dict[str, float]:
         """Train one epoch. Its loss terms are means over images, in nats per image; `train_s` is in seconds.
+
+        Afterwards the model is as it is measured and kept: BatchNorm has the statistics of these weights, which are
+        estimated anew (not within `train_s`). Training has no use for them.
 
         Where a discriminator takes part, its terms are means over patches too, and `train_adversarial_weight` is what
         the adversarial loss counts for in this epoch, beside the `loss`.
@@ -110,7 +123,14 @@ class Training:
             measured["train_adversarial_weight"] = weight
         self.epoch = epoch
         seconds = time.perf_counter() - started
+        self._estimate_statistics()
         return measured | {"train_s": seconds, "images_per_s": len(order) / seconds}
+
+    def _estimate_statistics(self) -> None:
+        # On every rank of the same images, and not of a share of them: the statistics are those that one process finds.
+        index = torch.arange(min(STATISTICS_IMAGES, len(self._train)), device=self.device)
+        batch = self._batch(self._train, index, Ranks().share(len(index)))
+        batch_statistics.estimate(self.model, batch, self._generator(STATISTICS, 0))
 
     def _step(self, optimiser: torch.optim.Optimizer, loss: Tensor, share: Share) -> None:
         optimiser.zero_grad(set_to_none=True)
@@ -118,24 +138,40 @@ class Training:
         (loss * (share.weight * self.ranks.size)).backward()
         optimiser.step()
 
-    @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Loss terms on the validation split, in nats per image. Raises Diverged when one is not finite."""
-        noise, sums = self._generator(VALIDATION, 0), {}
+        """The `losses` on the validation split, their names beginning with "val_"."""
+        return {f"val_{name}": value for name, value in self.losses("validation").items()}
+
+    def losses(self, split: str) -> dict[str, float]:
+        """Loss terms of the model as the last epoch left it on the images of "validation" or "test", by column, in
+        nats per image.
+
+        In float32, whatever the precision of training, and with the same noise in every epoch and for every trial of
+        a study. Raises Diverged when one is not finite.
+        """
+        epoch, found = self._losses.get(split, (None, {}))
+        if epoch != self.epoch:
+            self._losses[split] = self.epoch, (found := self._measure_losses(split))
+        return found
+
+    @torch.no_grad()
+    def _measure_losses(self, split: str) -> dict[str, float]:
+        images = getattr(self, f"_{split}")
+        # Of the evaluation's seed and not of the trial's, so that all trials are compared on the same noise.
+        noise = generator(self.device, self.recipe.evaluation.seed, 0, STREAMS[split])
+        sums: dict[str, Tensor] = {}
         self.model.eval()
-        for index in torch.arange(len(self._validation), device=self.device).split(500):
+        for index in torch.arange(len(images), device=images.device).split(SPLIT_CHUNK):
             share = self.ranks.share(len(index))
-            with self._autocast():
-                terms = self.model(self._batch(self._validation, index, share), noise, share)
-            means = self._means(terms, share)
+            means = self._means(self.model(self._batch(images, index, share), noise, share), share)
             check_finite(means, self.epoch)
             _add(sums, means, len(index))
-        return {f"val_{column(name)}": float(total) / len(self._validation) for name, total in sums.items()}
+        return {column(name): float(total) / len(images) for name, total in sums.items()}
 
     def _batch(self, images: Tensor, index: Tensor, share: Share, flips: torch.Generator | None = None) -> Tensor:
         """The share of images[index] as float32 (n, c, h, w) in [0, 1]; mirrored with probability 1/2 where the
         recipe says so."""
-        batch = images[index[share.rows]].float().div_(255)
+        batch = images[index[share.rows]].to(self.device).float().div_(255)
         if flips is not None and self.recipe.data.horizontal_flip:
             mirrored = torch.rand(len(index), 1, 1, 1, generator=flips, device=self.device) < 0.5
             batch = torch.where(mirrored[share.rows], batch.flip(-1), batch)
@@ -154,13 +190,18 @@ class Training:
 
 
 def generator(device: torch.device | str, *key: int) -> torch.Generator:
-    """A generator on `device` whose seed is hashed from non-negative integers, so that keys never overlap."""
+    """A generator on `device` whose seed is hashed from non-negative integers: another key is another stream."""
     return torch.Generator(device).manual_seed(hashed(*key))
 
 
 def hashed(*key: int) -> int:
-    """A seed hashed from non-negative integers."""
-    return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
+    """A seed hashed from non-negative integers, of which there may be any number."""
+    # How many 32-bit words each takes. numpy puts the words of all one after the other and fills up with zeros, so that
+    # without these counts (0, 100) would be (0, 100, 0), and (2**32, 1) would be (0, 1, 1). Three words are the keys
+    # that have always been, and stay as they were.
+    words = tuple(max(1, -(-number.bit_length() // 32)) for number in key)
+    sequence = np.random.SeedSequence(key, spawn_key=() if words == (1, 1, 1) else words)
+    return int(sequence.generate_state(1, np.uint64)[0] >> 1)
 
 
 def column(term: str) -> str:

@@ -89,12 +89,20 @@ def poisoned(ranks: Ranks) -> str:
     return str(caught.value)
 
 
+def statistics(ranks: Ranks) -> dict[str, torch.Tensor]:
+    """BatchNorm's, of a model as it begins."""
+    training = Training(tiny_recipe(Evae()), IMAGES, ranks=ranks)
+    training._estimate_statistics()
+    return dict(training.model.named_buffers())
+
+
 def rank_main(rank: int, size: int, folder: str) -> None:
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=size)
     ranks = Ranks(rank, size, wrap=lambda model: DistributedDataParallel(model, broadcast_buffers=False))
     found: dict[str, Any] = {name: measure(recipe, ranks) for name, recipe in RECIPES.items()}
     found["poisoned"] = poisoned(ranks)
+    found["statistics"] = statistics(ranks)
     torch.save(found, f"{folder}/{rank}.pt")
     torch.distributed.destroy_process_group()
 
@@ -136,6 +144,14 @@ def test_batch_norm_on_two_ranks_sees_half_a_batch_and_comes_close(two):
     one, other = (found["epochs"][-1]["val_loss_nats"] for found in (alone, both))
     assert one != other
     assert other == pytest.approx(one, rel=0.05)
+
+
+def test_batch_norm_is_measured_with_the_statistics_of_one_process(two):
+    alone = statistics(Ranks())
+    for both in two:
+        assert both["statistics"].keys() == alone.keys()
+        for name, value in alone.items():
+            torch.testing.assert_close(both["statistics"][name], value, rtol=1e-5, atol=1e-6)
 
 
 def test_a_loss_that_is_not_finite_on_one_rank_stops_all_before_their_step(two):

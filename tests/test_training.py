@@ -1,5 +1,6 @@
 """The training loop: the same numbers every time, also across an interruption, and divergence said in time."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from evae.checkpoints import dump_training, restore_training
 from evae.hardware import has_native_bf16
 from evae.posteriors.autoencoder import Autoencoder
 from evae.posteriors.gaussian import Gaussian
-from evae.training import ORDER, Diverged, Training, generator
+from evae.training import ORDER, Diverged, Training, generator, hashed
 
 IMAGES = tiny_images()
 CLOCKS = ("train_s", "images_per_s")
@@ -230,3 +231,17 @@ def test_a_longer_training_begins_with_the_shorter_one():
     short = Training(tiny_recipe(), IMAGES)
     long = Training(replace(short.recipe, optimisation=replace(short.recipe.optimisation, epochs=50)), IMAGES)
     assert [epoch(short) for _ in range(2)] == [epoch(long) for _ in range(2)]
+
+
+def test_no_two_keys_have_the_same_stream():
+    """Numpy fills keys up with zeros, and puts the words of large numbers one after the other."""
+    keys = [key for n in range(1, 5) for key in itertools.product(range(5), repeat=n)]
+    large = [0, 1, 2**32 - 1, 2**32, 2**32 + 1, 2**64, 2**96 + 5]
+    keys += [key for n in range(1, 4) for key in itertools.product(large, repeat=n)]
+    assert len({hashed(*key) for key in keys}) == len(set(keys))
+
+
+@pytest.mark.parametrize("key", [(0, 1, 0), (3, 50, 4), (2**32 - 1, 7, 2)])
+def test_streams_of_an_epoch_are_what_they_were(key):
+    """Recorded trainings, and checkpoints of earlier versions, go on as they would have."""
+    assert hashed(*key) == int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]) >> 1

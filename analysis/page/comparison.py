@@ -93,7 +93,7 @@ def best(studies: Sequence[StudyData], objectives: Sequence[Objective]) -> pd.Da
 
 def _plain_best(table: pd.DataFrame, objective: Objective) -> pd.DataFrame:
     """By the test split, where the metric was no objective of the study."""
-    known = table[table[objective.metric].notna()]
+    known = table[table[objective.metric].notna() & tables.compares(table, [objective])]
     return known.loc[(objective.sign * known[objective.metric]).sort_values().index]
 
 
@@ -103,7 +103,8 @@ def figure(studies: Sequence[StudyData], names: Sequence[str], objectives: Seque
     drawn = drawing.figure(across.axis if across else "configuration (order of suggestion)", down.axis, height=480)
     for i, (study, name) in enumerate(zip(studies, names, strict=True)):
         table = tables.configurations(study)
-        table = table[table[[o.metric for o in objectives[:2]]].notna().all(axis=1)]
+        known = table[[o.metric for o in objectives[:2]]].notna().all(axis=1)
+        table = table[known & tables.compares(table, objectives[:2])]
         drawn.add_scatter(
             x=table[across.metric] if across else table["number"],
             y=table[down.metric],

@@ -50,6 +50,7 @@ TEXT = {
         "slot",
         "device",
         "precision",
+        "processor",
         "rate_is",
         "distances",
     ],
@@ -69,6 +70,8 @@ NUMBERS = {
         "restarts",
         "parameters",
         "images_per_s",
+        "threads",
+        "workers",
     ],
     "epochs": ["seed", "epoch", "val_distortion_nats", "val_rate_nats", "train_s", "evaluate_s"],
 }
@@ -82,6 +85,8 @@ READ = (
     (LISTS, columns.lists),
     (FLAGS, columns.flags),
 )
+OF_A_PRIOR = ("rate_nats", "rate_per_latent", "active_units", "aggregate_w1")
+"""Metrics of those posteriors alone that have one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +154,7 @@ def load(results: str | os.PathLike[str] | Store) -> StudyData:
         trials[column] = columns.each(trials[column], lambda text: text and redacted(text))
     if manifest.get("state") != "running":
         trials.loc[trials["state"] == "running", "state"] = "interrupted"
-    trials = trials.sort_values(["number", "seed"]).reset_index(drop=True)
+    trials, epochs = _without_a_prior(trials.sort_values(["number", "seed"]).reset_index(drop=True), epochs)
     objectives = _objectives(manifest, trials, notes)
     name = manifest.get("study") or next(iter(trials["study"].dropna()), None)
     return StudyData(
@@ -239,6 +244,17 @@ def _with_metrics(trials: pd.DataFrame, objectives: list[Objective]) -> pd.DataF
     for column in dict.fromkeys([*metric_columns(trials), *measured]):
         trials[column] = columns.numbers(trials[column])
     return trials
+
+
+def _without_a_prior(trials: pd.DataFrame, epochs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Trials and epochs without the values that version 0.1 gave to posteriors without a prior: a rate of 0 nats, and
+    what it took from a prior that there is not."""
+    lacking = trials["rate_is"] == "none"
+    for name in (name for metric in OF_A_PRIOR for name in (metric, f"val_{metric}") if name in trials):
+        trials[name] = trials[name].where(~lacking, None)
+    for name in (name for name in ("train_rate_nats", "val_rate_nats") if name in epochs):
+        epochs[name] = epochs[name].mask(epochs["trial"].isin(trials.loc[lacking, "trial"]))
+    return trials, epochs
 
 
 def metric_columns(trials: pd.DataFrame) -> list[str]:

@@ -61,8 +61,9 @@ class Objective:
 
 
 def split_metric(metric: str) -> tuple[str, str]:
-    """("gen", "fd_efficientnet_lite0_b4") of "gen_fd_efficientnet_lite0_b4"; side "" where there is none."""
-    side, _, rest = metric.partition("_")
+    """("gen", "fd_efficientnet_lite0_b4") of "gen_fd_efficientnet_lite0_b4", on whichever split; side "" where there is
+    none."""
+    side, _, rest = metric.removeprefix("val_").partition("_")
     return (side, rest) if side in SIDES and rest else ("", metric)
 
 
@@ -78,7 +79,7 @@ def is_gap(metric: str) -> bool:
 
 
 def is_kernel_distance(metric: str) -> bool:
-    """Whether the metric is a kernel distance, whose floor is another than the Fréchet distance's."""
+    """Whether the metric is a kernel distance, which real images have about 0 of, unlike a Fréchet distance."""
     rest = split_metric(metric)[1]
     return rest == "kid" or rest.startswith("kd_")
 

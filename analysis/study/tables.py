@@ -13,15 +13,16 @@ import pandas as pd
 from scipy import special
 
 from analysis.study.load import StudyData, metric_columns, parse
-from analysis.study.naming import Objective, is_gap, is_kernel_distance
+from analysis.study.naming import Objective, is_gap, is_kernel_distance, split_metric
 from evae.search.noise import between_seeds
+from evae.search.objectives import DIVERGENCES
 from evae.search.pareto import dominates
 
 LEVEL = 0.95
 ROUNDING = 1e-6
 """Share of their size by which values differ without meaning: sums in single precision, taken in another order."""
 BLOCK = 256  # configurations compared with all others at a time, so that ten thousand fit in memory
-IDENTITY = ("features", "digest", "resize", "n_real", "n_generated", "split", "seed")
+IDENTITY = ("features", "digest", "resize", "n_real", "n_generated", "split", "seed", "pairs")
 """What must agree for two distances to compare."""
 GOOD = ("finished", "running", "stopped")
 """States of trials that nothing went wrong with; "stopped" is one that the scheduler ended early."""
@@ -72,10 +73,10 @@ def configurations(study: StudyData) -> pd.DataFrame:
     """One row per configuration, in order of suggestion.
 
     Columns: configuration, number, name, origin, label, control (a known model to compare with, neither searched nor a
-    point of a grid), method, kernel, params (dict), trial (its first finished one), rate_is (of that one: "exact" or
-    "bound"), n_trials, n (finished seeds), n_lost (seeds that something went wrong with), the mean over seeds of every
-    metric, and for each objective `<metric>_sd`, `<metric>_n`, `<metric>_half` (half a 95 % interval, see
-    `half_width`), `select_<metric>` and `select_<metric>_half` (the same on the split that ranks).
+    point of a grid), method, kernel, params (dict), trial (its first finished one), rate_is (of that one), n_trials,
+    n (finished seeds), n_lost (seeds that something went wrong with), the mean over seeds of every metric, and for each
+    objective `<metric>_sd`, `<metric>_n`, `<metric>_half` (half a 95 % interval, see `half_width`), `select_<metric>`
+    and `select_<metric>_half` (the same on the split that ranks).
     """
     trials = study.trials
     finished = trials[trials["state"] == "finished"].groupby("configuration")
@@ -135,9 +136,20 @@ def name(label: str | None, number: float, *families: object) -> str:
 
 
 def ranked(table: pd.DataFrame, objectives: list[Objective]) -> pd.DataFrame:
-    """The configurations that have a finite value of every objective, on both splits."""
+    """The configurations that have a finite value of every objective, on both splits, and one that compares."""
     needed = [c for o in objectives for c in (o.metric, f"select_{o.metric}")]
-    return table[np.isfinite(table[needed].astype(float)).all(axis=1)] if needed else table.iloc[:0]
+    if not needed:
+        return table.iloc[:0]
+    return table[np.isfinite(table[needed].astype(float)).all(axis=1) & compares(table, objectives)]
+
+
+def compares(table: pd.DataFrame, objectives: Iterable[Objective]) -> pd.Series:
+    """Which configurations' values of these objectives mean the same as others': all, but of a rate those that are the
+    KL divergence (or of which that is not recorded). A bound in some paper's sense is another quantity.
+    """
+    if "rate_is" not in table or all(o.metric != "rate_nats" for o in objectives):
+        return pd.Series(True, table.index)
+    return table["rate_is"].isna() | table["rate_is"].isin(DIVERGENCES)
 
 
 def front(table: pd.DataFrame, objectives: list[Objective]) -> pd.DataFrame:
@@ -229,9 +241,8 @@ def real_sharpness(study: StudyData) -> float:
 
 
 def identities(study: StudyData) -> pd.DataFrame:
-    """The distinct identities of each distance: metric, features, digest, resize, n_real, n_generated, split,
-    seed, floor, n (trials measured so). More than one row for a metric means that its values must not be
-    compared.
+    """The distinct identities of each distance: metric, those of `IDENTITY`, floor, floor_sd (of what scatters around
+    its floor), n (trials measured so). More than one row for a metric means that its values must not be compared.
     """
     columns = ["metric", *IDENTITY, "floor"]
     rows = []
@@ -239,14 +250,37 @@ def identities(study: StudyData) -> pd.DataFrame:
     for text, n in study.trials["distances"].value_counts(sort=False).items():
         for metric, identity in parse(text, {}).items():
             if isinstance(identity, dict):
-                floor = identity.get("kernel_floor" if is_kernel_distance(metric) else "floor")
-                rows.append({"metric": metric, **{key: identity.get(key) for key in IDENTITY}, "floor": floor, "n": n})
-    table = pd.DataFrame(rows, columns=[*columns, "n"])
-    return table.groupby(columns, dropna=False, sort=False)["n"].sum().reset_index()
+                # Version 0.1 counted a reconstruction and its own image among the pairs of any two.
+                own = {key: identity.get(key) for key in IDENTITY} | {"pairs": identity.get("pairs") or "counted"}
+                spread = identity.get("floor_sd")
+                rows.append({"metric": metric, **own, "floor": _floor(metric, identity), "floor_sd": spread, "n": n})
+    table = pd.DataFrame(rows, columns=[*columns, "floor_sd", "n"])
+    table["floor_sd"] = pd.to_numeric(table["floor_sd"], errors="coerce")
+    groups = table.groupby(columns, dropna=False, sort=False)
+    return groups.agg(floor_sd=("floor_sd", "max"), n=("n", "sum")).reset_index()
+
+
+def _floor(metric: str, identity: Mapping[str, Any]) -> Any:
+    """What a distance cannot be expected to fall below. Stores of version 0.1 give a floor that is the Fréchet
+    distance's of samples for all of them: reconstructions are of the same images, and a kernel distance is unbiased.
+    """
+    is_of_samples = split_metric(metric)[0] == "gen"
+    return identity.get("floor") if is_of_samples and not is_kernel_distance(metric) else 0.0
 
 
 def floor(study: StudyData, metric: str) -> float:
-    """The distance between two sets of real images at the sample count in use; NaN when it is not known."""
+    """What nothing can be expected to fall below: of samples the distance between two sets of real images at the
+    sample count in use, of reconstructions 0. A kernel distance scatters around it, see `floor_sd`. NaN where it is not
+    known.
+    """
+    return _of_identities(study, metric, "floor")
+
+
+def floor_sd(study: StudyData, metric: str) -> float:
+    """The standard deviation of the kernel distance between two sets of real images; NaN where it is not known."""
+    return _of_identities(study, metric, "floor_sd")
+
+
+def _of_identities(study: StudyData, metric: str, column: str) -> float:
     table = identities(study)
-    values = pd.to_numeric(table.loc[table["metric"] == metric, "floor"], errors="coerce")
-    return float(values.mean())
+    return float(pd.to_numeric(table.loc[table["metric"] == metric, column], errors="coerce").mean())

@@ -18,7 +18,7 @@ def summary(study: StudyData, table: pd.DataFrame) -> list[str]:
         found += [best(table, objective) for objective in study.objectives]
         found += [" ".join(filter(None, [trade_off(study, table), yardsticks(study)])), method(study, table)]
     else:
-        found.append(nothing_ranked(study))
+        found.append(nothing_ranked(study) + "".join(left_out(table, o) for o in study.objectives))
     return [text for text in found if text]
 
 
@@ -87,7 +87,18 @@ def best(table: pd.DataFrame, objective: Objective) -> str:
     if verdicts:
         each = [f"{', '.join(names)}: {verdict}" for verdict, names in verdicts.items()]
         text += f" Against the {'other ' if second['control'] else ''}controls: {'; '.join(each)}."
-    return text + _sharper(order, objective)
+    return text + _sharper(order, objective) + left_out(table, objective)
+
+
+def left_out(table: pd.DataFrame, objective: Objective) -> str:
+    """How many finished configurations a rate does not rank, and why."""
+    finished = table[table["n"] > 0]
+    kinds = finished.loc[~tables.compares(finished, [objective]), "rate_is"].value_counts()
+    reasons = {"bound": "whose rate is a bound and no KL divergence", "none": "without a rate"}
+    each = [
+        f"{count(int(n), 'configuration')} {reasons.get(kind, f'whose rate is {kind}')}" for kind, n in kinds.items()
+    ]
+    return f" Not ranked by it: {' and '.join(each)}." if each else ""
 
 
 def _sharper(order: pd.DataFrame, objective: Objective) -> str:
@@ -140,7 +151,7 @@ def trade_off(study: StudyData, table: pd.DataFrame) -> str:
 
 
 def yardsticks(study: StudyData) -> str:
-    """The sharpness of real images and the floor of each distance that is an objective."""
+    """The sharpness of real images, and what they have of each distance of samples that is an objective."""
     text = []
     real = tables.real_sharpness(study)
     if math.isfinite(real):
@@ -148,8 +159,15 @@ def yardsticks(study: StudyData) -> str:
         meaning = "a gap of 0 is as sharp as they, 1 a plain grey" if gap else "more is not closer to them"
         text.append(f"Real test images have a sharpness of {number(real)}: {meaning}.")
     for objective in study.objectives:
-        floor = tables.floor(study, objective.metric)
-        if math.isfinite(floor):
+        floor, spread = tables.floor(study, objective.metric), tables.floor_sd(study, objective.metric)
+        if naming.split_metric(objective.metric)[0] != "gen":
+            continue  # reconstructions of the same images: 0, which needs no saying
+        if naming.is_kernel_distance(objective.metric) and math.isfinite(spread):
+            text.append(
+                f"The {objective.label} of two sets of real images is 0 on average, with a standard deviation of "
+                f"{number(spread)}: what is no farther from 0 is not to be told from real images by it."
+            )
+        elif math.isfinite(floor) and floor > 0:
             text.append(
                 f"Two sets of real images are {number(floor)} apart in {objective.label}: nothing can be "
                 "expected to fall below that."

@@ -28,7 +28,7 @@ def front_figure(
 ) -> go.Figure:
     """The first objective against the second, at test values; a single one is drawn in order of suggestion.
 
-    `table` is that of `tables.front`; `floors` holds the real-against-real distance of metrics that have one.
+    `table` is that of `tables.front`; `floors` holds those of distances (`tables.floor`).
     """
     down, across = objectives[0], objectives[1] if len(objectives) > 1 else None
     drawn = figure(across.axis if across else "configuration (order of suggestion)", down.axis, height=540)
@@ -40,7 +40,10 @@ def front_figure(
 
 def _marks(objective: Objective, real_sharpness: float, floors: dict[str, float]) -> dict[str, float]:
     """What real images reach in this objective, by name."""
-    marks = {"real against real": floors.get(objective.metric, math.nan)}
+    marks = {}
+    if naming.split_metric(objective.metric)[0] == "gen":
+        average = ", on average" if naming.is_kernel_distance(objective.metric) else ""
+        marks[f"real against real{average}"] = floors.get(objective.metric, math.nan)
     if objective.metric.endswith("sharpness"):
         marks["real images"] = real_sharpness
     if naming.is_gap(objective.metric):

@@ -22,7 +22,12 @@ def charts(study: StudyData, front: pd.DataFrame) -> list[Chart]:
         table, k = thin(tables.learning_curves(study, metric))
         if len(table):
             drawn = learning_figure(table, metric, f"validation {label} (nats per image)", highlight, stopped, judged)
-            note = f"Of each trial the first, the last and one in {k} epochs between are drawn." if k > 1 else ""
+            note = f"Of each trial the first, the last and one in {k} epochs between are drawn. " if k > 1 else ""
+            bounds = study.trials.loc[study.trials["rate_is"] == "bound", "trial"].isin(table["trial"]).sum()
+            if metric == "val_rate_nats" and bounds:
+                note += (
+                    f"Of {naming.count(int(bounds), 'trial')} the rate is a bound, which does not compare with others'."
+                )
             title = f"{label} on the validation split"
             said = f"{title} by epoch, {naming.count(table['trial'].nunique(), 'trial')}, {len(stopped):,} stopped."
             found.append(Chart(metric, title, drawn, said, note))

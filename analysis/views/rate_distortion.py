@@ -27,15 +27,16 @@ def charts(study: StudyData, front: pd.DataFrame) -> list[Chart]:
 
 
 def rate_distortion_figure(table: pd.DataFrame, objectives: Sequence[Objective]) -> go.Figure:
-    """Distortion over rate of the test split; lines of slope -1 join places of the same ELBO.
+    """Distortion over rate of the test split; lines of slope -1 join places of the same ELBO, which only those
+    configurations have whose rate is exact.
 
     Alemi et al., Fixing a broken ELBO, arXiv 1711.00464. `table` is that of `tables.front`.
     """
     drawn = figure("rate (nats per image)", "distortion (nats per image)", height=460)
     rate, distortion = table["rate_nats"], table["distortion_nats"]
-    total = rate + distortion
+    total = (rate + distortion)[table["rate_is"] != "bound"]
     along = np.geomspace(max(float(rate.min()), 1e-3), max(float(rate.max()), 2e-3), 60)
-    for i, level in enumerate(np.quantile(total, [0.0, 0.5, 1.0])):
+    for i, level in enumerate(np.quantile(total, [0.0, 0.5, 1.0]) if len(total) else []):
         drawn.add_scatter(
             x=along,
             y=level - along,

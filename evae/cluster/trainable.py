@@ -130,7 +130,7 @@ class EpochTrainable(tune.Trainable):
         }
         self.started = self.checkpointed = time.perf_counter()
         begun = self.worker.begin(job.recipe, saved)
-        self.row |= {"device": begun.device, "precision": begun.precision, "parameters": begun.parameters}
+        self.row |= {name: getattr(begun, name) for name in ("device", "precision", "processor", "parameters")}
         if begun.epochs:
             self._resume(known, begun.epochs)
         self.row["launch_s"] += time.perf_counter() - self.started
@@ -171,10 +171,10 @@ class EpochTrainable(tune.Trainable):
         self.checkpointed = time.perf_counter()
 
     def _measure(self, epoch: dict[str, Any]) -> dict[str, Any]:
-        """The validation metrics after an epoch, also put into its row beside the losses."""
+        """The validation metrics after an epoch, also put into its row, by which a later session judges as this one."""
         clock = time.perf_counter()
         measured = self.worker.measure()
-        epoch |= {name: value for name, value in measured.items() if name not in epoch}
+        epoch |= measured
         epoch["evaluate_s"] += time.perf_counter() - clock
         return measured
 

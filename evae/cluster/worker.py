@@ -13,6 +13,7 @@ from evae.checkpoints import dump_model, dump_training, restore_training
 from evae.data.base import ImageSet
 from evae.errors import UserError
 from evae.evaluation import Evaluated, evaluate
+from evae.hardware import processor
 from evae.metrics.features import Features, load_features
 from evae.metrics.reference import Reference
 from evae.ranks import Ranks
@@ -27,6 +28,7 @@ class Begun:
     epochs: int
     device: str
     precision: str
+    processor: str
     parameters: int
 
 
@@ -57,19 +59,19 @@ class Worker:
             with contextlib.suppress(UserError):
                 restore_training(self.training, saved)
         parameters = sum(p.numel() for p in self.training.model.parameters())
-        return Begun(self.training.epoch, self.device.type, self.training.precision, parameters)
+        kinds = self.device.type, self.training.precision, processor(self.device)
+        return Begun(self.training.epoch, *kinds, parameters)
 
     def train_epoch(self) -> dict[str, Any]:
         """Train and validate an epoch; its row for the store."""
-        started = datetime.now(UTC)
+        started, clock = datetime.now(UTC), time.perf_counter()
         trained = self.training.train_epoch()
-        clock = time.perf_counter()
         validated = self.training.validate()
         return {
             "epoch": self.training.epoch,
             "started_at": started,
             "ended_at": datetime.now(UTC),
-            "evaluate_s": time.perf_counter() - clock,
+            "evaluate_s": time.perf_counter() - clock - trained["train_s"],
             **trained,
             **validated,
         }
@@ -82,11 +84,12 @@ class Worker:
         """`train_epoch`, and the trial as it then stands."""
         return self.train_epoch(), self.dump()
 
-    def measure(self) -> dict[str, float]:
-        """The metrics of the model as it is now, on the validation split alone and without pictures."""
+    def measure(self) -> dict[str, float | str]:
+        """The metrics of the model as it is now, on the validation split alone and without pictures; not those that
+        are lists."""
         references = {"validation": self.references["validation"]}
         metrics = evaluate(self.training, self._features(), references, pictures=False).metrics
-        return {name: value for name, value in metrics.items() if isinstance(value, int | float)}
+        return {name: value for name, value in metrics.items() if not isinstance(value, list)}
 
     def evaluate(self) -> Evaluated:
         """Measure the trained model."""

@@ -1,9 +1,13 @@
 """Fréchet and kernel distances between two sets of features."""
 
+import math
 from functools import cached_property
 
 import torch
 from torch import Tensor
+
+SUBSETS, SUBSET_SIZE = 100, 1000
+"""Of a kernel distance, where a set is larger than a subset (Bińkowski et al. 2018)."""
 
 
 class Moments:
@@ -84,14 +88,26 @@ def frechet_distance(a: Moments, b: Moments) -> float:
 
 
 def kernel_distance(
-    x: Tensor, y: Tensor, generator: torch.Generator, subsets: int = 100, subset_size: int = 1000
+    x: Tensor,
+    y: Tensor,
+    generator: torch.Generator,
+    *,
+    paired: bool = False,
+    subsets: int = SUBSETS,
+    subset_size: int = SUBSET_SIZE,
 ) -> float:
     """The kernel distance of feature rows x (n, dim) and y (m, dim): squared MMD with the kernel (x.y / dim +
     1)^3.
 
     Bińkowski et al. 2018 (KID): the unbiased estimate on random subsets of equal size, averaged; it may be
     negative. Where both sets fit into one subset, that subset is all there is to draw and it is taken once.
+
+    `paired` says that row i of y was made from row i of x, as a reconstruction is. The cross term is then taken over
+    pairs i != j, as within each set (Gretton et al. 2012, lemma 6): a pair's own kernel value is no draw from two
+    independent sets, and with it the estimate is too low. Subsets are of the same rows on both sides.
     """
+    if paired and len(x) != len(y):
+        raise ValueError(f"{len(x)} rows cannot be paired with {len(y)}")
     size = min(subset_size, len(x), len(y))
     if len(x) == len(y) == size:
         subsets = 1
@@ -99,16 +115,39 @@ def kernel_distance(
     total = 0.0
     for _ in range(subsets):
         rows = torch.randperm(len(x), generator=generator)[:size]
-        columns = torch.randperm(len(y), generator=generator)[:size]
-        total += _mmd2(x[rows], y[columns])
+        columns = rows if paired else torch.randperm(len(y), generator=generator)[:size]
+        total += _mmd2(x[rows], y[columns], paired)
     return total / subsets
 
 
-def _mmd2(x: Tensor, y: Tensor) -> float:
+def kernel_distance_sd(x: Tensor, n: int, subsets: int = SUBSETS, subset_size: int = SUBSET_SIZE) -> float:
+    """The standard deviation of the kernel distance of two sets of n rows each from what x (m, dim) was drawn from;
+    its mean is 0.
+
+    To first order in 1 / n the estimate on all of both sets is a U-statistic of the centred kernel k, whose variance
+    is 8 E k^2 / (n (n - 1)) (Gretton et al. 2012, theorem 12 at equal sizes). A mean over random subsets has that
+    variance, and in addition what subsets of the same sets differ by, divided by their number. At most as many rows
+    of x are looked at as make a subset.
+    """
+    size = min(subset_size, n)
+    kernel = _cubic(x[:subset_size].double(), x[:subset_size].double())
+    kernel = kernel - kernel.mean(0) - kernel.mean(1, keepdim=True) + kernel.mean()
+    kernel.fill_diagonal_(0)
+    square = float(kernel.square().sum()) / (len(kernel) * (len(kernel) - 1))
+    whole, part = (8 * square / (count * (count - 1)) for count in (n, size))
+    return math.sqrt(whole + (part - whole) / subsets)
+
+
+def _mmd2(x: Tensor, y: Tensor, paired: bool) -> float:
     """The unbiased squared MMD of two sets of equal size."""
     n = len(x)
-    within = sum(k.sum() - k.diagonal().sum() for k in (_cubic(x, x), _cubic(y, y)))
-    return float(within / (n * (n - 1)) - 2 * _cubic(x, y).mean())
+    within = sum(_off_diagonal(_cubic(rows, rows)) for rows in (x, y)) / (n * (n - 1))
+    across = _cubic(x, y)
+    return float(within - 2 * (_off_diagonal(across) / (n * (n - 1)) if paired else across.mean()))
+
+
+def _off_diagonal(kernel: Tensor) -> Tensor:
+    return kernel.sum() - kernel.diagonal().sum()
 
 
 def _cubic(x: Tensor, y: Tensor) -> Tensor:

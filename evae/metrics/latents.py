@@ -29,18 +29,3 @@ def aggregate_w1(samples: Tensor, prior_samples: Tensor, prior_std: float) -> fl
     steps = points[:, :-1].contiguous()
     below_x, below_y = (torch.searchsorted(s, steps, right=True) / s.shape[1] for s in (x, y))
     return float(((below_x - below_y).abs().double() * gaps).sum(1).mean() / prior_std)
-
-
-def aggregate_kl(samples: Tensor, prior_std: float) -> float:
-    """Nats: KL(N(m, S) || N(0, prior_std^2 I)) with the moments of samples (n, latent) of the aggregate
-    posterior.
-
-    Sees correlations between latents, which marginal distances do not, and nothing beyond second moments.
-    Infinite where samples do not span the latent space (n <= latent); at n samples of the prior itself about
-    latent (latent + 3) / (4 n).
-    """
-    z = samples.double() / prior_std
-    covariance = z.T.cov().reshape(z.shape[1], z.shape[1])
-    mean = z.mean(0)
-    excess = covariance.trace() + mean @ mean - z.shape[1]
-    return float(0.5 * (excess - torch.logdet(covariance)))

@@ -14,10 +14,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from evae.metrics.features import Features
-from evae.metrics.frechet import Moments, frechet_distance, kernel_distance
+from evae.metrics.frechet import Moments, frechet_distance, kernel_distance_sd
 from evae.metrics.sharpness import sharpness
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same images would give other statistics, so that older cache files are not used."""
 DEFAULT_CACHE = Path("~/.cache/evae")
 CHUNK = 1000
@@ -28,9 +28,9 @@ class Reference:
     """Real images on one network's features, as numpy arrays, so that it is cheap to send to other processes.
 
     `features` (n, dim) float32; `sum` (dim,) and `outer` (dim, dim) their float64 moments; `mean_sharpness`
-    the images' mean sharpness. `fd_floor` and `kd_floor` are the Fréchet and kernel distances from `floor_n`
-    other real images: what a perfect generator of as many images would get, and the smallest difference worth
-    naming.
+    the images' mean sharpness. `fd_floor` is the Fréchet distance from `floor_n` other real images: what a perfect
+    generator of as many images would get. A kernel distance, whose estimate is unbiased, would then be 0 on average,
+    with the standard deviation `kd_sd`.
     """
 
     features: np.ndarray
@@ -38,7 +38,7 @@ class Reference:
     outer: np.ndarray
     mean_sharpness: np.ndarray
     fd_floor: np.ndarray
-    kd_floor: np.ndarray
+    kd_sd: np.ndarray
     floor_n: np.ndarray
 
     @property
@@ -93,9 +93,16 @@ def reference(
 
 
 def distance_identity(
-    features: Features, reference: Reference, *, n_generated: int, split: str, seed: int
-) -> dict[str, str | int | float]:
-    """What a distance was taken on: without all of these equal, two values are not comparable."""
+    features: Features, reference: Reference, *, kind: str, kernel: bool, n_generated: int, split: str, seed: int
+) -> dict[str, str | int | float | None]:
+    """What a distance was taken on: without all of these equal, two values are not comparable.
+
+    `kind` is "gen" for samples and "rec" for reconstructions; `kernel` says that it is a kernel distance and not a
+    Fréchet distance. `floor` is what nothing can be expected to fall below: of reconstructions, which are of the same
+    images, 0. Where it is an average that single values scatter around, `floor_sd` is their standard deviation, else
+    None. `pairs` says of a kernel distance of reconstructions how it treats an image and its own (else None).
+    """
+    generated = kind == "gen"
     return {
         "features": features.name,
         "digest": features.digest,
@@ -104,8 +111,9 @@ def distance_identity(
         "n_generated": n_generated,
         "split": split,
         "seed": seed,
-        "floor": reference.floor,
-        "kernel_floor": float(reference.kd_floor),
+        "pairs": "left out" if kernel and not generated else None,
+        "floor": reference.floor if generated and not kernel else 0.0,
+        "floor_sd": float(reference.kd_sd) if generated and kernel else None,
         "floor_n": int(reference.floor_n),
     }
 
@@ -122,7 +130,7 @@ def _measure(images: np.ndarray, others: np.ndarray, features: Features) -> Refe
         outer=moments.outer.numpy(),
         mean_sharpness=np.float64(sharp),
         fd_floor=np.float64(frechet_distance(other_moments, moments)),
-        kd_floor=np.float64(kernel_distance(other, real, torch.Generator().manual_seed(0))),
+        kd_sd=np.float64(kernel_distance_sd(real, len(real))),
         floor_n=np.int64(len(others)),
     )
 

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 class Autoencoder(Posterior):
     """Every image has one code, without noise and without a rate.
 
-    An autoencoder has no prior. Its "prior samples" are standard normal numbers that nothing has made the
-    codes resemble: they are drawn only so that its generated images can be shown beside those of the other
-    families.
+    An autoencoder has no prior, so there is nothing that its codes could be measured against: no rate, no units that
+    are active in standard deviations of a prior, no distance from one. Its "prior samples" are standard normal numbers
+    that nothing has made the codes resemble: they are drawn only so that its generated images can be shown beside
+    those of the other families.
     """
 
     family: ClassVar[str] = "autoencoder"

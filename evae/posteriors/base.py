@@ -44,7 +44,7 @@ class Posterior(ABC):
     `heads` is how many numbers per latent the encoder yields. Below, the argument `heads` is the encoder's
     output, shape (n, heads * latent): all latents of the first number, then all of the second. `beta` weights
     the rate in the loss. `rate_is` says what the rate is: the "exact" KL divergence from the prior, a "bound"
-    on it (in the sense its family states), or "none".
+    on it (in the sense its family states), or "none" where a family has no prior to take one from.
     """
 
     family: ClassVar[str]
@@ -87,7 +87,7 @@ class Posterior(ABC):
 
     @abstractmethod
     def rate(self, heads: Heads) -> Codes:
-        """Nats for each latent and image, not weighted by beta."""
+        """Nats for each latent and image, not weighted by beta; zeros where there is no rate."""
 
     def log_density(self, heads: Heads, codes: Codes) -> Codes:
         """ln q(z | x) of each latent, in nats. A family that has it can be trained against any prior."""
@@ -96,7 +96,7 @@ class Posterior(ABC):
     @property
     def weights(self) -> dict[str, float]:
         """What each of the `terms` counts for in the loss; those that are missing are only measured."""
-        return {"rate": self.beta}
+        return {} if self.rate_is == "none" else {"rate": self.beta}
 
     @property
     def memory(self) -> int:
@@ -109,7 +109,7 @@ class Posterior(ABC):
         The heads are those of a `share` of a batch. Families with a `memory` take from `recent` what they remember,
         and in training, where it is given, add the batch to it.
         """
-        return {"rate": self.rate(heads).sum() / len(heads)}
+        return {} if self.rate_is == "none" else {"rate": self.rate(heads).sum() / len(heads)}
 
     @abstractmethod
     def sample_prior(

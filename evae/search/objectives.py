@@ -1,6 +1,8 @@
 """Objectives: metrics with a direction, by the short names a user types."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from evae.errors import UserError, unknown
 
@@ -24,6 +26,8 @@ DIRECTIONS = {
 """What can be searched for, and which way is better. `fd` and `kd` stand for the Fréchet and the kernel distance on
 the study's features. Noise has more sharpness than real images; a search for the smallest sharpness gap
 does not mistake it for detail."""
+DIVERGENCES = ("exact", "estimated")
+"""What a rate has to be to compare with others: the KL divergence from the prior, or an unbiased estimate of it."""
 
 
 def resolve_objectives(names: Sequence[str], features_column: str) -> list[tuple[str, str]]:
@@ -50,3 +54,13 @@ def objective_column(name: str, features_column: str) -> str:
     if features_column == "inception":
         return f"{kind}_{'fid' if short == 'fd' else 'kid'}"
     return f"{name}_{features_column}"
+
+
+def counted(row: Mapping[str, Any], metric: str) -> float:
+    """What a trial's row, or an epoch's, counts with for a metric; NaN where it has none, and for a rate that is not
+    the KL divergence: a bound in some paper's sense is another quantity, and the smaller of the two says nothing.
+    """
+    if metric.endswith("rate_nats") and row.get(metric.replace("rate_nats", "rate_is")) not in (None, *DIVERGENCES):
+        return math.nan
+    number = row.get(metric)
+    return math.nan if number is None else float(number)

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from evae.search.objectives import counted
+
 
 def signed(rows: Sequence[Mapping[str, Any]], objectives: Sequence[tuple[str, str]]) -> np.ndarray:
-    """The objectives of each row as (n, objectives) floats to be minimised; NaN where a row has no number."""
-    values = np.array([[row.get(metric) for metric, _ in objectives] for row in rows], dtype=float)
+    """The objectives of each row as (n, objectives) floats to be minimised; NaN where a row counts with none."""
+    values = np.array([[counted(row, metric) for metric, _ in objectives] for row in rows], dtype=float)
     signs = [1.0 if direction == "min" else -1.0 for _, direction in objectives]
     return values.reshape(len(rows), len(objectives)) * signs
 

@@ -23,6 +23,7 @@ from optuna.trial import TrialState
 
 from evae.recipe import Recipe
 from evae.search.job import Job
+from evae.search.objectives import counted
 from evae.search.pareto import signed
 from evae.search.replicates import near_front
 from evae.search.rungs import Rungs
@@ -277,8 +278,7 @@ class StudySearcher:
         return [
             row
             for row in configuration.ended.values()
-            if row["state"] == "finished"
-            and all(row.get(m) is not None and math.isfinite(row[m]) for m, _ in self.objectives)
+            if row["state"] == "finished" and all(math.isfinite(counted(row, metric)) for metric, _ in self.objectives)
         ]
 
     def _take_over(self, history: list[Mapping[str, Any]]) -> None:

@@ -316,8 +316,10 @@ def test_at_rungs_the_objectives_are_measured_and_the_epochs_are_in_the_store(se
     first, second = made.train(), made.train()
     assert "val_gen_sharpness" not in first and second["val_gen_sharpness"] > 0 and not second["done"]
     epochs = setting.store.rows("epochs", one.trial)
-    assert epochs[1]["val_gen_sharpness"] == second["val_gen_sharpness"] and epochs[0]["val_gen_sharpness"] is None
-    assert epochs[1]["val_loss_nats"] > 0  # the losses' own columns are what they are in other epochs
+    assert epochs[0]["val_gen_sharpness"] is None and epochs[1]["val_loss_nats"] > 0
+    # What a later session rebuilds the rungs from is what this one judges by.
+    told = {name: value for name, value in second.items() if name.startswith("val_")}
+    assert len(told) > 10 and {name: epochs[1][name] for name in told} == told
     found = row(setting, one)
     # Of a trial that may be stopped now: no values that could be taken for its final ones.
     assert found["state"] == "running" and found["epochs"] == 2 and "val_gen_sharpness" not in found

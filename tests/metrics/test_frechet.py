@@ -6,7 +6,7 @@ from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics
 from torch_fidelity.metric_kid import mmd2
 from torchmetrics.image.fid import _compute_fid
 
-from evae.metrics.frechet import Moments, frechet_distance, kernel_distance
+from evae.metrics.frechet import Moments, frechet_distance, kernel_distance, kernel_distance_sd
 
 
 def rows(n: int, dim: int, seed: int, shift: float = 0.0) -> torch.Tensor:
@@ -130,3 +130,63 @@ def test_kernel_distance_is_unbiased():
 def test_kernel_distance_takes_sets_of_different_size():
     x, y = rows(80, 3, 1), rows(200, 3, 2, shift=1.0)
     assert kernel_distance(x, y, torch.Generator().manual_seed(0)) > 0
+
+
+def pairs(n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows, and what a network might make of them: closer to their mean, and a little off."""
+    x = rows(n, 3, seed)
+    return x, 3 + 0.8 * (x - 3) + 0.1 * rows(n, 3, seed + 1)
+
+
+@pytest.mark.parametrize("subset_size", [1000, 50])
+def test_the_paired_kernel_distance_of_a_set_from_itself_is_zero(subset_size: int):
+    x = 10 * rows(120, 9, 0)
+    assert kernel_distance(x, x.clone(), torch.Generator(), paired=True, subset_size=subset_size) == 0
+
+
+def test_the_paired_kernel_distance_is_unbiased():
+    """Its mean is that of the distance of rows from what was made of other rows. With the pairs it is too low."""
+    count = 600
+    apart = [kernel_distance(pairs(30, 4 * s)[0], pairs(30, 4 * s + 2)[1], torch.Generator()) for s in range(count)]
+    paired = [kernel_distance(*pairs(30, 4 * s), torch.Generator(), paired=True) for s in range(count)]
+    biased = [kernel_distance(*pairs(30, 4 * s), torch.Generator()) for s in range(count)]
+    error = np.hypot(np.std(apart, ddof=1), np.std(paired, ddof=1)) / np.sqrt(count)
+    assert abs(np.mean(paired) - np.mean(apart)) < 4 * error < abs(np.mean(biased) - np.mean(apart))
+
+
+def test_the_paired_kernel_distance_is_its_sum_over_pairs():
+    x, y = (part.double() for part in pairs(7, 0))
+
+    def k(a: torch.Tensor, b: torch.Tensor) -> float:
+        return float((a @ b / 3 + 1) ** 3)
+
+    terms = [
+        k(x[i], x[j]) + k(y[i], y[j]) - k(x[i], y[j]) - k(x[j], y[i]) for i in range(7) for j in range(7) if i != j
+    ]
+    assert kernel_distance(x, y, torch.Generator(), paired=True) == pytest.approx(np.mean(terms), rel=1e-9)
+
+
+def test_paired_subsets_are_of_the_same_rows():
+    """Their mean is the whole's, which subsets drawn apart from each other would have with a far larger spread."""
+    x, y = pairs(400, 0)
+    whole = kernel_distance(x, y, torch.Generator(), paired=True)
+    drawn = kernel_distance(x, y, torch.Generator().manual_seed(0), paired=True, subsets=50, subset_size=100)
+    apart = [
+        kernel_distance(x, y, torch.Generator().manual_seed(seed), subsets=50, subset_size=100) for seed in range(5)
+    ]
+    assert abs(drawn - whole) < 0.1 * np.std(apart, ddof=1)
+
+
+def test_sets_of_different_size_are_not_paired():
+    with pytest.raises(ValueError, match="paired"):
+        kernel_distance(rows(4, 2, 0), rows(5, 2, 1), torch.Generator(), paired=True)
+
+
+@pytest.mark.parametrize(("n", "subsets", "subset_size"), [(80, 100, 1000), (200, 10, 50)])
+def test_the_spread_of_the_kernel_distance_is_what_it_says(n: int, subsets: int, subset_size: int):
+    """On all of two sets, and averaged over subsets of them; the distances' own standard deviation, and its own mean
+    over sets that it is taken from."""
+    given = {"subsets": subsets, "subset_size": subset_size}
+    drawn = [kernel_distance(rows(n, 3, 2 * s), rows(n, 3, 2 * s + 1), torch.Generator(), **given) for s in range(400)]
+    said = [kernel_distance_sd(rows(n, 3, s), n, **given) for s in range(100)]
+    assert np.mean(said) == pytest.approx(np.std(drawn, ddof=1), rel=0.2)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from evae.metrics.features import Features
-from evae.metrics.frechet import Moments, frechet_distance
+from evae.metrics.frechet import Moments, frechet_distance, kernel_distance
 from evae.metrics.reference import Reference, distance_identity, reference
 from evae.metrics.sharpness import sharpness
 
@@ -96,10 +96,36 @@ def test_a_reference_travels_light(found: Reference):
     torch.testing.assert_close(arrived.moments.covariance, found.moments.covariance)
 
 
-def test_the_identity_names_all_that_values_depend_on(found: Reference, features: Features):
-    identity = distance_identity(features, found, n_generated=90, split="test", seed=3)
+@pytest.mark.parametrize("kind", ["gen", "rec"])
+@pytest.mark.parametrize("kernel", [False, True])
+def test_the_identity_names_all_that_values_depend_on(found: Reference, features: Features, kind: str, kernel: bool):
+    identity = distance_identity(features, found, kind=kind, kernel=kernel, n_generated=90, split="test", seed=3)
     assert identity["features"] == features.name
     assert identity["digest"].startswith("57934424")
     assert (identity["n_real"], identity["n_generated"], identity["floor_n"]) == (100, 90, 100)
-    assert identity["floor"] == found.floor
-    assert set(identity) >= {"resize", "split", "seed", "kernel_floor"}
+    assert set(identity) >= {"resize", "split", "seed", "pairs"}
+
+
+def test_only_a_frechet_distance_of_samples_has_a_floor_above_zero(found: Reference, features: Features):
+    """Reconstructions are of the same images; an unbiased kernel distance of real images scatters around 0."""
+    floors = {}
+    for kind in ("gen", "rec"):
+        for kernel in (False, True):
+            identity = distance_identity(features, found, kind=kind, kernel=kernel, n_generated=9, split="test", seed=0)
+            floors[kind, kernel] = identity["floor"], identity["floor_sd"]
+    assert floors == {
+        ("gen", False): (found.floor, None),
+        ("gen", True): (0, float(found.kd_sd)),
+        ("rec", False): (0, None),
+        ("rec", True): (0, None),
+    }
+
+
+def test_the_kernel_distance_of_real_images_scatters_around_zero_by_what_the_reference_says(
+    found: Reference, images: np.ndarray, features: Features
+):
+    rows, order = features(torch.from_numpy(images).float() / 255), torch.Generator().manual_seed(0)
+    halves = [rows[torch.randperm(600, generator=order)[:200]].split(100) for _ in range(60)]
+    drawn = [kernel_distance(*pair, torch.Generator()) for pair in halves]
+    assert abs(np.mean(drawn)) < 4 * np.std(drawn, ddof=1) / np.sqrt(60)
+    assert float(found.kd_sd) == pytest.approx(np.std(drawn, ddof=1), rel=0.4)

@@ -1,4 +1,6 @@
-"""Objectives by the short names that a user types."""
+"""Objectives by the short names that a user types, and what rows count with for them."""
+
+import math
 
 import pytest
 from torch import nn
@@ -6,7 +8,7 @@ from torch import nn
 from evae.errors import UserError
 from evae.metrics.features import Features, frechet_column, kernel_column
 from evae.metrics.names import features as names
-from evae.search.objectives import DIRECTIONS, objective_column, resolve_objectives
+from evae.search.objectives import DIRECTIONS, counted, objective_column, resolve_objectives
 
 
 @pytest.mark.parametrize("name", names)
@@ -44,3 +46,18 @@ def test_directions_and_order_are_kept():
 def test_what_cannot_be_searched_for_is_a_user_error(names, text):
     with pytest.raises(UserError, match=text):
         resolve_objectives(names, "x")
+
+
+@pytest.mark.parametrize("prefix", ["", "val_"])
+@pytest.mark.parametrize(
+    ("kind", "counts"), [("exact", True), ("estimated", True), (None, True), ("bound", False), ("none", False)]
+)
+def test_a_rate_counts_only_where_it_is_a_divergence(prefix, kind, counts):
+    """To be less than another quantity says nothing; rows that do not say what their rate is are taken as they are."""
+    row = {f"{prefix}rate_nats": 3, f"{prefix}rate_is": kind, f"{prefix}distortion_nats": 5.0}
+    assert counted(row, f"{prefix}rate_nats") == (3 if counts else pytest.approx(math.nan, nan_ok=True))
+    assert counted(row, f"{prefix}distortion_nats") == 5
+
+
+def test_what_is_not_there_counts_as_no_number():
+    assert all(math.isnan(counted(row, "rec_ssim")) for row in ({}, {"rec_ssim": None}, {"rec_ssim": math.nan}))

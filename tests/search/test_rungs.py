@@ -114,6 +114,16 @@ def test_what_was_not_measured_is_neither_judged_nor_compared_with(bad):
     assert rungs.judge("also good", 1, {"val_a": 1.0}) is None
 
 
+@pytest.mark.parametrize("kind", ["bound", "none"])
+def test_a_rate_that_is_no_divergence_is_neither_judged_nor_compared_with(kind):
+    rungs = Rungs("halving", 6, [("val_rate_nats", "min")])
+    for i in range(6):
+        assert rungs.judge(f"other {i}", 2, {"val_rate_nats": 0.0, "val_rate_is": kind}) is None
+    assert rungs.judge("first", 2, {"val_rate_nats": 20.0, "val_rate_is": "exact"}) is None
+    assert rungs.judge("second", 2, {"val_rate_nats": 21.0, "val_rate_is": "exact"})
+    assert rungs.judge("last", 2, {"val_rate_nats": 99.0, "val_rate_is": kind}) is None
+
+
 def test_the_spared_are_compared_with_but_go_on():
     rungs = Rungs("halving", 9, ONE)
     assert rungs.judge("first", 1, {"val_a": 1.0}) is None

@@ -77,6 +77,17 @@ def test_a_trial_without_finite_objectives_is_told_fail_and_the_search_goes_on(b
     assert Counter(states(search)) == {TrialState.FAIL: 1, TrialState.COMPLETE: 3}
 
 
+@pytest.mark.parametrize("kind", ["bound", "none"])
+def test_a_rate_that_is_no_divergence_is_told_fail_however_small(kind):
+    search = searcher(total=3, objectives=[("val_rate_nats", "min")])
+    for i, rate in enumerate((0.0, 20.0, 30.0)):
+        search.suggest(f"t{i}")
+        row = {"state": "finished", "val_rate_nats": rate, "val_rate_is": "exact" if i else kind}
+        search.on_trial_complete(f"t{i}", row)
+    assert states(search) == [TrialState.FAIL, TrialState.COMPLETE, TrialState.COMPLETE]
+    assert search.study.best_value == 20.0
+
+
 def test_a_partly_failed_configuration_counts_with_its_finished_replicates():
     def score(job: Job) -> dict[str, Any]:
         return good(job) if job.seed != 1 else {"state": "diverged"}
