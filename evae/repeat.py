@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +15,8 @@ import tyro
 
 from evae import data
 from evae.errors import Diverged, UserError
-from evae.hardware import accelerator
+from evae.hardware import accelerator, resolve_precision
+from evae.hardware import processor as processor_of
 from evae.lazy import torch
 from evae.recipe import Recipe
 
@@ -51,19 +53,72 @@ def parse(text: str) -> Recipe:
         raise UserError(f"the recipe is not JSON: {error}. Copy the whole command, quotes included.") from None
 
 
+def conditions(recipe: Recipe, device: torch.device, threads: int) -> dict[str, str | int]:
+    """What a training's numbers depend on beside its recipe, by the names of a trial's row."""
+    return {
+        "device": device.type,
+        "threads": threads,
+        "precision": resolve_precision(recipe.optimisation.precision, device),
+        "processor": processor_of(device),
+        "workers": 1,
+    }
+
+
+def comparison(here: Mapping[str, str | int], recorded: Mapping[str, str | int | None]) -> str:
+    """How far the values measured here can be expected to be those that were recorded; None is what is not known."""
+    known = {name: value for name, value in recorded.items() if value is not None}
+    differing = [f"{name} {here[name]} instead of {value}" for name, value in known.items() if here[name] != value]
+    if differing:
+        return (
+            f"Other than recorded: {', '.join(differing)}. Sums are then taken in another order: expect values that "
+            "differ from the recorded ones as much as another seed's do."
+        )
+    if known.keys() >= {"device", "threads", "precision", "processor"}:
+        return "Device, threads, precision and processor are as recorded: with the same code, so are the values."
+    return ""
+
+
+def find_device(name: str | None) -> torch.device:
+    """The device of that name where it is there, else the CPU; by default a GPU where there is one. Raises UserError
+    for a name that no device has."""
+    try:
+        device = torch.device(name or accelerator())
+    except RuntimeError:
+        raise UserError(f"there is no kind of device called {name!r}: give cpu or cuda") from None
+    here = device.type == "cpu" or torch.get_device_module(device).is_available()
+    return device if here else torch.device("cpu")
+
+
 def main(
     recipe: Annotated[
         str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE", help="a recipe as JSON, or a file that holds it")
     ],
     data_root: Annotated[Path | None, tyro.conf.arg(help="folder that holds the data (default: ./data)")] = None,
     device: Annotated[str | None, tyro.conf.arg(help="default: a GPU where there is one")] = None,
+    threads: Annotated[int | None, tyro.conf.arg(help="of the CPU; default: what torch takes here")] = None,
     weights: Annotated[Path | None, tyro.conf.arg(help="where to write the trained weights (safetensors)")] = None,
+    precision: Annotated[str | None, tyro.conf.arg(help="as recorded; what differs here is said")] = None,
+    processor: Annotated[str | None, tyro.conf.arg(help="as recorded; what differs here is said")] = None,
+    workers: Annotated[int | None, tyro.conf.arg(help="as recorded; this is one process")] = None,
 ) -> None:
-    """Train one recipe again and print what it measures."""
+    """Train one recipe again and print what it measures.
+
+    The command that a report copies also says what the trial ran on, with which the values come out the same.
+    """
     given = parse(recipe)
+    if threads is not None:
+        if threads < 1:
+            raise UserError(f"--threads must be at least 1, got {threads}")
+        torch.set_num_threads(threads)
+    place = find_device(device)
+    recorded = {"device": device and torch.device(device).type, "threads": threads, "workers": workers}
+    recorded |= {"precision": precision, "processor": processor}
+    said = comparison(conditions(given, place, torch.get_num_threads()), recorded)
+    if said:
+        print(said, file=sys.stderr)
     images = data.load(given.data, data_root)
     try:
-        training, measured = repeat(given, images, device or accelerator())
+        training, measured = repeat(given, images, place)
     except Diverged as error:
         raise UserError(f"the trial diverged: {error}. Lower the learning rate, or take another seed.") from None
     for name, value in sorted(measured.metrics.items()):

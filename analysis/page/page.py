@@ -191,6 +191,7 @@ def embed(
             "configurations": details.configurations(study, table, front),
             "trials": details.trials(study, table),
             "traces": details.traces(study),
+            "conditions": details.conditions(study),
             "recipe": details.common_recipe(study),
             "metrics": [details.named(metric) for metric in details.shown_metrics(study)],
             "objectives": shown_objectives(study),

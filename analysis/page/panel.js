@@ -30,8 +30,9 @@ report.panel = (() => {
     return pieces.length > 0;
   }
   function recipe(c, seed) { return { ...data.recipe, ...configurations[c].recipe, seed }; }
-  function command(c, seed) {
-    return `python -m evae.repeat '${JSON.stringify(recipe(c, seed)).replaceAll("'", `'\\''`)}'`;
+  function command(c, own) {
+    const text = JSON.stringify(recipe(c, own.seed)).replaceAll("'", `'\\''`);
+    return `python -m evae.repeat '${text}' ${data.conditions[own.ran]}`.trimEnd();
   }
   async function copy(text, button) {
     try { await navigator.clipboard.writeText(text); } catch {
@@ -101,7 +102,7 @@ report.panel = (() => {
   }
   function rates() {
     const known = trials[trial]?.rates;
-    if (!known) return element("p", { className: "lead", textContent: "The rate of each latent was not recorded." });
+    if (!known) return element("p", { className: "lead", textContent: "No rate of each latent is recorded: the posterior has none, or the trial did not finish." });
     const sorted = [...known].sort((a, b) => b - a);
     return small([{ type: "bar", x: sorted.map((_, i) => i + 1), y: sorted, name: "rate", marker: { color: "#0072B2" } }], "latent, by rate", "rate (nats per image)");
   }
@@ -140,8 +141,8 @@ report.panel = (() => {
       values(it), replicates(c),
       section("Learning curves", ...(curves.some(Boolean) ? curves : [element("p", { className: "lead", textContent: "No epoch was recorded." })])),
       section("Rate of each latent", rates()),
-      section("Recipe", element("p", { className: "lead", textContent: "This command trains the trial again and prints what it measures." }),
-        own ? code(command(c, own.seed), "Copy command") : null,
+      section("Recipe", element("p", { className: "lead", textContent: "This command trains the trial again and prints what it measures. On another device or kind of processor, or with other threads, expect values that differ as much as another seed's." }),
+        own ? code(command(c, own), "Copy command") : null,
         element("details", {}, element("summary", { textContent: "All of the recipe" }), element("pre", { textContent: JSON.stringify(recipe(c, own?.seed), null, 2) }))),
       section("Weights", weights),
     );

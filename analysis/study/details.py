@@ -1,6 +1,7 @@
 """What the panel of a configuration shows: values, replicates, recipe, rate of each latent."""
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -91,10 +92,12 @@ def _is_finite(value: object) -> bool:
 
 def trials(study: StudyData, table: pd.DataFrame) -> list[dict[str, Any]]:
     """One entry a trial, in the order of `study.trials`: id, configuration (its place in `table`), seed, state, the
-    rate of each latent in nats where it is known, the place of its stack trace in `traces` where it has one.
+    rate of each latent in nats where it is known, the place of its stack trace in `traces` where it has one, what it
+    ran on (its place in `conditions`).
     """
     place = {configuration: i for i, configuration in enumerate(table["configuration"])}
     trace = {text: i for i, text in enumerate(traces(study))}
+    known = {text: i for i, text in enumerate(conditions(study))}
     found = []
     for row in study.trials.to_dict("records"):
         rates = row["rate_per_latent"]
@@ -107,6 +110,7 @@ def trials(study: StudyData, table: pd.DataFrame) -> list[dict[str, Any]]:
                 "rates": None if rates is None else [_short(rate) for rate in rates],
                 # -1 is one that had no room.
                 "trace": None if row["traceback"] is None else trace.get(row["traceback"], -1),
+                "ran": known[_ran(row)],
             }
         )
     return found
@@ -120,6 +124,19 @@ def traces(study: StudyData) -> list[str]:
         if room >= 0:
             found.append(text)
     return found
+
+
+def conditions(study: StudyData) -> list[str]:
+    """What the trials ran on, each once, as options of `python -m evae.repeat`."""
+    return list(dict.fromkeys(_ran(row) for row in study.trials.to_dict("records")))
+
+
+def _ran(row: dict[str, Any]) -> str:
+    """Empty where nothing is recorded."""
+    options = [(name, row[name]) for name in ("device", "precision", "processor") if isinstance(row[name], str)]
+    # One process is what the command starts.
+    options += [(name, f"{row[name]:.0f}") for name, least in (("threads", 1), ("workers", 2)) if row[name] >= least]
+    return shlex.join(word for name, value in options for word in (f"--{name}", value))
 
 
 def _short(value: float) -> float | None:

@@ -7,6 +7,16 @@ import pandas as pd
 from analysis.study import naming, tables
 from analysis.study.load import StudyData, parse
 
+CONDITIONS = {
+    "precision": "Arithmetic",
+    "device": "Device",
+    "processor": "Kind of processor",
+    "threads": "Threads of a process",
+    "workers": "Processes of a trial",
+    "rate_is": "Meaning of the rate",
+}
+"""Columns of a trial that make its numbers comparable, beside the identity of its distances."""
+
 
 def comparable(study: StudyData) -> list[tuple[bool, str]]:
     """(agrees, sentence) for each thing that must be the same for the values of a study to compare."""
@@ -19,11 +29,13 @@ def comparable(study: StudyData) -> list[tuple[bool, str]]:
             found.append(
                 (False, f"{metric}: taken in {len(rows)} ways that differ in {', '.join(differ)}: do not compare.")
             )
-    for column, what in (("precision", "arithmetic"), ("device", "device"), ("rate_is", "meaning of the rate")):
+    for column, what in CONDITIONS.items():
         kinds = sorted(study.trials[column].dropna().unique())
         if kinds:
-            text = f"{what}: {' and '.join(kinds)}" + ("." if len(kinds) == 1 else ", so values may differ by it.")
-            found.append((len(kinds) == 1, text[0].upper() + text[1:]))
+            listed = " and ".join(kind if isinstance(kind, str) else naming.number(float(kind)) for kind in kinds)
+            found.append(
+                (len(kinds) == 1, f"{what}: {listed}{'.' if len(kinds) == 1 else ', so values may differ by it.'}")
+            )
     epochs = study.trials.loc[study.trials["state"] == "finished", "epochs"].dropna().unique()
     if len(epochs):
         listed = ", ".join(naming.number(float(e)) for e in sorted(epochs))

@@ -209,6 +209,7 @@ def write_trial(store, random, number, label, origin, params, seed, state, began
         "wall_s": wall_s,
         "device": "cpu",
         "precision": "bf16",
+        "processor": "Some CPU @ 2.50GHz, AVX2",
         "threads": 1,
         "parameters": 1_234_567,
         "images_per_s": 5200.0,

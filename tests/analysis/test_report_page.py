@@ -292,7 +292,7 @@ def test_keys_walk_the_front_and_open_it(page: Page) -> None:
     assert page.evaluate("document.activeElement.dataset.figure") == "front"
 
 
-def test_the_copied_command_holds_the_recipe(page: Page, study: StudyData) -> None:
+def test_the_copied_command_holds_the_recipe_and_what_the_trial_ran_on(page: Page, study: StudyData) -> None:
     configuration = click_point(page, "front", 2)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.get_by_role("button", name="Copy command").click()
@@ -301,6 +301,8 @@ def test_the_copied_command_holds_the_recipe(page: Page, study: StudyData) -> No
     assert words[:3] == ["python", "-m", "evae.repeat"]
     trial = study.trials[study.trials["configuration"] == configuration].iloc[0]
     assert json.loads(words[3]) == json.loads(trial["recipe"]) | {"seed": int(trial["seed"])}
+    ran = {"device": "cpu", "precision": "bf16", "processor": "Some CPU @ 2.50GHz, AVX2", "threads": "1"}
+    assert words[4:] == [word for name, value in ran.items() for word in (f"--{name}", value)]
     page.keyboard.press("Escape")
 
 

@@ -3,6 +3,7 @@
 import io
 import itertools
 import json
+import shlex
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -211,6 +212,31 @@ def test_distances_of_one_identity_compare(study: StudyData) -> None:
     assert any(text.startswith("gen_fd_") and "one identity" in text and agrees for text, agrees in said.items())
     mixed = replace(study, trials=study.trials.assign(precision=["fp32", *["bf16"] * (len(study.trials) - 1)]))
     assert (False, "Arithmetic: bf16 and fp32, so values may differ by it.") in provenance.comparable(mixed)
+
+
+def test_threads_and_kinds_of_processor_are_among_what_makes_numbers_comparable(study: StudyData) -> None:
+    said = provenance.comparable(study)
+    assert (True, "Threads of a process: 1.") in said
+    assert (True, "Kind of processor: Some CPU @ 2.50GHz, AVX2.") in said
+    others = study.trials.assign(threads=[2.0, *[1.0] * (len(study.trials) - 1)], processor=["X", *["Y"] * 79])
+    said = provenance.comparable(replace(study, trials=others))
+    assert (False, "Threads of a process: 1 and 2, so values may differ by it.") in said
+    assert (False, "Kind of processor: X and Y, so values may differ by it.") in said
+
+
+RAN = {"device": "cuda", "precision": "bf16", "processor": "NVIDIA H100; rm -r ~", "threads": "4", "workers": "2"}
+
+
+def test_what_a_trial_ran_on_goes_into_its_command_as_far_as_it_is_known(study: StudyData) -> None:
+    given = {name: float(value) if value.isdigit() else value for name, value in RAN.items()}
+    columns = {name: [value, *[None] * (len(study.trials) - 1)] for name, value in given.items()}
+    some = replace(study, trials=study.trials.assign(**columns))
+    assert [shlex.split(text) for text in details.conditions(some)] == [
+        [f"--{name}" if i == 0 else value for name, value in RAN.items() for i in (0, 1)],
+        [],
+    ]
+    entries = details.trials(some, tables.configurations(some))
+    assert [entry["ran"] for entry in entries] == [0, *[1] * (len(study.trials) - 1)]
 
 
 @pytest.mark.slow
