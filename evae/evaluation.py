@@ -15,12 +15,12 @@ from PIL import Image
 from torch import Tensor
 
 from evae.data import tensor
+from evae.metrics.base import of as registered
 from evae.metrics.features import Features, frechet_column, kernel_column
 from evae.metrics.frechet import Moments, frechet_distance, kernel_distance
 from evae.metrics.latents import active_units, aggregate_w1
-from evae.metrics.reconstruction import psnr, ssim
 from evae.metrics.reference import Reference, distance_identity
-from evae.metrics.sharpness import sharpness, sharpness_gap
+from evae.metrics.sharpness import sharpness_gap
 from evae.ranks import Share
 from evae.training import Training, generator
 
@@ -57,8 +57,7 @@ def evaluate(
     for split, reference in references.items():
         rebuilt, measured = _reconstruct(training, split, features)
         for kind, images in {"rec": rebuilt, "gen": _sample(training, split, features)}.items():
-            measured[f"{kind}_sharpness"] = mean = float(images["sharpness"].mean())
-            measured[f"{kind}_sharpness_gap"] = sharpness_gap(mean, reference.sharpness)
+            measured |= _taken(kind, images, reference)
             for column, value, identity in _distances(training, split, kind, images["features"], features, reference):
                 measured[column] = value
                 result.distances[PREFIXES[split] + column] = identity
@@ -69,6 +68,16 @@ def evaluate(
     return result
 
 
+def _taken(kind: str, images: Mapping[str, Tensor], reference: Reference) -> dict[str, float]:
+    """The metrics of images alone and of their features, by column."""
+    means = {one.name: float(images[one.name].double().mean()) for one in registered("images")}
+    found = {f"{kind}_{name}": mean for name, mean in means.items()}
+    found[f"{kind}_sharpness_gap"] = sharpness_gap(means["sharpness"], reference.sharpness)
+    for one in registered("features"):
+        found[f"{kind}_{one.name}"] = float(one.measure(images["features"].cpu(), tensor(reference.features)))
+    return found
+
+
 def _noise(training: Training, stream: int, split: str, device: torch.device | str) -> torch.Generator:
     """The same for every trial of a study, whatever its seed."""
     return generator(device, training.recipe.evaluation.seed, 0, stream + list(PREFIXES).index(split))
@@ -76,7 +85,7 @@ def _noise(training: Training, stream: int, split: str, device: torch.device | s
 
 def _seen(images: Tensor, features: Features) -> dict[str, Tensor]:
     """What is measured on images alone, a row each."""
-    return {"sharpness": sharpness(images), "features": features(images)}
+    return {"features": features(images)} | {one.name: one.measure(images) for one in registered("images")}
 
 
 def _over(training: Training, count: int, measure: Callable[[Share, slice], dict[str, Tensor]]) -> dict[str, Tensor]:
@@ -113,14 +122,13 @@ def _reconstruct(training: Training, split: str, features: Features) -> tuple[di
         codes, sampled = posterior.mean(heads), share.sample(posterior.sample, heads, noise)
         rebuilt = model.decode(codes if recipe.evaluation.reconstruct_from == "mean" else sampled)
         return {
-            "rec_psnr_db": psnr(rebuilt, x),
-            "rec_ssim": ssim(rebuilt, x),
+            **{one.name: one.measure(rebuilt, x) for one in registered("pairs")},
             **({"codes": codes, "sampled": sampled, "rates": posterior.rate(heads)} if has_prior else {}),
             **_seen(rebuilt, features),
         }
 
     rows = _over(training, len(real), measure)
-    measured: dict = {name: float(rows[name].double().mean()) for name in ("rec_psnr_db", "rec_ssim")}
+    measured: dict = {f"rec_{one.name}": float(rows[one.name].double().mean()) for one in registered("pairs")}
     measured |= {name: losses[name] for name in ("distortion_nats", "rate_nats", "elbo_nats") if name in losses}
     measured["rate_is"] = model.rate_is
     if has_prior:

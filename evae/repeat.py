@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from evae import data
+from evae import data, plugins
 from evae.errors import Diverged, UserError
 from evae.hardware import accelerator, resolve_precision
 from evae.hardware import processor as processor_of
@@ -41,16 +41,24 @@ def repeat(recipe: Recipe, images: data.ImageSet, device: torch.device | str = "
 
 
 def parse(text: str) -> Recipe:
-    """The recipe of a JSON text, or of a file of that name. Raises UserError for what is neither."""
+    """The recipe of a JSON text, or of a file of that name. Raises UserError for what is neither, and where a plug-in
+    is not what it was."""
     if not text.lstrip().startswith("{"):
         try:
             text = Path(text).read_text(encoding="utf-8")
         except OSError as error:
             raise UserError(f"{error}. Give the recipe as JSON, or a file that holds it.") from None
     try:
-        return Recipe.from_dict(json.loads(text))
+        given = json.loads(text)
+        recipe = Recipe.from_dict(given)
     except ValueError as error:
         raise UserError(f"the recipe is not JSON: {error}. Copy the whole command, quotes included.") from None
+    if changed := plugins.changed(given.get("plugins", {})):
+        raise UserError(
+            f"the plug-in {'; '.join(changed)}: what it measures is no repetition. Bring back what it was, or take "
+            '"plugins" out of the recipe.'
+        )
+    return recipe
 
 
 def conditions(recipe: Recipe, device: torch.device, threads: int) -> dict[str, str | int]:
@@ -99,12 +107,16 @@ def main(
     weights: Annotated[Path | None, tyro.conf.arg(help="where to write the trained weights (safetensors)")] = None,
     precision: Annotated[str | None, tyro.conf.arg(help="as recorded; what differs here is said")] = None,
     processor: Annotated[str | None, tyro.conf.arg(help="as recorded; what differs here is said")] = None,
+    plugin: Annotated[
+        tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(help="a plug-in of the recipe; repeatable")
+    ] = (),
     workers: Annotated[int | None, tyro.conf.arg(help="as recorded; this is one process")] = None,
 ) -> None:
     """Train one recipe again and print what it measures.
 
     The command that a report copies also says what the trial ran on, with which the values come out the same.
     """
+    plugins.load(plugin)
     given = parse(recipe)
     if threads is not None:
         if threads < 1:

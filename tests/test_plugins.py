@@ -4,13 +4,24 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from tiny import tiny_images, tiny_recipe
 
+from analysis.study import naming
 from evae import plugins
+from evae.data import tensor
 from evae.errors import UserError
+from evae.evaluation import evaluate
+from evae.metrics.base import METRICS, metric
+from evae.metrics.features import load_features
+from evae.metrics.reference import reference
 from evae.posteriors import posterior as posteriors
 from evae.recipe import Recipe
 from evae.registry import forget, registered_by
+from evae.search.objectives import resolve_objectives
 from evae.testing.families import require, run
+from evae.testing.metrics import CHECKS as METRIC_CHECKS
+from evae.training import Training
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 TAKEN = """
@@ -168,6 +179,44 @@ def test_a_method_that_raises_is_shown_by_its_own_traceback(tmp_path):
     text = ANOTHER + "\n    def rate(self, heads):\n        return heads.nonsense()\n"
     with pytest.raises(UserError, match=r"mine\.py.*in rate(.|\n)*nonsense"):
         require(plugins.load([written(tmp_path, text)]))
+
+
+def test_a_metric_is_a_column_of_both_splits_and_an_objective():
+    plugins.load([str(EXAMPLES / "edges.py")])
+    training = Training(tiny_recipe(epochs=1), tiny_images())
+    training.train_epoch()
+    features = load_features("efficientnet-lite0-b2")
+    images = training.images
+    splits = {s: reference(getattr(images, s), images.train, features, None) for s in ("test", "validation")}
+    measured = evaluate(training, features, splits, pictures=False).metrics
+    x = tensor(training.images.test).float() / 255
+    with torch.no_grad():
+        expected = float(METRICS["edges"].measure(training.model.reconstruct(x), x).mean())
+    assert measured["rec_edges"] == pytest.approx(expected, rel=1e-4) and measured["val_rec_edges"] > 0
+    assert "gen_edges" not in measured
+    assert resolve_objectives(["rec_edges"], "x") == [("rec_edges", "min")]
+
+
+@pytest.mark.parametrize(
+    ("about", "said"),
+    [({"of": "pixels"}, "unknown subject of a metric"), ({"of": "pairs", "direction": "up"}, '"min" or "max"')],
+)
+def test_a_metric_of_other_words_is_refused(about, said):
+    with pytest.raises(UserError, match=said):
+        metric("strange", **about)(len)
+
+
+@pytest.mark.parametrize("name", [one.name for one in METRICS.values() if one.measure])
+@pytest.mark.parametrize("check", METRIC_CHECKS, ids=lambda check: check.__name__)
+def test_our_own_metrics_keep_the_contract(name, check):
+    check(METRICS[name])
+
+
+def test_the_report_calls_a_metric_as_its_study_did():
+    assert naming.label("rec_kanten") == "reconstruction kanten"
+    naming.know({"kanten": ["error of edges", "slopes"], "ssim": ["ours", ""]})
+    assert naming.label("rec_ssim") == "reconstruction SSIM"
+    assert (naming.label("rec_kanten"), naming.unit("rec_kanten")) == ("reconstruction error of edges", "slopes")
 
 
 @pytest.mark.parametrize("example", sorted(path.name for path in EXAMPLES.glob("*.py")))

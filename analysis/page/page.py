@@ -192,6 +192,7 @@ def embed(
             "trials": details.trials(study, table),
             "traces": details.traces(study),
             "conditions": details.conditions(study),
+            "plugins": details.plugin_options(study),
             "recipe": details.common_recipe(study),
             "metrics": [details.named(metric) for metric in details.shown_metrics(study)],
             "objectives": shown_objectives(study),

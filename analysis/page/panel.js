@@ -32,7 +32,8 @@ report.panel = (() => {
   function recipe(c, seed) { return { ...data.recipe, ...configurations[c].recipe, seed }; }
   function command(c, own) {
     const text = JSON.stringify(recipe(c, own.seed)).replaceAll("'", `'\\''`);
-    return `python -m evae.repeat '${text}' ${data.conditions[own.ran]}`.trimEnd();
+    const plugins = configurations[c].recipe.plugins || data.recipe.plugins ? data.plugins : "";
+    return [`python -m evae.repeat '${text}'`, data.conditions[own.ran], plugins].filter(Boolean).join(" ");
   }
   async function copy(text, button) {
     try { await navigator.clipboard.writeText(text); } catch {

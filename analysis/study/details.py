@@ -57,8 +57,9 @@ def is_standard(row: dict[str, Any], recipe: dict[str, Any]) -> bool:
 
 
 def common_recipe(study: StudyData) -> dict[str, Any]:
-    """The recipe of the first trial, from which those of others differ in some parts."""
-    return next((recipe for text in study.trials["recipe"] if (recipe := parse(text, {}, exact=True))), {})
+    """The recipe of the first trial, without parts that others lack; in the parts it has, theirs may differ."""
+    recipes = [recipe for text in study.trials["recipe"].unique() if (recipe := parse(text, {}, exact=True))]
+    return {key: part for key, part in (recipes or [{}])[0].items() if all(key in recipe for recipe in recipes)}
 
 
 def shown_metrics(study: StudyData) -> list[str]:
@@ -129,6 +130,12 @@ def traces(study: StudyData) -> list[str]:
 def conditions(study: StudyData) -> list[str]:
     """What the trials ran on, each once, as options of `python -m evae.repeat`."""
     return list(dict.fromkeys(_ran(row) for row in study.trials.to_dict("records")))
+
+
+def plugin_options(study: StudyData) -> str:
+    """The study's plug-ins as options of `python -m evae.repeat`."""
+    given = study.manifest.get("options", {}).get("plugin") or []
+    return shlex.join(word for plugin in given for word in ("--plugin", str(plugin)))
 
 
 def _ran(row: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.study import columns
-from analysis.study.naming import Objective, is_distance
+from analysis.study.naming import Objective, is_distance, know
 from evae.errors import UserError
 from evae.results.places import redacted, shown
 from evae.results.store import SCHEMA_VERSION, Store, StoreError
@@ -141,6 +141,7 @@ def load(results: str | os.PathLike[str] | Store) -> StudyData:
     notes = [f"{name} could not be read and was left out." for name in store.unreadable]
     sessions = sessions.sort_values("session", na_position="first").reset_index(drop=True)
     manifest = _manifest(sessions)
+    know(manifest.get("metrics", {}))
     if not manifest:
         notes.append("The study's manifest is missing: its question, command and objectives are not known.")
     version = manifest.get("schema_version")
@@ -212,6 +213,7 @@ def _manifest(sessions: pd.DataFrame) -> dict[str, Any]:
         "packages": {},
         "hardware": {},
         "data": {},
+        "metrics": {},
     }
     row |= {key: parse(row.get(key), default) for key, default in kinds.items()}
     options = {key: shown(value) if isinstance(value, str) else value for key, value in row["options"].items()}

@@ -1,6 +1,7 @@
 """Names, units and number formats for people: what a column of the store is called on a page."""
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 NARROW = "\N{NO-BREAK SPACE}"  # keeps a number with its interval or unit on one line
@@ -105,6 +106,13 @@ def unit(metric: str) -> str:
     if rest.startswith(("fd_", "kd_")):
         return f"on {rest[3:].replace('_', '-')} features"
     return QUANTITIES.get(rest, ("", ""))[1]
+
+
+def know(metrics: Mapping[str, Sequence[str]]) -> None:
+    """Take note of the words and units of metrics that only a study's manifest names: those of its plug-ins."""
+    for name, about in metrics.items():
+        if name not in QUANTITIES and len(about) == 2:
+            QUANTITIES[name] = str(about[0]), str(about[1])
 
 
 def parameter(name: str) -> str:

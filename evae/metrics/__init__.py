@@ -2,4 +2,7 @@
 latent).
 """
 
-from evae.metrics import own  # noqa: F401  its features have their names from the start
+from evae.metrics import frechet, latents, own, reconstruction, sharpness  # noqa: F401  (they register themselves)
+from evae.metrics.base import metric
+
+__all__ = ["metric"]

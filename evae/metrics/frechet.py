@@ -1,10 +1,20 @@
 """Fréchet and kernel distances between two sets of features."""
 
+from __future__ import annotations
+
 import math
 from functools import cached_property
 
-import torch
-from torch import Tensor
+from evae.lazy import TYPE_CHECKING, torch
+from evae.metrics.base import declare
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+declare("fd", of="features", direction="min")
+declare("kd", of="features", direction="min")
+declare("fid", of="features")
+declare("kid", of="features")
 
 SUBSETS, SUBSET_SIZE = 100, 1000
 """Of a kernel distance, where a set is larger than a subset (Bińkowski et al. 2018)."""

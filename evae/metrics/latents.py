@@ -2,8 +2,16 @@
 prior.
 """
 
-import torch
-from torch import Tensor
+from __future__ import annotations
+
+from evae.lazy import TYPE_CHECKING, torch
+from evae.metrics.base import declare
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+declare("active_units", of="model", direction="max")
+declare("aggregate_w1", of="model", direction="min")
 
 
 def active_units(codes: Tensor, threshold: float = 0.01) -> int:

@@ -1,13 +1,18 @@
 """How close a reconstruction is to its image, pixel by pixel."""
 
-import torch
-from torch import Tensor
-from torch.nn.functional import pad
+from __future__ import annotations
+
+from evae.lazy import TYPE_CHECKING, F, torch
+from evae.metrics.base import metric
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 WINDOW, SIGMA = 11, 1.5
 PSNR_CAP_DB = 100.0
 
 
+@metric("psnr_db", of="pairs", direction="max")
 def psnr(images: Tensor, targets: Tensor) -> Tensor:
     """(n,): peak signal-to-noise ratio in dB of images (n, c, h, w) in [0, 1], over all pixels and channels.
 
@@ -17,6 +22,7 @@ def psnr(images: Tensor, targets: Tensor) -> Tensor:
     return (-10 * error.log10()).clamp_(max=PSNR_CAP_DB)
 
 
+@metric("ssim", of="pairs", direction="max")
 def ssim(images: Tensor, targets: Tensor) -> Tensor:
     """(n,): structural similarity of images (n, c, h, w) in [0, 1], a mean over pixels and channels.
 
@@ -44,5 +50,5 @@ def _gaussian(side: int, like: Tensor) -> Tensor:
     offsets = torch.arange(WINDOW, dtype=like.dtype, device=like.device) - WINDOW // 2
     weights = torch.exp(-(offsets**2) / (2 * SIGMA**2))
     line = torch.arange(side, dtype=like.dtype, device=like.device)[None]
-    sources = pad(line, [WINDOW // 2] * 2, mode="reflect")[0].long().unfold(0, WINDOW, 1)
+    sources = F.pad(line, [WINDOW // 2] * 2, mode="reflect")[0].long().unfold(0, WINDOW, 1)
     return like.new_zeros(side, side).scatter_add_(1, sources, (weights / weights.sum()).expand(side, -1))

@@ -1,9 +1,14 @@
 """Sharpness as in Tolstikhin et al. 2018 and Qin & Huang, arXiv 2405.12783v2, appendix D."""
 
+from __future__ import annotations
+
 import math
 
-import torch
-from torch import Tensor
+from evae.lazy import TYPE_CHECKING, torch
+from evae.metrics.base import declare, metric
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 GREY = (0.299, 0.587, 0.114)
 """ITU-R BT.601 luma weights of red, green and blue; the papers leave the conversion open."""
@@ -16,6 +21,7 @@ def grey(images: Tensor) -> Tensor:
     return torch.einsum("nchw,c->nhw", images, images.new_tensor(GREY))
 
 
+@metric("sharpness", of="images", direction="max")
 def sharpness(images: Tensor) -> Tensor:
     """(n,): the variance over an image of the response to the Laplacian [[0,1,0],[1,-4,1],[0,1,0]].
 
@@ -35,3 +41,6 @@ def sharpness_gap(measured: float, real: float) -> float:
     Infinite where the real images are of a single grey.
     """
     return abs(measured / real - 1) if real else math.inf
+
+
+declare("sharpness_gap", of="images", direction="min")

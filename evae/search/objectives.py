@@ -5,29 +5,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evae.errors import UserError, unknown
+from evae.metrics.base import METRICS
 
-DIRECTIONS = {
-    "rec_fd": "min",
-    "gen_fd": "min",
-    "rec_kd": "min",
-    "gen_kd": "min",
-    "rec_sharpness": "max",
-    "gen_sharpness": "max",
-    "rec_sharpness_gap": "min",
-    "gen_sharpness_gap": "min",
-    "rec_psnr_db": "max",
-    "rec_ssim": "max",
-    "distortion_nats": "min",
-    "rate_nats": "min",
-    "elbo_nats": "max",
-    "active_units": "max",
-    "aggregate_w1": "min",
-}
-"""What can be searched for, and which way is better. `fd` and `kd` stand for the Fréchet and the kernel distance on
-the study's features. Noise has more sharpness than real images; a search for the smallest sharpness gap
-does not mistake it for detail."""
 DIVERGENCES = ("exact", "estimated")
 """What a rate has to be to compare with others: the KL divergence from the prior, or an unbiased estimate of it."""
+
+
+def directions() -> dict[str, str]:
+    """What can be searched for, by column, and which way is better: all metrics that have a direction.
+
+    `fd` and `kd` stand for the Fréchet and the kernel distance on the study's features. Noise has more sharpness than
+    real images; a search for the smallest sharpness gap does not mistake it for detail.
+    """
+    return {column: one.direction for one in METRICS.values() if one.direction for column in one.columns}
 
 
 def resolve_objectives(names: Sequence[str], features_column: str) -> list[tuple[str, str]]:
@@ -38,11 +28,11 @@ def resolve_objectives(names: Sequence[str], features_column: str) -> list[tuple
     """
     if not names or len(set(names)) != len(names):
         raise UserError(f"give one objective or more, each once; got {', '.join(names) or 'none'}")
-    resolved = []
+    known, resolved = directions(), []
     for name in names:
-        if name not in DIRECTIONS:
-            raise unknown("objective", name, DIRECTIONS)
-        resolved.append((objective_column(name, features_column), DIRECTIONS[name]))
+        if name not in known:
+            raise unknown("objective", name, known)
+        resolved.append((objective_column(name, features_column), known[name]))
     return resolved
 
 

@@ -15,6 +15,7 @@ import evae
 from evae import hardware
 from evae.data.base import ImageSet
 from evae.errors import UserError
+from evae.metrics.base import METRICS
 from evae.recipe import Recipe
 from evae.results.places import shown
 from evae.results.store import SCHEMA_VERSION, Store, to_json
@@ -61,6 +62,7 @@ class Manifest:
             "early stopping": options.early_stopping,
             "data digest": images.digest,
         }
+        theirs = [METRICS[name] for name in METRICS.of_plugins()]
         if options.plugin:
             self.identity["plug-ins"] = {plugin.name: plugin.digest for plugin in options.plugins}
         self.row: dict[str, Any] = {
@@ -77,6 +79,7 @@ class Manifest:
             "options": to_json({n: shown(v) if isinstance(v, str) else v for n, v in asdict(options).items()}),
             "space": to_json(space),
             "objectives": to_json(self.identity["objectives"]),
+            "metrics": to_json({one.name: [one.label, one.unit] for one in theirs}),
             "identity": to_json(self.identity),
             "git_commit": commit,
             "git_dirty": dirty,

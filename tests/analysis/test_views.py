@@ -253,3 +253,16 @@ def test_ten_thousand_trials_build_and_say_what_was_thinned(tmp_path: Path) -> N
         "2,000 of 8,",
     ):
         assert said in text
+
+
+def test_a_recipe_is_put_together_of_the_common_one_without_parts_that_it_lacks(study: StudyData) -> None:
+    trials = study.trials.copy()
+    first = json.loads(trials["recipe"].iloc[0])
+    trials.loc[trials["configuration"] == trials["configuration"].iloc[0], "recipe"] = json.dumps(
+        first | {"plugins": {"mine.py": "0123"}}
+    )
+    some = replace(study, trials=trials)
+    common, table = details.common_recipe(some), tables.configurations(some)
+    entries = details.configurations(some, table, tables.front(table, some.objectives))
+    for entry, text in zip(entries, trials.drop_duplicates("configuration")["recipe"], strict=True):
+        assert {**common, **entry["recipe"]} == json.loads(text)

@@ -15,7 +15,7 @@ from PIL import Image
 from running import Study, ended, processes, wait_until
 
 from evae.checkpoints import load_model
-from evae.search.objectives import DIRECTIONS
+from evae.search.objectives import directions
 
 NOISE = re.compile(r"warn|ray|traceback|deprecat|\berror\b|\bINFO\b|pid=|\(.*Trainable", re.IGNORECASE)
 """What nobody wants to read on the console of a study."""
@@ -72,7 +72,7 @@ def test_pictures_decode_and_weights_load(done):
 def test_objectives_that_can_be_searched_for_are_columns_of_the_trials(done):
     row = done[0].rows()[0]
     features = "efficientnet_lite0_b2"
-    columns = {f"{n}_{features}" if n.endswith(("_fd", "_kd")) else n for n in DIRECTIONS} - {"elbo_nats"}
+    columns = {f"{n}_{features}" if n.endswith(("_fd", "_kd")) else n for n in directions()} - {"elbo_nats"}
     missing = [f"{p}{c}" for p in ("", "val_") for c in columns if row.get(f"{p}{c}") is None]
     assert missing == []
 

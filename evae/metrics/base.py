@@ -1,0 +1,77 @@
+"""Metrics by name: of what each is taken, which way is better, and how people call it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from evae.errors import UserError, unknown
+from evae.registry import Registry
+
+SIDES = {"pairs": ("rec",), "images": ("rec", "gen"), "features": ("rec", "gen"), "model": ("",)}
+"""What a metric can be taken of, and the sides on which it then is: of reconstructions beside their originals, of
+reconstructions and samples alone, of the features of two sets, or of the model as a whole."""
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Metric:
+    """`measure` is the function that takes it; None where the evaluation itself does, because more than that belongs
+    to it. `direction` says which way is better: such a metric can be searched for. A report knows `label` and `unit` of
+    a plug-in's metrics from the study's manifest, and those of ours by itself.
+    """
+
+    name: str
+    of: str
+    direction: str | None
+    label: str
+    unit: str
+    measure: Callable[..., Any] | None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Its columns on the test split."""
+        return tuple(f"{side}_{self.name}" if side else self.name for side in SIDES[self.of])
+
+
+METRICS: Registry[Metric] = Registry("metric")
+
+
+def metric(
+    name: str, *, of: str, direction: str | None = None, label: str = "", unit: str = ""
+) -> Callable[[Function], Function]:
+    """A decorator for a pure function of tensors that takes a metric of this name.
+
+    `of` "pairs": (reconstructions, originals), both (n, c, h, w) in [0, 1], to (n,); "images": (n, c, h, w) to (n,);
+    "features": (n, dim) of reconstructions or samples and (m, dim) of real images to one number. Of (n,) numbers the
+    mean is the metric. The columns are `rec_<name>`, and but for pairs also `gen_<name>`; where there is a `direction`,
+    "min" or "max", they are objectives too. Raises UserError for other words.
+    """
+    if of not in SIDES or of == "model":
+        raise unknown("subject of a metric", of, [kind for kind in SIDES if kind != "model"])
+    if direction not in ("min", "max", None):
+        raise UserError(f'the direction of the metric {name!r} must be "min" or "max", or left out; got {direction!r}')
+
+    def register(function: Function) -> Function:
+        known = Metric(name, of, direction, label or name.replace("_", " "), unit, function)
+        METRICS.add(name, known, written=function)
+        return function
+
+    return register
+
+
+def declare(name: str, *, of: str, direction: str | None = None) -> None:
+    """Name a metric that the evaluation takes itself."""
+    METRICS.add(name, Metric(name, of, direction, "", "", None), written=declare)
+
+
+def of(kind: str) -> list[Metric]:
+    """The metrics of a kind that have a function."""
+    return [one for one in METRICS.values() if one.of == kind and one.measure is not None]
+
+
+declare("distortion_nats", of="model", direction="min")
+declare("rate_nats", of="model", direction="min")
+declare("elbo_nats", of="model", direction="max")
