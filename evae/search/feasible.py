@@ -6,10 +6,8 @@ import numpy as np
 
 from evae.errors import UserError
 from evae.recipe import Recipe
-from evae.search.objectives import DIRECTIONS
+from evae.search.objectives import DIVERGENCES, directions
 
-DIVERGENCES = ("exact", "estimated")
-"""What a rate has to be to compare with others: the KL divergence from the prior, or an unbiased estimate of it."""
 CHUNK = 256
 """Images that are looked at at a time."""
 
@@ -50,7 +48,9 @@ def check_possible(objectives: Sequence[str], recipes: Sequence[Recipe]) -> list
     why = {name: sorted({part for part in parts if part}) for name, parts in lacking.items() if any(parts)}
     if all(any(parts) for parts in zip(*lacking.values(), strict=True)) and lacking:
         said = "; ".join(f"{name} is not known with {_either(parts)}" for name, parts in why.items())
-        known = [n for n in DIRECTIONS if n not in objectives and not any(map(LACKING.get(n, lambda _: None), recipes))]
+        known = [
+            n for n in directions() if n not in objectives and not any(map(LACKING.get(n, lambda _: None), recipes))
+        ]
         raise UserError(
             f"no configuration of this study can have a finite {' and '.join(why)}: {said}. Choose other --objectives, "
             f"such as {', '.join(known)}."

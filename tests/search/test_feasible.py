@@ -16,7 +16,7 @@ from evae.posteriors.kernel import KernelKL
 from evae.priors.mixture import MixturePrior
 from evae.recipe import Recipe
 from evae.search.feasible import check_possible, check_sharp
-from evae.search.objectives import DIRECTIONS
+from evae.search.objectives import directions
 
 VAE, AE, EVAE, KERNEL = (Recipe(posterior=p) for p in (Gaussian(), Autoencoder(), Evae(), KernelKL()))
 LAPLACE = replace(VAE, likelihood=Laplace())
@@ -54,7 +54,7 @@ def test_what_no_recipe_can_have_is_refused_with_the_cause_and_others(recipes, o
 
 @pytest.mark.parametrize("recipe", [VAE, KERNEL, AE, EVAE, LAPLACE], ids=lambda r: r.posterior.family)
 def test_every_recipe_has_what_is_measured_on_pictures(recipe):
-    assert check_possible([n for n in DIRECTIONS if n.startswith(("rec_", "gen_", "distortion"))], [recipe]) == []
+    assert check_possible([n for n in directions() if n.startswith(("rec_", "gen_", "distortion"))], [recipe]) == []
 
 
 def test_what_only_some_recipes_have_is_said_in_a_line_each():
