@@ -26,7 +26,7 @@ def suggest(trial: optuna.trial.BaseTrial, base: Recipe) -> Recipe:
     elif family == "kernel":
         posterior = KernelKL(beta=beta)
     elif family == "evae":
-        posterior = Evae(beta=beta, sample_size=base.optimisation.batch_size)
+        posterior = Evae(beta=beta)
     else:
         posterior = Mixture(population_beta=beta, individual_beta=beta * Mixture.individual_beta)
     return replace(base, posterior=posterior)

@@ -19,7 +19,10 @@ from evae.recipe import Recipe
 from evae.search.space import Control, Space
 
 PAPER_BANDWIDTH = 100 ** (-2 / 9)
-"""b(100) of Qin & Huang, arXiv 2405.12783v2, section 5."""
+"""b(100) of Qin & Huang, arXiv 2405.12783v2, section 5. Its 100 is the M of their rate (eq. 10), which they set to the
+size of their batches. Both numbers say how many kernels the density would be made of that the posterior is the limit
+of; none is ever drawn, so a study's batches are no reason to change one of them. M is 100 everywhere here, which is the
+default of `Evae`: with another, the control would be trained with a rate of another weight than the paper's."""
 
 
 def suggest(trial: optuna.trial.BaseTrial, base: Recipe) -> Recipe:
@@ -41,7 +44,6 @@ def suggest(trial: optuna.trial.BaseTrial, base: Recipe) -> Recipe:
         bandwidth=trial.suggest_float("bandwidth", 0.05, 2.0, log=True),
         prior=trial.suggest_categorical("prior", ["uniform", "gaussian"]),
         prior_width=trial.suggest_float("prior_width", 1e-2, 1e1, log=True),
-        sample_size=base.optimisation.batch_size,
         beta=beta,
     )
     return replace(base, posterior=posterior)

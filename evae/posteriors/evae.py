@@ -24,7 +24,7 @@ class Evae(Posterior):
 
     `bandwidth` is b, by default 100^(-2/9). The uniform prior is Unif[-B/2, B/2] with B = `prior_width`; the
     Gaussian one is B N(0, 1) (appendix G.2). `sample_size` is the M of the rate below; the paper sets it to
-    its batch size, here it stands alone, so that another batch size does not change the loss. With
+    its batch size and b to M^(-2/9), here both stand alone, so that another batch size does not change the loss. With
     `equal_variance` the kernel is rescaled to the Epanechnikov kernel's variance 1/5, so that r means the
     same standard deviation for every kernel.
 

@@ -53,3 +53,29 @@ def test_images_that_the_paper_does_not_have_leave_the_table_out(store: Store) -
     (row,) = store.read("study").to_pylist()
     store.write("study", row["session"], [row | {"data": json.dumps({"source": ["mnist"]})}])
     assert lines(load(store.location)) == {}
+
+
+def test_the_papers_ratios_are_of_one_table_each(store: Store) -> None:
+    """Of Fashion-MNIST at 64 latents table 2 has other runs than table 3, and a VAE of its own."""
+    (row,) = store.read("study").to_pylist()
+    store.write("study", row["session"], [row | {"data": json.dumps({"source": "fashion-mnist"})}])
+    trials = store.read("trials").to_pylist()
+    models = {"EVAE B=0.1": 3, "EVAE B=10": 2, "beta-VAE 0.1": 2, "autoencoder": None}
+    for number, model in enumerate(models, 2):
+        for row in trials[:2]:
+            known = {"trial": f"{number}-s{row['seed']}", "configuration": str(number), "number": number}
+            store.write("trials", known["trial"], [row | known | {"param_model": model, "param_latent": 64}])
+    study = load(store.location)
+    found = {line.model: line for line in reproduction.table(study)[1] if line.latent == 64}
+    assert {model: found[model].paper_table for model in models} == models
+    ratios = {model: found[model].paper_fid_ratio for model in models}
+    expected = {"EVAE B=0.1": 12.02 / 39.31, "EVAE B=10": 32.6 / 39.1, "beta-VAE 0.1": 19.5 / 39.1, "autoencoder": None}
+    assert ratios == {model: ratio and pytest.approx(ratio) for model, ratio in expected.items()}
+    assert found["beta-VAE 0.1"].paper_sharpness_ratio == pytest.approx(0.023 / 0.016)
+    assert "| 32.60 | 0.83 | 0.0190 | 1.19 | 2 |" in reproduction.as_markdown(study)
+
+
+@pytest.mark.parametrize("source", reproduction.PAPER)
+def test_every_table_has_the_vae_that_its_ratios_are_to(source: str) -> None:
+    for published in reproduction.PAPER[source].values():
+        assert {("VAE", latent) for _, latent in published} <= set(published)

@@ -2,6 +2,7 @@
 
 import optuna
 import pytest
+import torch
 from conformance import Conformance
 
 from evae.kernels import KERNELS
@@ -75,6 +76,11 @@ def test_the_yardsticks_are_what_their_labels_say():
     assert (posterior.kernel, posterior.prior) == ("epanechnikov", "uniform")
     assert (posterior.prior_width, posterior.beta) == (0.1, 1.0)
     assert posterior.bandwidth == PAPER_BANDWIDTH == pytest.approx(0.35938, abs=1e-5)
+    # Eq. 10 with the 100 that b is taken of, in studies of any batch size: 3 B / (5 M) for each 1 / r.
+    r = torch.full((1, 1), 2.0)
+    heads = torch.cat([torch.zeros(1, 1), torch.log(torch.expm1(r))], 1)
+    assert float(posterior.rate(heads)) == pytest.approx(3 * 0.1 / (5 * 100 * 2), rel=1e-3)
+    assert posterior.bandwidth == pytest.approx(posterior.sample_size ** (-2 / 9))
     assert [c.label for c in CONTROLS if c.origin == "paper"] == ["EVAE, paper (B = 0.1)"]
 
 
