@@ -6,7 +6,7 @@ Trains the controls (VAE, beta-VAE, autoencoder, the EVAE of the paper) and then
 suggests, and draws the front between two goals that pull apart: samples from the prior close to real images, and sharp
 reconstructions. With the defaults, on two cores, 7 configurations with 2 seeds each take about 4 minutes. Expect the
 samples of VAE and beta-VAE to be nearest to real images, the autoencoder's a sixth farther and the EVAE's four times as
-far; and the autoencoder and the EVAE to reconstruct sharpest, half as sharp again as the VAE, two thirds as sharp as
+far; and the autoencoder and the EVAE to reconstruct sharpest, half as sharp again as the VAE, three fifths as sharp as
 real images. The EVAE's prior is far from where its codes are. So short a training shows the direction, not the last
 word.
 """
