@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import glob
 import importlib.metadata
 import os
 import platform
+import sys
 from typing import Any
 
 from evae.lazy import torch
+
+GPU_DEVICES = ("/dev/nvidia[0-9]*", "/dev/kfd", "/dev/dxg")
+"""What Linux calls them: NVIDIA's, AMD's under ROCm, and those of Windows under WSL."""
 
 
 def accelerator() -> str:
@@ -15,9 +20,16 @@ def accelerator() -> str:
 
     Whatever counts as a GPU elsewhere, trials are trained on none but these.
     """
+    if not _has_gpu():
+        return "cpu"  # without torch, which takes seconds to import
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _has_gpu() -> bool:
+    """Whether the system has a device that may be a GPU of a kind that torch knows."""
+    return sys.platform != "linux" or any(glob.glob(pattern) for pattern in GPU_DEVICES)
 
 
 def has_native_bf16(device: torch.device) -> bool:

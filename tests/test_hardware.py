@@ -3,10 +3,12 @@
 import json
 import os
 import platform
+import sys
 
 import pytest
 import torch
 
+from evae import hardware
 from evae.hardware import accelerator, describe, has_native_bf16, resolve_precision
 
 
@@ -15,10 +17,18 @@ from evae.hardware import accelerator, describe, has_native_bf16, resolve_precis
     [(False, False, "cpu"), (True, False, "cuda"), (False, True, "mps"), (True, True, "cuda")],
 )
 def test_trials_are_trained_on_what_torch_can_use(monkeypatch, cuda, metal, device):
+    monkeypatch.setattr(hardware, "GPU_DEVICES", ("/dev/null",))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: metal)
     assert accelerator() == device
     assert ("Apple GPU" in describe()["gpus"]) == (device == "mps")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks for Linux's devices")
+def test_without_a_device_torch_is_not_asked(monkeypatch):
+    monkeypatch.setattr(hardware, "GPU_DEVICES", ("/dev/no-such-device*",))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: pytest.fail("asked"))
+    assert accelerator() == "cpu"
 
 
 def test_metal_multiplies_no_bf16_faster():

@@ -7,13 +7,10 @@ listens on that machine's loopback only; one on several is refused where no toke
 import contextlib
 import os
 import socket
-import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 import grpc
 import ray
-from ray.train.torch import TorchConfig
 
 from evae.cluster import private
 from evae.cluster.versions import machines
@@ -104,74 +101,3 @@ def _lets_in(place: str, header: Mapping[str, str]) -> bool:
                 "address that `ray start --head` said, or leave --address out to use this machine alone."
             ) from None
     return True
-
-
-PATIENCE_S = 300
-"""So long a worker waits for the others in one step before it takes them for lost, and the group starts anew. PyTorch
-by itself waits for half an hour."""
-
-
-def process_group(folder: str) -> TorchConfig:
-    """How the workers of a group find each other; `folder` is where they may leave files if all are on this machine."""
-    if private.has_clusters():
-        return OnMachines(timeout_s=PATIENCE_S)
-    return OnOneMachine(timeout_s=PATIENCE_S, folder=folder)
-
-
-class OnMachines(TorchConfig):
-    """A process group that meets where Ray's own processes do."""
-
-    @property
-    def backend_cls(self) -> type[private.TorchBackend]:
-        return _MeetOnNetwork
-
-
-class _MeetOnNetwork(private.TorchBackend):
-    def on_start(self, worker_group, backend_config):
-        worker_group.execute(use_ray_network)
-        super().on_start(worker_group, backend_config)
-
-
-def use_ray_network() -> None:
-    """Let Gloo listen in this process on the interface by which Ray knows this machine.
-
-    By itself it takes the address of the machine's name, which many a system says is 127.0.0.1 or 127.0.1.1, where
-    other machines look for it in vain. A GLOO_SOCKET_IFNAME that is set stays.
-    """
-    address = ray.util.get_node_ip_address()
-    for interface, place in private.interfaces():
-        if place == address:
-            os.environ.setdefault("GLOO_SOCKET_IFNAME", interface)
-
-
-@dataclass
-class OnOneMachine(TorchConfig):
-    """A process group that meets in a file. The address where it meets otherwise is open to all machines."""
-
-    folder: str = ""
-
-    @property
-    def backend_cls(self) -> type[private.TorchBackend]:
-        return _MeetInFile
-
-
-class _MeetInFile(private.TorchBackend):
-    def on_start(self, worker_group, backend_config):
-        # A new file for every start: what a group that was killed has left in its own would be believed.
-        place = f"file://{backend_config.folder}/{uuid.uuid4().hex}"
-        backend = "nccl" if worker_group.get_resources_per_worker().get("GPU") else "gloo"
-        size = len(worker_group)
-        ray.get(
-            [
-                worker_group.execute_single_async(
-                    rank,
-                    private.set_up_process_group,
-                    backend=backend,
-                    world_rank=rank,
-                    world_size=size,
-                    init_method=place,
-                    timeout_s=backend_config.timeout_s,
-                )
-                for rank in range(size)
-            ]
-        )

@@ -20,7 +20,6 @@ from evae.cluster.versions import devices
 from evae.errors import UserError
 from evae.hardware import accelerator
 
-private.share_processes()
 private.quieten()
 private.name_driver()
 

@@ -1,7 +1,8 @@
 """What evae uses of Ray that Ray does not promise to keep: imported here, and nowhere else.
 
 pyproject.toml bounds Ray by the newest version that was tried. tests/cluster/test_private.py asks for each part, and
-says what to do where a newer version has none.
+says what to do where a newer version has none. Those of Tune and Train are imported where they are used: Ray starts
+before they are needed, and they take seconds.
 """
 
 import contextlib
@@ -17,13 +18,8 @@ from ray._private import utils as ray_utils
 from ray._private import worker as ray_worker
 from ray._private.services import psutil  # Ray brings it along
 from ray._raylet import AuthenticationTokenLoader
-from ray.train.torch.config import _setup_torch_process_group as set_up_process_group
-from ray.train.torch.config import _TorchBackend as TorchBackend
-from ray.tune.execution import class_cache
 
 from evae.results.places import shown
-
-__all__ = ["TorchBackend", "set_up_process_group"]
 
 PRELOAD = "RAY_preload_python_modules"
 """The setting of a raylet that names the modules which its processes import in advance."""
@@ -51,7 +47,23 @@ def name_driver() -> None:
 def share_processes() -> None:
     """Let Tune's actors be the processes that Ray starts at once, a core each, and that import what a trial needs while
     data is prepared. Tune asks for processes with an environment of their own, for a variable of PyTorch Lightning."""
+    from ray.tune.execution import class_cache
+
     class_cache.DEFAULT_ENV_VARS.clear()
+
+
+def torch_backend() -> type:
+    """What sets the process groups of Ray Train's workers up."""
+    from ray.train.torch.config import _TorchBackend
+
+    return _TorchBackend
+
+
+def set_up_process_group(**arguments: Any) -> None:
+    """Make this process one of a group, as Ray Train does."""
+    from ray.train.torch.config import _setup_torch_process_group
+
+    _setup_torch_process_group(**arguments)
 
 
 def has_clusters() -> bool:

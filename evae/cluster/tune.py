@@ -7,11 +7,14 @@ from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from evae.cluster import private
 from evae.cluster.machine import Slots
 from evae.cluster.setting import Setting
 from evae.cluster.trainable import EpochTrainable
 from evae.search.rungs import Rungs
 from evae.search.searcher import FINISHED, StudySearcher
+
+private.share_processes()
 
 
 class TuneSearcher(Searcher):

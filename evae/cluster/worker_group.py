@@ -22,9 +22,9 @@ from ray.util.placement_group import get_current_placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from torch import nn
 
-from evae.cluster.access import process_group
 from evae.cluster.board import Board, Caretaker
 from evae.cluster.losses import Losses, MachineLeaves, Watch, gone
+from evae.cluster.process_group import process_group
 from evae.cluster.setting import Setting
 from evae.cluster.worker import Begun, Worker
 from evae.errors import Diverged, UserError

@@ -69,7 +69,7 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
         console.print(_headline(options, base, images))
         for note in notes:
             console.print(Text(note))
-        # These imports take seconds, which nobody waits for whose options cannot be done.
+        # Imported when needed: whose options cannot be done does not wait for Ray and torch.
         from evae.study.session import run_session
 
         run_session(searcher, manifest, images, options, store, console)

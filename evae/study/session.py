@@ -1,37 +1,21 @@
-"""A session of a study: references once, then trials as Tune's actors have room, every result in the store."""
+"""A session of a study: Ray started or joined, and its trials trained."""
 
-import tempfile
-from collections.abc import Mapping, Sequence
+import importlib
+import threading
 from dataclasses import replace
 
-import ray
-import torch
 from rich.console import Console
 
-from evae.callbacks import callback
-from evae.checkpoints import check_whole
 from evae.cluster.access import require_token
 from evae.cluster.demand import Demand
-from evae.cluster.failures import Failures
-from evae.cluster.machine import Slots, find_slots, ray_session
-from evae.cluster.setting import Setting
-from evae.cluster.tune import tuner
+from evae.cluster.machine import ray_session
 from evae.cluster.versions import require_same_versions
 from evae.data.base import ImageSet
-from evae.errors import UserError
 from evae.hardware import accelerator
-from evae.metrics.features import Features, load_features
-from evae.metrics.reference import Reference, reference
-from evae.recipe import Recipe
-from evae.results.rows import close_row
 from evae.results.store import Store
-from evae.search.journal import Journal
-from evae.search.searcher import ENDED, StudySearcher
-from evae.study.followers import Callbacks, Followers
+from evae.search.searcher import StudySearcher
 from evae.study.manifest import Manifest
 from evae.study.options import StudyOptions
-from evae.study.progress import StudyProgress, summary
-from evae.study.rehearsal import rehearse
 
 
 def run_session(
@@ -43,33 +27,15 @@ def run_session(
     console: Console,
 ) -> None:
     """Train what the searcher suggests, as `run_study` says."""
-    _check_resumable(store)
-    _check_builds(searcher.space.recipes(searcher.base), images)
-    features = load_features(options.features)
     demand = _demand(options, searcher, images, console)
+    # torch is imported while Ray starts; and Ray's processes import what a trial needs while the references are taken.
+    threading.Thread(target=importlib.import_module, args=("evae.evaluation",)).start()
     with ray_session(demand):
+        from evae.study.trials import train
+
         require_token()
         require_same_versions(options.plugins)
-        slots = find_slots(demand)
-        if slots.idle_gpus:
-            counted = f"Ray counts {slots.idle_gpus:g} GPU(s) that torch cannot use"
-            console.print(f"{counted}: trials train on the CPU", highlight=False)
-        setting = Setting(
-            study=options.name,
-            store=store,
-            images=images,
-            references=_references(images, features),
-            cpus=slots.cpus,
-            gpus=slots.gpus,
-            keep_weights=options.keep_weights,
-            workers=slots.workers,
-            max_failures=options.max_failures,
-            plugins=tuple(options.plugins),
-            followed=bool(callback),
-        )
-        manifest.write(store, slots=float(slots.now()), sampler=options.sampler)
-        searcher.room = slots.room
-        _search(searcher, setting, slots, options, manifest, console)
+        train(searcher, manifest, images, options, demand, store, console)
 
 
 def _demand(options: StudyOptions, searcher: StudySearcher, images: ImageSet, console: Console) -> Demand:
@@ -77,87 +43,9 @@ def _demand(options: StudyOptions, searcher: StudySearcher, images: ImageSet, co
     demand = options.demand()
     if demand.gpus is not None or demand.address or demand.workers > 1 or accelerator() != "mps":
         return demand
+    from evae.study.rehearsal import rehearse  # imports torch
+
     if (why := rehearse(searcher.space.recipes(searcher.base), images, "mps")) is None:
         return demand
     console.print(f"trials train on the CPU: Metal cannot do all that they need ({why})", markup=False, highlight=False)
     return replace(demand, gpus=0.0)
-
-
-def _check_builds(recipes: Sequence[Recipe], images: ImageSet) -> None:
-    """Raise UserError for networks that only find when they are built that they cannot be."""
-    shape = images.image_size, images.channels
-    with torch.device("meta"):
-        for network, recipe in {recipe.network: recipe for recipe in recipes}.items():
-            network.build(*shape, recipe.latent, recipe.posterior.heads)
-        for discriminator in {recipe.adversarial.discriminator for recipe in recipes if recipe.adversarial}:
-            discriminator.build(*shape)
-
-
-def _search(
-    searcher: StudySearcher,
-    setting: Setting,
-    slots: Slots,
-    options: StudyOptions,
-    manifest: Manifest,
-    console: Console,
-) -> None:
-    store, progress = setting.store, StudyProgress(searcher, console, options.epochs)
-    stopped = searcher.rungs.stopped if searcher.rungs else {}
-    failures = Failures(options.name, store, slots, console, stopped, options.max_failures)
-    callbacks = Callbacks([made() for made in callback.values()], console)
-    followers = Followers(callbacks, store)
-    callbacks.call("study_start", manifest.row)
-    state, interrupted = "failed", False
-    try:
-        with (
-            progress,
-            Journal(store, options.name, searcher),
-            tempfile.TemporaryDirectory(prefix="evae-tune-") as scratch,
-        ):
-            told = [progress, failures, followers] if setting.followed else [progress, failures]
-            tuner(searcher, setting, slots, told, failures.given_up, scratch, options.time_limit).fit()
-        state = "finished" if progress.done == progress.total or searcher.exhausted else "stopped"
-    except KeyboardInterrupt:
-        state, interrupted = "stopped", True
-    finally:
-        # The trials in flight write rows as long as there is a Ray to run them.
-        ray.shutdown()
-        failures.record()
-        _cancel_running(store)
-        followers.close()
-        manifest.close(store, state, slots.mean())
-        callbacks.call("study_end", manifest.row)
-    console.print(summary(progress, [row["state"] for row in store.rows("trials")]))
-    if searcher.exhausted and len(searcher.configurations) < options.trials:
-        console.print(f"The search came up with no more than these {len(searcher.configurations)} configurations.")
-    if state == "stopped":
-        console.print("Stopped before the end; every finished trial is kept. The same command continues the study.")
-    if interrupted:
-        raise KeyboardInterrupt
-
-
-def _references(images: ImageSet, features: Features) -> Mapping[str, Reference]:
-    """Statistics of the real images of both held-out splits, against training images for the floor."""
-    return {split: reference(getattr(images, split), images.train, features) for split in ("validation", "test")}
-
-
-def _cancel_running(store: Store) -> None:
-    for row in store.rows("trials"):
-        if row["state"] == "running":
-            close_row(store, row["trial"], "cancelled", "the study was stopped")
-
-
-def _check_resumable(store: Store) -> None:
-    """Raise UserError where an interrupted trial could not go on from what it has left."""
-    saved = store.sizes("checkpoints", ".safetensors")
-    damaged = {}
-    for row in store.rows("trials"):
-        if row["state"] not in ENDED and row["trial"] in saved:
-            store.rows("epochs", row["trial"])
-            name = f"{row['trial']}.safetensors"
-            try:
-                check_whole(store.read_bytes("checkpoints", name))
-            except UserError as error:
-                damaged[f"checkpoints/{name}"] = str(error)
-    if damaged:
-        raise store.damaged("checkpoints", damaged)

@@ -17,10 +17,11 @@ from listening import listening, to_other_machines
 from running import DEADLINE_S, Study, ended, processes, wait_until
 
 from evae.cluster import private
-from evae.cluster.access import LOOPBACK, is_open, knock, require_token, use_ray_network
+from evae.cluster.access import LOOPBACK, is_open, knock, require_token
 from evae.cluster.demand import Demand
 from evae.cluster.doctor import examine
 from evae.cluster.machine import ray_session
+from evae.cluster.process_group import use_ray_network
 from evae.cluster.questions import Questions
 from evae.errors import UserError
 

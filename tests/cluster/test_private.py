@@ -32,7 +32,7 @@ PARTS = {
     "ray._private.worker._global_node": "find the processes that ray.init started, in started()",
     "ray._raylet.AuthenticationTokenLoader": "find where Ray reads its token, in token_header()",
     "ray.train.torch.config._setup_torch_process_group": "find how Ray Train calls init_process_group, and do the same "
-    "in evae/cluster/access.py",
+    "in set_up_process_group()",
     "ray.train.torch.config._TorchBackend": "find the class of TorchConfig().backend_cls",
     "ray.tune.execution.class_cache.DEFAULT_ENV_VARS": "see whether Tune still asks for processes with an environment "
     "of their own; if not, share_processes() can go (benchmarks/utilisation.py shows what a study loses)",

@@ -78,7 +78,7 @@ def test_a_mac_whose_gpu_cannot_do_it_trains_on_its_cpu_and_says_why(monkeypatch
     demand, said = asked()
     assert demand == Demand(gpus=0.0)
     assert said.startswith("trials train on the CPU: Metal cannot do") and "mps" in said.lower()
-    monkeypatch.setattr(session, "rehearse", lambda *given: None)
+    monkeypatch.setattr(rehearsal, "rehearse", lambda *given: None)
     assert asked() == (Demand(), "")
 
 

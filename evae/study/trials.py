@@ -1,0 +1,143 @@
+"""The trials of a session: references once, then training as Tune's actors have room, every result in the store."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+
+import ray
+import torch
+from rich.console import Console
+
+from evae.callbacks import callback
+from evae.checkpoints import check_whole
+from evae.cluster.demand import Demand
+from evae.cluster.failures import Failures
+from evae.cluster.machine import Slots, find_slots
+from evae.cluster.setting import Setting
+from evae.cluster.tune import tuner
+from evae.data.base import ImageSet
+from evae.errors import UserError
+from evae.metrics.features import Features, load_features
+from evae.metrics.reference import Reference, reference
+from evae.recipe import Recipe
+from evae.results.rows import close_row
+from evae.results.store import Store
+from evae.search.journal import Journal
+from evae.search.searcher import ENDED, StudySearcher
+from evae.study.followers import Callbacks, Followers
+from evae.study.manifest import Manifest
+from evae.study.options import StudyOptions
+from evae.study.progress import StudyProgress, summary
+
+
+def train(
+    searcher: StudySearcher,
+    manifest: Manifest,
+    images: ImageSet,
+    options: StudyOptions,
+    demand: Demand,
+    store: Store,
+    console: Console,
+) -> None:
+    """Train what the searcher suggests on the machines that were joined, as `run_study` says."""
+    _check_resumable(store)
+    _check_builds(searcher.space.recipes(searcher.base), images)
+    slots = find_slots(demand)
+    if slots.idle_gpus:
+        counted = f"Ray counts {slots.idle_gpus:g} GPU(s) that torch cannot use"
+        console.print(f"{counted}: trials train on the CPU", highlight=False)
+    setting = Setting(
+        study=options.name,
+        store=store,
+        images=images,
+        references=_references(images, load_features(options.features)),
+        cpus=slots.cpus,
+        gpus=slots.gpus,
+        keep_weights=options.keep_weights,
+        workers=slots.workers,
+        max_failures=options.max_failures,
+        plugins=tuple(options.plugins),
+        followed=bool(callback),
+    )
+    manifest.write(store, slots=float(slots.now()), sampler=options.sampler)
+    searcher.room = slots.room
+    _search(searcher, setting, slots, options, manifest, console)
+
+
+def _check_resumable(store: Store) -> None:
+    """Raise UserError where an interrupted trial could not go on from what it has left."""
+    saved = store.sizes("checkpoints", ".safetensors")
+    damaged = {}
+    for row in store.rows("trials"):
+        if row["state"] not in ENDED and row["trial"] in saved:
+            store.rows("epochs", row["trial"])
+            name = f"{row['trial']}.safetensors"
+            try:
+                check_whole(store.read_bytes("checkpoints", name))
+            except UserError as error:
+                damaged[f"checkpoints/{name}"] = str(error)
+    if damaged:
+        raise store.damaged("checkpoints", damaged)
+
+
+def _check_builds(recipes: Sequence[Recipe], images: ImageSet) -> None:
+    """Raise UserError for networks that only find when they are built that they cannot be."""
+    shape = images.image_size, images.channels
+    with torch.device("meta"):
+        for network, recipe in {recipe.network: recipe for recipe in recipes}.items():
+            network.build(*shape, recipe.latent, recipe.posterior.heads)
+        for discriminator in {recipe.adversarial.discriminator for recipe in recipes if recipe.adversarial}:
+            discriminator.build(*shape)
+
+
+def _search(
+    searcher: StudySearcher,
+    setting: Setting,
+    slots: Slots,
+    options: StudyOptions,
+    manifest: Manifest,
+    console: Console,
+) -> None:
+    store, progress = setting.store, StudyProgress(searcher, console, options.epochs)
+    stopped = searcher.rungs.stopped if searcher.rungs else {}
+    failures = Failures(options.name, store, slots, console, stopped, options.max_failures)
+    callbacks = Callbacks([made() for made in callback.values()], console)
+    followers = Followers(callbacks, store)
+    callbacks.call("study_start", manifest.row)
+    state, interrupted = "failed", False
+    try:
+        with (
+            progress,
+            Journal(store, options.name, searcher),
+            tempfile.TemporaryDirectory(prefix="evae-tune-") as scratch,
+        ):
+            told = [progress, failures, followers] if setting.followed else [progress, failures]
+            tuner(searcher, setting, slots, told, failures.given_up, scratch, options.time_limit).fit()
+        state = "finished" if progress.done == progress.total or searcher.exhausted else "stopped"
+    except KeyboardInterrupt:
+        state, interrupted = "stopped", True
+    finally:
+        # The trials in flight write rows as long as there is a Ray to run them.
+        ray.shutdown()
+        failures.record()
+        _cancel_running(store)
+        followers.close()
+        manifest.close(store, state, slots.mean())
+        callbacks.call("study_end", manifest.row)
+    console.print(summary(progress, [row["state"] for row in store.rows("trials")]))
+    if searcher.exhausted and len(searcher.configurations) < options.trials:
+        console.print(f"The search came up with no more than these {len(searcher.configurations)} configurations.")
+    if state == "stopped":
+        console.print("Stopped before the end; every finished trial is kept. The same command continues the study.")
+    if interrupted:
+        raise KeyboardInterrupt
+
+
+def _references(images: ImageSet, features: Features) -> Mapping[str, Reference]:
+    """Statistics of the real images of both held-out splits, against training images for the floor."""
+    return {split: reference(getattr(images, split), images.train, features) for split in ("validation", "test")}
+
+
+def _cancel_running(store: Store) -> None:
+    for row in store.rows("trials"):
+        if row["state"] == "running":
+            close_row(store, row["trial"], "cancelled", "the study was stopped")
