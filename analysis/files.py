@@ -7,6 +7,7 @@ import uuid
 from pathlib import Path
 
 from evae.errors import UserError
+from evae.home import expanded
 
 
 def write(path: str | os.PathLike[str], content: str | bytes, remedy: str) -> Path:
@@ -17,7 +18,7 @@ def write(path: str | os.PathLike[str], content: str | bytes, remedy: str) -> Pa
     pipe, /dev/stdout) is written to directly. Letters that UTF-8 cannot hold, such as those of a path whose bytes are
     no text, become escapes. Raises UserError with the remedy where the file cannot be written.
     """
-    path = Path(os.path.expanduser(path))
+    path = Path(expanded(path))
     data = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
     try:
         if path.exists() and not path.is_file():

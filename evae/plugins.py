@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from evae.errors import UserError
+from evae.home import expanded
 from evae.registry import claim, forget, importing, registered_by
 
 GROUP = "evae.plugins"
@@ -42,7 +43,7 @@ LOADED: dict[str, Plugin] = {}
 
 def find(given: str) -> Plugin:
     """The plug-in that a user named, not imported yet. Raises UserError where there is none."""
-    path = Path(given).expanduser()
+    path = Path(expanded(given))
     if path.suffix == ".py" or path.is_file():
         try:
             content = path.read_bytes()

@@ -1,6 +1,7 @@
 """From the command line to a report: the way that every study file takes."""
 
 import inspect
+import io
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,6 +40,9 @@ def main(options: type[StudyOptions], study: ModuleType, closing: Callable[["Sto
     done, and with 130 after Ctrl-C.
     """
     description = inspect.getdoc(study) or ""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Letters of a name that the terminal's encoding lacks are shown as escapes.
+        sys.stdout.reconfigure(errors="backslashreplace")
     console = Console(soft_wrap=True)
     try:
         given = tyro.cli(options, description=description)

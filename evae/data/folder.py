@@ -17,6 +17,7 @@ from evae.data.own_splits import split
 from evae.data.pictures import BrokenPicture, NotAPicture, decode, has_several, is_grey, look_at, many
 from evae.data.walk import walk
 from evae.errors import UserError
+from evae.home import expanded
 
 DEFAULT_SIZE_PX = 64
 NATIVE_SIZES_PX = (32, 64)  # kept when all pictures have it
@@ -33,7 +34,7 @@ def read(recipe: DataRecipe, root: Path) -> Raw:
 
     Raises UserError for a folder that is missing or empty, or has no usable picture in one of the splits.
     """
-    folder = os.path.expanduser(recipe.path)
+    folder = expanded(recipe.path)
     account = _survey(folder)
     parts = split(list(account.headers))
     account.leave_out(parts.outside)

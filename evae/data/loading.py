@@ -1,6 +1,5 @@
 """From a recipe to the finished image set: read the source, cut the splits, bring the pixels into shape."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ from evae.data.base import SOURCES, VALIDATION_IMAGES, DataRecipe, Images, Image
 from evae.data.names import shown
 from evae.data.pixels import to_channels, to_size
 from evae.errors import UserError
+from evae.home import expanded
 
 DEFAULT_ROOT = Path("data")
 
@@ -19,7 +19,7 @@ def load(recipe: DataRecipe, root: str | Path | None = None) -> ImageSet:
     `root` is the folder in which data sets are looked for, and into which they are downloaded (default:
     ./data). Raises UserError where the data cannot be had, cannot be read, or are fewer than asked for.
     """
-    raw = SOURCES[recipe.name].read(recipe, DEFAULT_ROOT if root is None else Path(os.path.expanduser(root)))
+    raw = SOURCES[recipe.name].read(recipe, DEFAULT_ROOT if root is None else Path(expanded(root)))
     train, validation = _training_splits(raw, recipe)
     size = recipe.image_size or raw.image_size
     channels = recipe.channels or raw.channels

@@ -81,7 +81,7 @@ def reference(
     others = np.ascontiguousarray(other_real[np.sort(drawn)])
     if cache is None:
         return _measure(images, others, features)
-    path = cache.expanduser() / f"reference-{_key(images, others, features)}.safetensors"
+    path = Path(os.path.expanduser(cache)) / f"reference-{_key(images, others, features)}.safetensors"
     with contextlib.suppress(OSError, SafetensorError, KeyError):
         arrays = load_file(path)
         return Reference(**{item.name: arrays[item.name] for item in fields(Reference)})

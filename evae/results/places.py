@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from evae.errors import UserError
-from evae.home import NOWHERE
+from evae.home import expanded
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -114,7 +114,7 @@ def opened(place: str) -> tuple["FileSystem", str]:
     uri = _Uri.of(place)
     try:
         if uri is None:
-            return fs.LocalFileSystem(), os.path.abspath(os.path.expanduser(place))
+            return fs.LocalFileSystem(), os.path.abspath(expanded(place))
         if uri.scheme == "file":
             return fs.LocalFileSystem(), os.path.abspath(unquote(uri.path))
         return fs.FileSystem.from_uri(_escaped(uri))
@@ -133,13 +133,10 @@ def check(place: str) -> None:
     uri = _Uri.of(place)
     if uri is not None:
         _check_uri(uri, said)
-    elif place.startswith("~") and os.path.expanduser(place).startswith(("~", NOWHERE)):
-        raise UserError(
-            f"no home folder is known for {said!r}: set HOME, give the whole path, or write ./{said} for a folder of "
-            "that name."
-        )
     elif found := re.match(rf"({'|'.join(SCHEMES)}):", place):
         raise UserError(f"{said!r} is neither a folder nor a URI: write {found[1]}://..., or ./{said} for a folder.")
+    else:
+        expanded(place)
 
 
 def _check_uri(uri: _Uri, said: str) -> None:

@@ -128,6 +128,8 @@ class StudyOptions:
         load(self.plugin)  # what they register is known below
         places.check_name(self.name, "study")
         places.check(self.results)
+        if self.data_root is not None and not self.data_root.strip():
+            raise UserError("--data-root is empty: give a folder, or leave it out for ./data")
         samplers[self.sampler], networks[self.network]  # raise for names that are not known
         if self.resume not in RESUME:
             raise unknown("way to resume", self.resume, RESUME)

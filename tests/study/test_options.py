@@ -101,6 +101,7 @@ def test_options_are_shown_without_the_keys_of_their_results():
         ({"seeds": -1}, "--seeds must be above 0"),
         ({"cpus_per_worker": 0}, "--cpus-per-worker must be above 0"),
         ({"trials_at_once": 0}, "--trials-at-once must be above 0"),
+        ({"data_root": " "}, "--data-root is empty"),
         ({"time_limit": 0.0}, "--time-limit must be above 0"),
         ({"gpus_per_worker": -0.5}, "--gpus-per-worker must not be negative"),
     ],
