@@ -374,5 +374,5 @@ def test_pixels_beside_broken_exif_are_used(tmp_path):
 
 
 def test_a_home_that_does_not_exist_is_no_folder():
-    with pytest.raises(UserError, match="is not a folder"):
+    with pytest.raises(UserError, match="no home folder is known"):
         folder(Path("~nobody-of-this-name/pictures"))
