@@ -9,7 +9,8 @@ from tiny import tiny_images, tiny_recipe
 
 from analysis.study import naming
 from evae import plugins
-from evae.data import tensor
+from evae.data import DataRecipe, tensor
+from evae.data import load as load_data
 from evae.errors import UserError
 from evae.evaluation import evaluate
 from evae.metrics.base import METRICS, metric
@@ -179,6 +180,28 @@ def test_a_method_that_raises_is_shown_by_its_own_traceback(tmp_path):
     text = ANOTHER + "\n    def rate(self, heads):\n        return heads.nonsense()\n"
     with pytest.raises(UserError, match=r"mine\.py.*in rate(.|\n)*nonsense"):
         require(plugins.load([written(tmp_path, text)]))
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("np.zeros((9, 1, 8, 8))", r"float64 \(1, 8, 8\): they must be uint8"),
+        ("np.zeros((9, 8, 8), np.uint8)", "must be uint8"),
+        ("np.zeros((9, 1, 8, 9), np.uint8)", "must be uint8"),
+    ],
+)
+def test_a_data_source_that_yields_no_images_is_refused(tmp_path, value, said):
+    text = f"""
+import numpy as np
+from evae.data import Raw, data_source
+
+@data_source("odd")
+def read(recipe, root):
+    return Raw(train={value}, test={value}, image_size=8, channels=1)
+"""
+    plugins.load([written(tmp_path, text)])
+    with pytest.raises(UserError, match=said):
+        load_data(DataRecipe(source="odd"))
 
 
 def test_a_metric_is_a_column_of_both_splits_and_an_objective():

@@ -20,6 +20,7 @@ def load(recipe: DataRecipe, root: str | Path | None = None) -> ImageSet:
     ./data). Raises UserError where the data cannot be had, cannot be read, or are fewer than asked for.
     """
     raw = SOURCES[recipe.name].read(recipe, DEFAULT_ROOT if root is None else Path(expanded(root)))
+    _check(raw, recipe)
     train, validation = _training_splits(raw, recipe)
     size = recipe.image_size or raw.image_size
     channels = recipe.channels or raw.channels
@@ -29,6 +30,23 @@ def load(recipe: DataRecipe, root: str | Path | None = None) -> ImageSet:
         split.flags.writeable = False
         splits.append(split)
     return ImageSet(*splits, shown(recipe.source), content_digest(splits), recipe.fit, raw.notes)
+
+
+def _check(raw: Raw, recipe: DataRecipe) -> None:
+    """Raise UserError where a source, which may be a plug-in's, does not hand over what `Raw` says."""
+    if not isinstance(raw, Raw):
+        raise UserError(f"the data source {recipe.name} returns {type(raw).__name__} instead of evae.data.Raw")
+    for name in ("train", "validation", "test"):
+        split = getattr(raw, name)
+        if split is None or not len(split):
+            continue
+        first = np.asarray(split[:1])
+        fits = first.ndim == 4 and first.shape[1] in (1, 3) and first.shape[2] == first.shape[3]
+        if first.dtype != np.uint8 or not fits:
+            raise UserError(
+                f"the data source {recipe.name} has {name} images of {first.dtype} {first.shape[1:]}: they must be "
+                "uint8, (1 or 3 channels, h, h)"
+            )
 
 
 def _training_splits(raw: Raw, recipe: DataRecipe) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,73 @@
+"""The examples at work: images from arrays, networks for 96 px, and a tracker's files."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny import tiny_images, tiny_recipe
+
+from evae import data, plugins
+from evae.callbacks import callback
+from evae.data.base import DataRecipe, ImageSet, content_digest
+from evae.errors import UserError
+from evae.networks import network
+from evae.registry import forget, registered_by
+from evae.training import Training
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@pytest.fixture
+def example():
+    """A function that loads one by its name; it is forgotten afterwards."""
+    yield lambda name: plugins.load([str(EXAMPLES / name)])
+    for name in list(plugins.LOADED):
+        forget(registered_by(name))
+        del plugins.LOADED[name]
+
+
+def test_images_come_from_an_npz_file_in_either_order_of_axes(example, tmp_path):
+    example("arrays.py")
+    random = np.random.default_rng(0)
+    train, test = (random.integers(0, 256, (n, 16, 16, 3), dtype=np.uint8) for n in (40, 8))
+    np.savez(tmp_path / "a.npz", train=train, test=test)
+    found = data.load(DataRecipe(source=f"npz:{tmp_path / 'a.npz'}"))
+    assert found.test.shape == (8, 3, 16, 16) and len(found.train) + len(found.validation) == 40
+    assert np.array_equal(found.test, test.transpose(0, 3, 1, 2))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [({"train": np.zeros((4, 8, 8))}, "give uint8"), ({"other": np.zeros((4, 8, 8), np.uint8)}, "needs the arrays")],
+)
+def test_arrays_that_are_no_images_are_refused(example, tmp_path, arrays, said):
+    example("arrays.py")
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(UserError, match=said):
+        data.load(DataRecipe(source=f"npz:{tmp_path / 'a.npz'}"))
+
+
+def test_networks_for_96_pixels_train(example):
+    example("network_96px.py")
+    small = tiny_images()
+    splits = [split.repeat(3, axis=2).repeat(3, axis=3) for split in (small.train, small.validation, small.test)]
+    images = ImageSet(*splits, "tiny", content_digest(splits), "resize", ())
+    recipe = replace(tiny_recipe(epochs=1), network=network["strided"](width=0.25))
+    assert images.image_size == 96 and Training(recipe, images).train_epoch()["train_loss_nats"] > 0
+    with pytest.raises(UserError, match="96 pixels, not 32"):
+        Training(recipe, small)
+
+
+def test_tensorboard_has_a_run_for_each_trial(example, tmp_path, monkeypatch):
+    example("tensorboard.py")
+    monkeypatch.chdir(tmp_path)
+    board = callback["TensorBoard"]()
+    trial = {"trial": "t-s0", "recipe": "{}", "epochs": 1, "rec_fd": 2.5, "state": "running"}
+    board.study_start({"study": "mine"})
+    board.trial_start(trial)
+    board.epoch(trial, {"epoch": 1, "train_loss_nats": 3.5})
+    board.trial_end(trial)
+    (file,) = (tmp_path / "runs" / "mine" / "t-s0").iterdir()
+    written = file.read_bytes()
+    assert b"train_loss_nats" in written and b"rec_fd" in written and not board.writers
