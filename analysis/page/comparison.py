@@ -85,7 +85,7 @@ def best(studies: Sequence[StudyData], objectives: Sequence[Objective]) -> pd.Da
         for objective in objectives:
             order = tables.best(table, objective) if objective in study.objectives else _plain_best(table, objective)
             for _, row in order.head(1).iterrows():
-                half = row.get(f"{objective.metric}_half", float("nan"))
+                half = row.get(f"{objective.metric}_chosen", float("nan"))
                 name = study.location if len({s.name for s in studies}) < len(studies) else study.name
                 rows.append((name, objective, row["name"], row[objective.metric], half, int(row["n"])))
     return pd.DataFrame(rows, columns=["study", "objective", "name", "value", "half", "n"])

@@ -84,7 +84,7 @@ def tiles(study: StudyData, table: pd.DataFrame) -> list[tuple[str, str, str]]:
         order = tables.best(table, objective)
         if len(order):
             first = order.iloc[0]
-            value = naming.interval(first[objective.metric], first[f"{objective.metric}_half"])
+            value = naming.interval(first[objective.metric], first[f"{objective.metric}_chosen"])
             found.append((f"best {objective.label}", value, first["name"]))
     real = tables.real_sharpness(study)
     if math.isfinite(real):

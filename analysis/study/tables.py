@@ -10,18 +10,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import special
 
 from analysis.study.load import StudyData, metric_columns, parse
 from analysis.study.naming import Objective, is_gap, is_kernel_distance, split_metric
-from evae.search.noise import between_seeds
+from evae.search.noise import BLOCK, ERROR, ROUNDING, Noise, beaten, of_means
 from evae.search.objectives import DIVERGENCES
 from evae.search.pareto import dominates
 
-LEVEL = 0.95
-ROUNDING = 1e-6
-"""Share of their size by which values differ without meaning: sums in single precision, taken in another order."""
-BLOCK = 256  # configurations compared with all others at a time, so that ten thousand fit in memory
 IDENTITY = ("features", "digest", "resize", "n_real", "n_generated", "split", "seed", "pairs")
 """What must agree for two distances to compare."""
 GOOD = ("finished", "running", "stopped")
@@ -32,18 +27,6 @@ def differ(values: Iterable[float]) -> bool:
     """Whether finite values differ by more than rounding; of what does not differ nothing can be found to depend."""
     known = np.asarray(list(values), float)
     return bool(len(known)) and bool(np.ptp(known) > ROUNDING * np.abs(known).max())
-
-
-def half_width(mean: pd.Series, sd: pd.Series, n: pd.Series, level: float = LEVEL) -> pd.Series:
-    """Half the interval of each configuration's mean over `n` seeds; NaN where no configuration has replicates.
-
-    Student's t, with the spread between seeds that all configurations show together and its degrees of freedom: what
-    that supposes is said at `noise.between_seeds`. With two seeds of its own alone, the interval of a configuration
-    would reach 9 standard deviations to each side. No interval is narrower than rounding.
-    """
-    spread, freedom = between_seeds(mean.to_numpy(float), sd.to_numpy(float), n.to_numpy(float))
-    half = special.stdtrit(freedom, 0.5 + level / 2) * spread / np.sqrt(n.where(n > 0))
-    return half.clip(lower=ROUNDING * mean.abs())
 
 
 def spreading(trials: pd.DataFrame, column: str) -> pd.Series:
@@ -75,8 +58,10 @@ def configurations(study: StudyData) -> pd.DataFrame:
     Columns: configuration, number, name, origin, label, control (a known model to compare with, neither searched nor a
     point of a grid), method, kernel, params (dict), trial (its first finished one), rate_is (of that one), n_trials,
     n (finished seeds), n_lost (seeds that something went wrong with), the mean over seeds of every metric, and for each
-    objective `<metric>_sd`, `<metric>_n`, `<metric>_half` (half a 95 % interval, see `half_width`), `select_<metric>`
-    and `select_<metric>_half` (the same on the split that ranks).
+    objective `<metric>_sd`, `<metric>_n`, `<metric>_half` (half a 95 % interval), `<metric>_chosen` (half of what all
+    configurations' means are in together, so that one chosen for its value is too), `<metric>_error` and
+    `<metric>_freedom` (see `noise.Noise`), `select_<metric>` and its error and freedom (the same on the split that
+    ranks). The intervals are NaN where no configuration has replicates.
     """
     trials = study.trials
     finished = trials[trials["state"] == "finished"].groupby("configuration")
@@ -107,18 +92,28 @@ def configurations(study: StudyData) -> pd.DataFrame:
         value, selection = finished[o.metric], finished[study.selection_column(o)]
         table[f"{o.metric}_sd"] = value.std()
         table[f"{o.metric}_n"] = value.count().reindex(first.index, fill_value=0)
-        table[f"{o.metric}_half"] = half_of_mean(trials, o.metric)
         table[f"select_{o.metric}"] = selection.mean()
-        table[f"select_{o.metric}_half"] = half_of_mean(trials, study.selection_column(o))
+        for prefix, column in ((f"{o.metric}_", o.metric), (f"select_{o.metric}_", study.selection_column(o))):
+            table = table.join(noise_of_means(trials, column).add_prefix(prefix))
+        noise = noise_of(table, o.metric)
+        table[f"{o.metric}_half"] = noise.half(ERROR / 2)
+        table[f"{o.metric}_chosen"] = noise.half(ERROR / 2 / max(1, value.mean().notna().sum()))
     return table.reset_index()
 
 
-def half_of_mean(trials: pd.DataFrame, column: str) -> pd.Series:
-    """`half_width` of the mean over the finite values of each configuration's finished trials, by configuration."""
+def noise_of_means(trials: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Columns error and freedom (see `noise.Noise`) of a metric's mean over the finite values of each configuration's
+    finished trials, by configuration: what the spread supposes is said at `noise.between_seeds`."""
     done = trials[trials["state"] == "finished"]
     values = spreading(done, column).astype(float)
     values = values.where(np.isfinite(values)).groupby(done["configuration"])
-    return half_width(values.mean(), values.std(), values.count())
+    of = [part.to_numpy(float) for part in (values.mean(), values.std(), values.count())]
+    return pd.DataFrame(vars(of_means(*of)), index=values.mean().index)
+
+
+def noise_of(table: pd.DataFrame, column: str) -> Noise:
+    """The noise of `<metric>` or `select_<metric>` in rows of `configurations`."""
+    return Noise(table[f"{column}_error"].to_numpy(float), table[f"{column}_freedom"].to_numpy(float))
 
 
 def _kernel(params: dict[str, object], recipe: str | None) -> object:
@@ -157,27 +152,21 @@ def front(table: pd.DataFrame, objectives: list[Objective]) -> pd.DataFrame:
     `dominated_within_noise`.
 
     A configuration is dominated when another is at least as good in every objective and better in one. It is
-    dominated only within noise when, in every objective, its 95 % interval overlaps with that of each configuration
-    that dominates it; a mean without an interval counts as exact.
+    dominated only within noise when the noise is known and no other is ahead of it by more than that: one that is on
+    the front in truth is dominated beyond noise with a probability of 5 % at most (`noise.beaten`).
     """
     table = ranked(table, objectives)
-    shape = (len(table), len(objectives))
-    means, halves = np.empty(shape), np.empty(shape)
+    means = np.empty((len(table), len(objectives)))
     for k, o in enumerate(objectives):
         means[:, k] = o.sign * table[f"select_{o.metric}"]
-        halves[:, k] = table[f"select_{o.metric}_half"]
-    halves = np.nan_to_num(halves)
-    dominated, beyond_noise = np.zeros(len(table), bool), np.zeros(len(table), bool)
+    dominated = np.zeros(len(table), bool)
     for j in range(0, len(table), BLOCK):
         some = slice(j, j + BLOCK)
-        better = dominates(means, means[some])
-        dominated[some] = better.any(axis=0)
-        apart = np.zeros_like(better)
-        for k in range(len(objectives)):
-            gap = np.abs(means[:, None, k] - means[None, some, k])
-            apart |= gap > halves[:, None, k] + halves[None, some, k]
-        beyond_noise[some] = (better & apart).any(axis=0)
-    return table.assign(on_front=~dominated, dominated_within_noise=dominated & ~beyond_noise)
+        dominated[some] = dominates(means, means[some]).any(axis=0)
+    noises = [noise_of(table, f"select_{o.metric}") for o in objectives]
+    known = any(np.isfinite(noise.error).any() for noise in noises)
+    within = dominated & ~beaten(means, noises) if known else np.zeros(len(table), bool)
+    return table.assign(on_front=~dominated, dominated_within_noise=within)
 
 
 def best(table: pd.DataFrame, objective: Objective) -> pd.DataFrame:

@@ -52,7 +52,7 @@ def kernels(table: pd.DataFrame, objective: Objective) -> pd.DataFrame:
                 "n": len(group),
                 "best": group["name"].iloc[0],
                 "value": values[0],
-                "half": group[f"{objective.metric}_half"].iloc[0],
+                "half": group[f"{objective.metric}_chosen"].iloc[0],
                 "median": np.median(values),
                 "low": low,
                 "high": high,

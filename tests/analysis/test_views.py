@@ -145,7 +145,7 @@ def test_advice_follows_from_its_tables(study: StudyData) -> None:
     )
     assert "latent size: each below 5 %" in found["idle"][0] and "β" not in found["idle"][0]
     close = advice.contenders(table, study.objectives[0])
-    assert any(f"{len(close) - 1} configuration" in text for text in found["noise"])
+    assert any(f"{len(close) - 1} other configuration" in text for text in found["noise"])
     single = replace(study, trials=study.trials[study.trials["seed"] == 0])
     one = tables.configurations(single)
     assert (

@@ -1,6 +1,7 @@
 """Which configurations deserve more seeds."""
 
 import numpy as np
+import pytest
 
 from evae.search.replicates import near_front
 
@@ -10,15 +11,16 @@ def single(*means: tuple[float, ...]) -> list[bool]:
     return near_front(values, np.zeros_like(values), [1] * len(values)).tolist()
 
 
-def test_without_replicates_the_front_alone_is_near():
-    assert single((1, 3), (2, 2), (3, 1), (3, 3), (2, 2)) == [True, True, True, False, True]
+def test_without_replicates_all_are_near():
+    """Without a known spread the best in truth may be any."""
+    assert all(single((1, 3), (2, 2), (3, 1), (3, 3), (2, 2)))
 
 
 def test_what_is_dominated_within_noise_is_near_and_what_is_dominated_clearly_is_not():
     # A spread of 0.1 from the first; a single run has an error of about 0.1, a difference one of about 0.12.
     means = np.array([[1.0, 1.0], [1.1, 1.1], [1.0, 1.5]])
     deviations = np.array([[0.1, 0.1], [0, 0], [0, 0]])
-    assert near_front(means, deviations, [3, 1, 1]).tolist() == [True, True, False]
+    assert near_front(means, deviations, [30, 1, 1]).tolist() == [True, True, False]
 
 
 def test_more_seeds_settle_the_same_difference():
@@ -41,15 +43,14 @@ def test_a_mean_of_zero_makes_nothing_else_near():
     assert near_front(means, np.full((4, 1), 0.02), [3, 3, 3, 3]).tolist() == [True, False, True, False]
 
 
-def test_two_equal_configurations_are_seldom_told_apart():
-    """The docstring's 2.2 %, by drawing: two objectives, known spread."""
-    rng = np.random.default_rng(2)
-    draws, seeds = 2000, 4
-    given_up = 0
-    for _ in range(draws):
-        # 40 other configurations, far behind with the same spread, make it as good as known.
-        values = rng.normal(10.0, 1.0, (42, seeds, 2))
-        values[2:] += 10
-        near = near_front(values.mean(axis=1), values.std(axis=1, ddof=1), [seeds] * 42)
-        given_up += not near[0]
-    assert abs(given_up / draws - 0.022) < 0.01
+@pytest.mark.parametrize(("truth", "others"), [(0.0, 0.0), (-1.0, 0.0)], ids=["equal", "best by one"])
+def test_the_best_is_seldom_given_up(truth: float, others: float):
+    """The docstring's 5 %, by drawing: 30 configurations of one seed, some of two; 22 of 200 have 0.1 % at 5 %."""
+    rng, given_up = np.random.default_rng(2), 0
+    for _ in range(200):
+        values, counts = rng.normal(others, 1.0, (30, 2)), np.r_[np.full(8, 2), np.ones(22)]
+        values[-1] += truth - others
+        values[8:, 1] = values[8:, 0]
+        near = near_front(values.mean(axis=1)[:, None], values.std(axis=1, ddof=1)[:, None], counts)
+        given_up += not near[-1]
+    assert given_up <= 22
