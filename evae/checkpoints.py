@@ -29,11 +29,6 @@ def dump_training(training: Training) -> bytes:
     return _dump(tensors, training.recipe, epoch=training.epoch, won_epochs=won_epochs)
 
 
-def check_whole(data: bytes) -> None:
-    """Raise UserError when the bytes are not a checkpoint, or not all of one."""
-    _load(data)
-
-
 def restore_training(training: Training, data: bytes) -> None:
     """Put a fresh Training of the same recipe in the dumped state.
 

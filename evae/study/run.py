@@ -1,10 +1,12 @@
 """Runs a study: what it asks for is checked, and then trained in a session."""
 
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
+from safetensors import SafetensorError, deserialize
 
 from evae import data
 from evae.data.base import ImageSet
@@ -16,7 +18,7 @@ from evae.results.store import Store
 from evae.search.feasible import check_possible, check_sharp
 from evae.search.rungs import Rungs
 from evae.search.samplers import sampler as samplers
-from evae.search.searcher import StudySearcher
+from evae.search.searcher import ENDED, StudySearcher
 from evae.study.manifest import PARTS, Manifest
 from evae.study.options import StudyOptions
 
@@ -54,6 +56,8 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
         rungs = None if options.early_stopping == "none" else Rungs(options.early_stopping, options.epochs, searched)
         if rungs is not None:
             rungs.take_over(store.rows("epochs"))
+        history = read_history(store)
+        _check_resumable(store, history)
         searcher = StudySearcher(
             space,
             base,
@@ -64,7 +68,7 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
             make_sampler=samplers[options.sampler],
             race=options.replicates == "race",
             rungs=rungs,
-            history=read_history(store),
+            history=history,
         )
         console.print(_headline(options, base, images))
         for note in notes:
@@ -108,6 +112,21 @@ def read_history(store: Store) -> list[dict[str, Any]]:
     if damaged:
         raise store.damaged("trials", damaged)
     return rows
+
+
+def _check_resumable(store: Store, history: Iterable[Mapping[str, Any]]) -> None:
+    """Raise StoreError where an interrupted trial could not go on from what it has left."""
+    saved = store.sizes("checkpoints", ".safetensors")
+    damaged = {}
+    for trial in (row["trial"] for row in history if row["state"] not in ENDED and row["trial"] in saved):
+        store.rows("epochs", trial)
+        name = f"{trial}.safetensors"
+        try:
+            deserialize(store.read_bytes("checkpoints", name))
+        except SafetensorError as error:
+            damaged[f"checkpoints/{name}"] = str(error)
+    if damaged:
+        raise store.damaged("checkpoints", damaged)
 
 
 def _headline(options: StudyOptions, base: Recipe, images: ImageSet) -> Text:

@@ -8,21 +8,19 @@ import torch
 from rich.console import Console
 
 from evae.callbacks import callback
-from evae.checkpoints import check_whole
 from evae.cluster.demand import Demand
 from evae.cluster.failures import Failures
 from evae.cluster.machine import Slots, find_slots
 from evae.cluster.setting import Setting
 from evae.cluster.tune import tuner
 from evae.data.base import ImageSet
-from evae.errors import UserError
 from evae.metrics.features import Features, load_features
 from evae.metrics.reference import Reference, reference
 from evae.recipe import Recipe
 from evae.results.rows import close_row
 from evae.results.store import Store
 from evae.search.journal import Journal
-from evae.search.searcher import ENDED, StudySearcher
+from evae.search.searcher import StudySearcher
 from evae.study.followers import Callbacks, Followers
 from evae.study.manifest import Manifest
 from evae.study.options import StudyOptions
@@ -39,7 +37,6 @@ def train(
     console: Console,
 ) -> None:
     """Train what the searcher suggests on the machines that were joined, as `run_study` says."""
-    _check_resumable(store)
     _check_builds(searcher.space.recipes(searcher.base), images)
     slots = find_slots(demand)
     if slots.idle_gpus:
@@ -61,22 +58,6 @@ def train(
     manifest.write(store, slots=float(slots.now()), sampler=options.sampler)
     searcher.room = slots.room
     _search(searcher, setting, slots, options, manifest, console)
-
-
-def _check_resumable(store: Store) -> None:
-    """Raise UserError where an interrupted trial could not go on from what it has left."""
-    saved = store.sizes("checkpoints", ".safetensors")
-    damaged = {}
-    for row in store.rows("trials"):
-        if row["state"] not in ENDED and row["trial"] in saved:
-            store.rows("epochs", row["trial"])
-            name = f"{row['trial']}.safetensors"
-            try:
-                check_whole(store.read_bytes("checkpoints", name))
-            except UserError as error:
-                damaged[f"checkpoints/{name}"] = str(error)
-    if damaged:
-        raise store.damaged("checkpoints", damaged)
 
 
 def _check_builds(recipes: Sequence[Recipe], images: ImageSet) -> None:
