@@ -52,7 +52,7 @@ class Study:
 
     def start(self, **changes: Any) -> subprocess.Popen:
         """In a session of its own, so that a signal to its group is the terminal's Ctrl-C."""
-        return subprocess.Popen(
+        self.process = subprocess.Popen(
             self.command(**changes),
             cwd=ROOT,
             stdout=subprocess.PIPE,
@@ -63,6 +63,14 @@ class Study:
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             env=os.environ | {"CUDA_VISIBLE_DEVICES": "", "PYTHONWARNINGS": "default"},
         )
+        return self.process
+
+    def wait_until(self, true: Callable[[], Any], otherwise: str) -> Any:
+        """What `true` returns once it is true, while the study that was started runs."""
+        found = wait_until(lambda: true() or self.process.poll() is not None, otherwise)
+        if self.process.poll() is not None and not (found := true()):
+            pytest.fail(f"{otherwise}, and the study has ended: {self.process.communicate()[0]}")
+        return found
 
     def run(self, **changes: Any) -> tuple[int, str]:
         """(exit status, everything on the console); no process of it is left behind."""

@@ -14,7 +14,7 @@ import pytest
 import ray
 from joining import OTHERS, clean, head, ray_start
 from listening import listening, to_other_machines
-from running import DEADLINE_S, Study, ended, processes, wait_until
+from running import DEADLINE_S, Study, ended, processes
 
 from evae.cluster import private
 from evae.cluster.access import LOOPBACK, is_open, knock, require_token
@@ -161,10 +161,10 @@ def test_a_cluster_of_another_version_is_named_with_both(token):
 
 @pytest.mark.slow
 def test_a_study_of_gangs_on_this_machine_listens_to_no_other(tmp_path):
-    study = Study(tmp_path, workers=2, trials=1, epochs=20)
+    study = Study(tmp_path, workers_per_trial=2, trials=1, epochs=20)
     process = study.start()
     try:
-        wait_until(lambda: study.rows(), "no trial")
+        study.wait_until(lambda: study.rows(), "no trial")
         started = processes(process.pid)
         assert sum("RayTrainWorker" in command for command in started.values()) == 2
         assert to_other_machines(started) == {}

@@ -116,9 +116,9 @@ def test_a_node_that_joins_is_used_and_one_that_dies_costs_no_trial(cluster, tmp
     cluster.add_node(num_cpus=1)
     study = study_on(cluster, tmp_path, epochs=30)
     process = study.start()
-    wait_until(lambda: running(study), "nothing is trained")
+    study.wait_until(lambda: running(study), "nothing is trained")
     joined = cluster.add_node(num_cpus=1)
-    wait_until(lambda: len(running(study)) == 2, "the node that joined is not used")
+    study.wait_until(lambda: len(running(study)) == 2, "the node that joined is not used")
     cluster.remove_node(joined, allow_graceful=False)
     status, said = ended(process)
     assert status == 0 and "raylet" not in said, said
@@ -133,7 +133,7 @@ def test_a_node_that_dies_five_times_costs_no_trial_that_may_not_fail_once(clust
     study = study_on(cluster, tmp_path, epochs=30, trials=1, max_failures=0)
     process = study.start()
     for death in range(5):
-        wait_until(lambda n=death: [r for r in study.rows() if r["restarts"] == n], "it is not trained")
+        study.wait_until(lambda n=death: [r for r in study.rows() if r["restarts"] == n], "it is not trained")
         if death % 2:
             cluster.remove_node(node, allow_graceful=False)  # as without power
         else:
@@ -158,7 +158,7 @@ def test_trials_leave_a_node_that_is_told_to_end_before_it_does(cluster, tmp_pat
     with ray_start(*own, RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S="600") as node:
         study = study_on(cluster, tmp_path, epochs=60, trials=1, max_failures=0, workers_per_trial=workers)
         process = study.start()
-        wait_until(lambda: study.rows("epochs"), "no epoch is done")
+        study.wait_until(lambda: study.rows("epochs"), "no epoch is done")
         node.terminate()
         cluster.add_node(num_cpus=1)
         node.wait()  # as soon as nothing runs there: in less than the ten minutes that it was given
@@ -174,7 +174,7 @@ def test_a_worker_group_that_loses_a_node_waits_for_another_and_goes_on(cluster,
     _, second = cluster.add_node(num_cpus=1), cluster.add_node(num_cpus=1)
     study = study_on(cluster, tmp_path, workers_per_trial=2, max_failures=0)
     process = study.start()
-    wait_until(lambda: len(study.rows()) == 2, "no second trial")
+    study.wait_until(lambda: len(study.rows()) == 2, "no second trial")
     cluster.remove_node(second, allow_graceful=False)
     cluster.add_node(num_cpus=1)
     status, said = ended(process)
@@ -188,7 +188,7 @@ def test_kill_nine_of_the_driver_gives_everything_back_to_the_cluster(cluster, t
     cluster.add_node(num_cpus=2)
     study = study_on(cluster, tmp_path, workers_per_trial=2)
     process = study.start()
-    wait_until(lambda: len(study.rows()) == 2, "no second trial")
+    study.wait_until(lambda: len(study.rows()) == 2, "no second trial")
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     assert_nothing_is_left(cluster)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from running import Study, ended, processes, wait_until
+from running import Study, ended, processes
 
 from evae.checkpoints import load_model
 from evae.search.objectives import directions
@@ -144,7 +144,7 @@ def in_the_middle(study: Study) -> dict[str, object]:
         begun = [row["started_at"] for row in rows if row["state"] == "running"]
         return finished if finished and begun and max(begun) > min(finished.values()) else {}
 
-    return wait_until(reached, "no trial began after another had finished")
+    return study.wait_until(reached, "no trial began after another had finished")
 
 
 def assert_complete(study: Study, finished_before: dict[str, object]) -> None:
@@ -189,7 +189,7 @@ def test_ctrl_c_keeps_what_is_finished_and_a_lost_worker_costs_no_trial(long):
     assert [s["state"] for s in long.rows("study")] == ["stopped"]
 
     process = long.start()
-    lost = wait_until(lambda: [r for r in long.rows() if r["state"] == "running"], "nothing is trained")[0]
+    lost = long.wait_until(lambda: [r for r in long.rows() if r["state"] == "running"], "nothing is trained")[0]
     worker = int(lost["slot"].rpartition(":")[2])
     assert worker in processes(process.pid)
     os.kill(worker, signal.SIGKILL)
@@ -204,7 +204,7 @@ def test_ctrl_c_keeps_what_is_finished_and_a_lost_worker_costs_no_trial(long):
 def test_ctrl_c_before_the_first_trial_is_no_stack_trace(tmp_path):
     study = Study(tmp_path)
     process = study.start()
-    wait_until(lambda: (tmp_path / "kernel-sweep" / ".lock").exists(), "the study did not start")
+    study.wait_until(lambda: (tmp_path / "kernel-sweep" / ".lock").exists(), "the study did not start")
     os.killpg(process.pid, signal.SIGINT)
     status, said = ended(process)
     assert status == 130 and "Traceback" not in said and "Stopped" in said
@@ -234,7 +234,7 @@ def test_the_time_limit_stops_a_study_that_can_be_continued(long):
 def test_a_trial_that_loses_its_process_too_often_is_given_up_and_the_study_goes_on(long):
     process = long.start(max_failures=1, trials=2, trials_at_once=1)
     for restarts in (0, 1):
-        row = wait_until(lambda n=restarts: [r for r in long.rows() if r["restarts"] == n], "it does not run")[0]
+        row = long.wait_until(lambda n=restarts: [r for r in long.rows() if r["restarts"] == n], "it does not run")[0]
         os.kill(int(row["slot"].rpartition(":")[2]), signal.SIGKILL)
     status, said = ended(process)
     assert status == 0 and "2 of 2 trials: 1 failed, 1 finished" in said
@@ -255,9 +255,10 @@ def test_a_machine_that_runs_out_of_memory_costs_its_trials_and_says_why(tmp_pat
 
 @pytest.mark.slow
 def test_a_ray_that_does_not_come_up_is_no_stack_trace(tmp_path):
-    process = Study(tmp_path).start()
+    study = Study(tmp_path)
+    process = study.start()
     # As on a machine where other programs take all cores, of which Ray says so in an exception of no class of its own.
-    raylets = wait_until(lambda: [n for n, line in processes(process.pid).items() if "/raylet " in line], "no Ray")
+    raylets = study.wait_until(lambda: [n for n, line in processes(process.pid).items() if "/raylet " in line], "no Ray")
     os.kill(raylets[0], signal.SIGSTOP)
     status, said = ended(process)
     assert status == 2 and "error: Ray does not start on this machine: " in said and "Make room" in said, said

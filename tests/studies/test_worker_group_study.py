@@ -7,7 +7,7 @@ import subprocess
 from collections import Counter
 
 import pytest
-from running import Study, ended, processes, wait_until
+from running import Study, ended, processes
 from test_study import NOISE
 
 pytestmark = pytest.mark.slow
@@ -31,8 +31,8 @@ def members(process: subprocess.Popen, name: str) -> list[int]:
 def kill_in_the_second_trial(study: Study, name: str) -> dict[str, int]:
     """How often each state occurs at the end of a study that lost one process of this name in its second trial."""
     process = study.start()
-    wait_until(lambda: len(study.rows()) >= 2, "no second trial")
-    os.kill(wait_until(lambda: members(process, name), "no such process")[0], signal.SIGKILL)
+    study.wait_until(lambda: len(study.rows()) >= 2, "no second trial")
+    os.kill(study.wait_until(lambda: members(process, name), "no such process")[0], signal.SIGKILL)
     status, said = ended(process)
     assert status == 0, said
     return Counter(study.states().values())
