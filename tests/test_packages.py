@@ -1,6 +1,7 @@
 """What is imported is declared: a package that comes along with another today may not do so tomorrow."""
 
 import ast
+import importlib
 import re
 import sys
 import tomllib
@@ -57,6 +58,35 @@ def test_what_tests_and_benchmarks_import_is_installed_with_the_tests():
 @pytest.mark.parametrize("requirement", [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["test"]])
 def test_what_is_declared_is_pinned_for_who_installs_with_make(requirement):
     assert canonicalize_name(Requirement(requirement).name) in {canonicalize_name(name) for name in CONSTRAINTS}
+
+
+PRIVATE = {
+    "torch.cpu._is_amx_tile_supported": "find what tells that a CPU multiplies bf16 natively, in evae/hardware.py; or "
+    "read amx_bf16 among the flags of /proc/cpuinfo",
+}
+"""Of packages other than Ray (tests/cluster/test_private.py): what they do not promise to keep, and what to do."""
+
+
+def private_parts() -> set[str]:
+    """The dotted names with an underscore that the product reaches through the names of packages."""
+    found = set()
+    for file in (file for folder in PRODUCT for file in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                found |= {f"{node.module}.{alias.name}" for alias in node.names}
+            elif isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.Attribute):
+                found.add(ast.unparse(node))
+    tops = {name for names in (NEEDED, ("sklearn", "PIL")) for name in names} - {"ray"}
+    return {name for name in found if name.partition(".")[0] in tops and re.fullmatch(r"[\w.]*\._[a-z]\w*", name)}
+
+
+def test_private_parts_of_other_packages_are_few_and_there():
+    assert private_parts() == set(PRIVATE)
+    for name, remedy in PRIVATE.items():
+        module, _, part = name.rpartition(".")
+        assert hasattr(importlib.import_module(module), part), f"no {name}: {remedy}"
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,12 @@ class Failures(tune.Callback):
         self.unrecorded.append((trial.config["job"], "failed", why, shortened(error)))
         self._look()
 
+    def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
+        """Tune itself gives a trial up, and there is nobody else to say so."""
+        error = latest(trial.error_file)
+        self.unrecorded.append((trial.config["job"], "failed", loss(error).why, shortened(error)))
+        self._look()
+
     def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         job = trial.config["job"]
         if job.trial in self.stopped:

@@ -258,7 +258,9 @@ def test_a_ray_that_does_not_come_up_is_no_stack_trace(tmp_path):
     study = Study(tmp_path)
     process = study.start()
     # As on a machine where other programs take all cores, of which Ray says so in an exception of no class of its own.
-    raylets = study.wait_until(lambda: [n for n, line in processes(process.pid).items() if "/raylet " in line], "no Ray")
+    raylets = study.wait_until(
+        lambda: [n for n, line in processes(process.pid).items() if "/raylet " in line], "no Ray"
+    )
     os.kill(raylets[0], signal.SIGSTOP)
     status, said = ended(process)
     assert status == 2 and "error: Ray does not start on this machine: " in said and "Make room" in said, said

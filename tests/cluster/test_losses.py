@@ -1,0 +1,63 @@
+"""Which machines are gone or about to go, on made-up nodes; tests/studies/test_nodes.py loses real ones."""
+
+from types import SimpleNamespace
+
+import pytest
+import ray
+
+from evae.cluster import losses, private, worker_group
+from evae.cluster.losses import Losses, Watch, gone
+from evae.cluster.worker_group import WorkerGroup
+
+
+@pytest.fixture
+def cluster(monkeypatch) -> SimpleNamespace:
+    """Three nodes, of which this process is on the first; none leaves."""
+    made = SimpleNamespace(alive={"one", "two", "three"}, draining=set(), asked=0)
+
+    def draining() -> set[str]:
+        made.asked += 1
+        return made.draining
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: True)
+    monkeypatch.setattr(ray, "get_runtime_context", lambda: SimpleNamespace(get_node_id=lambda: "one"))
+    nodes = ("one", "two", "three")
+    monkeypatch.setattr(ray, "nodes", lambda: [{"NodeID": name, "Alive": name in made.alive} for name in nodes])
+    monkeypatch.setattr(private, "draining", draining)
+    return made
+
+
+def test_a_node_that_is_dead_or_leaves_is_gone(cluster):
+    assert not gone(frozenset({"one", "two"}))
+    cluster.alive.discard("two")
+    assert gone(frozenset({"one", "two"})) and not gone(frozenset({"one", "three"}))
+    cluster.draining.add("three")
+    assert gone(frozenset({"three"})) and gone(frozenset({"never seen"}))
+
+
+def test_a_process_asks_now_and_then_whether_its_machine_leaves(cluster, monkeypatch):
+    watch = Watch()
+    cluster.draining.add("one")
+    assert not watch.machine_leaves() and cluster.asked == 0
+    monkeypatch.setattr(losses, "LOOK_EVERY_S", -1.0)
+    assert watch.machine_leaves()
+    cluster.draining = {"two"}
+    assert not watch.machine_leaves()
+
+
+def test_without_other_machines_nobody_asks(cluster, monkeypatch):
+    monkeypatch.setattr(losses, "LOOK_EVERY_S", -1.0)
+    monkeypatch.setattr(private, "has_clusters", lambda: False)
+    assert not Watch().machine_leaves() and cluster.asked == 0
+
+
+def test_a_group_that_had_others_before_ray_missed_the_machine_does_not_count_it_in_the_end(cluster, monkeypatch):
+    group = WorkerGroup.__new__(WorkerGroup)  # without the processes, for which this is too fast
+    group.lost, group.counted = [], Losses(1)
+    assert group._count(frozenset({"one", "two"})) is None
+    monkeypatch.setattr(worker_group.time, "sleep", lambda seconds: cluster.alive.discard("three"))
+    assert group._count(frozenset({"one", "three"})) is None  # missed while it was waited for
+    monkeypatch.setattr(worker_group, "MISSED_AFTER_S", 0.0)
+    assert group._count(frozenset({"one", "two"})).startswith("its process died 2 times")
+    cluster.alive.discard("two")
+    assert group._count(frozenset({"one"})) is None and group.losses == 4
