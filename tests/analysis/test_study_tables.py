@@ -193,7 +193,7 @@ def some_study(random: np.random.Generator, truth: np.ndarray, seeds: int) -> pd
     table = pd.DataFrame(
         {"name": [f"#{i}" for i in range(len(truth))], "control": np.arange(len(truth)) >= len(truth) - 4}
     )
-    table["n"] = table["gen_fd_x_n"] = seeds
+    table = table.assign(n=seeds, gen_fd_x_n=seeds, rate_is="exact")
     for column in ("gen_fd_x", "select_gen_fd_x"):
         table = table.assign(**{column: means, f"{column}_error": noise.error, f"{column}_freedom": noise.freedom})
     return table.assign(gen_fd_x_half=noise.half(0.025), gen_fd_x_chosen=noise.half(0.025 / len(truth)))
