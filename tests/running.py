@@ -117,5 +117,5 @@ def wait_until(true: Callable[[], Any], otherwise: str) -> Any:
     while time.monotonic() < deadline:
         if value := true():
             return value
-        time.sleep(0.05)
+        time.sleep(0.2)
     pytest.fail(otherwise)

@@ -1,14 +1,23 @@
 """Pages opened in a real browser, whose errors and requests are gathered."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 CHROMIUM = Path("/usr/bin/chromium")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
          "--disable-sync", "--no-first-run"]  # fmt: skip
+DEADLINE_MS = 300_000.0
+"""No step takes so long; it keeps a page that hangs from hanging the tests."""
 needs_chromium = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs chromium at {CHROMIUM}")
+
+
+def new_page(browser: Browser, **options: Any) -> Page:
+    page = browser.new_page(**options)
+    page.set_default_timeout(DEADLINE_MS)
+    return page
 
 
 def open_page(page: Page, report: Path) -> list[str]:

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from browsing import needs_chromium, open_page
+from browsing import needs_chromium, new_page, open_page
 from playwright.sync_api import Browser
 from synthetic import write_study
 
@@ -62,7 +62,7 @@ def write_hostile_study(folder: Path) -> None:
 def test_what_others_wrote_into_the_results_runs_nothing(browser: Browser, tmp_path: Path) -> None:
     write_hostile_study(tmp_path)
     report = write_report(tmp_path)
-    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page = new_page(browser, viewport={"width": 1400, "height": 900})
     trouble = open_page(page, report)
     for chart in page.locator(".chart").all():
         chart.evaluate("place => place.scrollIntoView({behavior: 'instant'})")

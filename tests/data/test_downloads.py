@@ -90,8 +90,9 @@ def test_fashion_mnist_of_the_debian_package(tmp_path):
 
 @pytest.fixture
 def direct(monkeypatch):
-    """Connections to this machine go through no proxy."""
+    """Connections to this machine go through no proxy, and it may take its time."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(download, "TIMEOUT_S", 600.0)
 
 
 @pytest.fixture

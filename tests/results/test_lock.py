@@ -22,7 +22,7 @@ from evae.results.places import join
 from evae.results.store import Store, StoreError
 
 OTHER = {"id": "another", "who": "process 7 on node-b, since 2026-01-02 03:04 UTC"}
-LONG_S = 60.0
+LONG_S = 600.0
 """What no test waits for; it keeps a hanging one from hanging the others."""
 
 

@@ -51,8 +51,9 @@ def kill_and_finish(study: Study, times: int) -> None:
     assert_as_undisturbed(study, trials)
 
 
-def test_five_kills_lose_nothing_and_repeat_nothing(tmp_path):
-    kill_and_finish(Study(tmp_path, trials=10, epochs=EPOCHS), 5)
+def test_two_kills_lose_nothing_and_repeat_nothing(tmp_path):
+    """While it starts, and while it trains."""
+    kill_and_finish(Study(tmp_path, trials=6, epochs=EPOCHS), 2)
 
 
 @pytest.mark.slow
