@@ -102,6 +102,7 @@ def ray_session(demand: Demand, trains: bool = True) -> Iterator[None]:
     preloads = trains and _most_cores_train(demand) and private.PRELOAD not in os.environ
     with (
         contextlib.nullcontext() if address else on_this_machine_only(),
+        contextlib.nullcontext() if address else private.without_helpers(),
         environment({private.PRELOAD: PRELOADED} if preloads else {}),
     ):
         try:

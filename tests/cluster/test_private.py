@@ -17,6 +17,9 @@ ONLY = ROOT / "evae/cluster/private.py"
 OTHERS = {ROOT / "tests/test_cluster_files.py"}
 """What checks Ray's own words about a cluster file, with Ray's own check."""
 PARTS = {
+    "ray._private.node.Node.start_api_server": "find what starts the dashboard, in without_helpers(); or leave that "
+    "out, and a study starts a second later",
+    "ray._private.parameter.RayParams": "the same",
     "ray._private.ray_constants.ENABLE_RAY_CLUSTER": "find how a Ray without --address is kept on the loopback "
     "interface (tests/cluster/test_access.py sees whether it is), in without_clusters() and has_clusters()",
     "ray._private.ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR": "the same",
