@@ -6,14 +6,13 @@ Distances of different identity (features, resize rule, counts, split, seed, ima
 page then has a chart for each group of studies that agree, and says in what the groups differ.
 """
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from analysis import files
-from evae.errors import UserError
+from evae.commands import run
 
 
 def main(
@@ -32,7 +31,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        tyro.cli(main)
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    run(main)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from analysis import files
+from evae.commands import run
 from evae.errors import UserError
 
 if TYPE_CHECKING:
@@ -71,7 +72,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        tyro.cli(main)
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    run(main)

@@ -8,12 +8,12 @@ One line for each check: ok, or what to do about it. The exit status is 1 where 
 
 import sys
 
-import tyro
 from rich.console import Console
 from rich.text import Text
 
 from evae.cluster.demand import Demand
 from evae.cluster.questions import Questions
+from evae.commands import parse
 from evae.errors import UserError
 from evae.results import places
 
@@ -22,7 +22,7 @@ def main() -> None:
     """The command line."""
     console = Console(soft_wrap=True)
     try:
-        questions = tyro.cli(Questions, description=__doc__)
+        questions = parse(Questions, __doc__)
         places.check(questions.store)
         # Imported when needed: --help and wrong options need not wait for Ray.
         from evae.cluster.doctor import examine, report

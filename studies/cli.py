@@ -1,18 +1,17 @@
 """From the command line to a report: the way that every study file takes."""
 
 import inspect
-import io
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated
 
-import tyro
 from rich.console import Console
 from rich.text import Text
 from tyro.conf import Suppress
 
+from evae.commands import parse
 from evae.errors import UserError
 from evae.study.options import StudyOptions
 
@@ -40,12 +39,9 @@ def main(options: type[StudyOptions], study: ModuleType, closing: Callable[["Sto
     done, and with 130 after Ctrl-C.
     """
     description = inspect.getdoc(study) or ""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # Letters of a name that the terminal's encoding lacks are shown as escapes.
-        sys.stdout.reconfigure(errors="backslashreplace")
     console = Console(soft_wrap=True)
     try:
-        given = tyro.cli(options, description=description)
+        given = parse(options, description)
         # Imported when needed: --help and wrong options need not wait for it.
         from evae.results.store import Store
         from evae.study.run import run_study

@@ -74,10 +74,21 @@ def _lease(store: Store) -> Iterator[None]:
     if holder is not None and (age_s := _age_s(store)) < LEASE_S:
         raise _in_use(store, f"{holder['who']}, last heard of {age_s:.0f} s ago", LEASE_S - age_s)
     mine = {"id": uuid.uuid4().hex, "who": _myself()}
-    _write(store, mine)
-    time.sleep(SETTLE_S)
-    if (holder := _holder(store)) != mine:
-        raise _in_use(store, holder["who"] if holder else "another process", LEASE_S)
+    try:
+        _write(store, mine)
+        time.sleep(SETTLE_S)
+        if (holder := _holder(store)) != mine:
+            raise _in_use(store, holder["who"] if holder else "another process", LEASE_S)
+        with _kept(store, mine):
+            yield
+    finally:
+        with contextlib.suppress(UserError):
+            if _holder(store) == mine:
+                store.delete_bytes(FOLDER, LEASE)
+
+
+@contextlib.contextmanager
+def _kept(store: Store, mine: dict[str, str]) -> Iterator[None]:
     ended = threading.Event()
     keeper = threading.Thread(target=_keep, args=(store, mine, ended), name="lease", daemon=True)
     keeper.start()
@@ -86,9 +97,6 @@ def _lease(store: Store) -> Iterator[None]:
     finally:
         ended.set()
         keeper.join()
-        with contextlib.suppress(UserError):
-            if _holder(store) == mine:
-                store.delete_bytes(FOLDER, LEASE)
 
 
 def _keep(store: Store, mine: dict[str, str], ended: threading.Event) -> None:

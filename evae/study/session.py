@@ -5,6 +5,7 @@ import threading
 from dataclasses import replace
 
 from rich.console import Console
+from rich.text import Text
 
 from evae.cluster.access import require_token
 from evae.cluster.demand import Demand
@@ -47,5 +48,5 @@ def _demand(options: StudyOptions, searcher: StudySearcher, images: ImageSet, co
 
     if (why := rehearse(searcher.space.recipes(searcher.base), images, "mps")) is None:
         return demand
-    console.print(f"trials train on the CPU: Metal cannot do all that they need ({why})", markup=False, highlight=False)
+    console.print(Text(f"trials train on the CPU: Metal cannot do all that they need ({why})"))
     return replace(demand, gpus=0.0)

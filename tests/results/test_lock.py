@@ -160,6 +160,17 @@ def test_who_finds_its_lease_taken_over_writes_no_more_and_leaves_it(objects, qu
     assert ("node-b" in objects.closed) == (theirs == "held")
 
 
+def test_who_is_interrupted_at_its_start_leaves_no_lease(objects, monkeypatch):
+    def interrupt(_: float) -> None:
+        assert lease(objects).exists()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(time, "sleep", interrupt)
+    with pytest.raises(KeyboardInterrupt), sole_driver(objects):
+        pytest.fail("it was interrupted before")
+    assert not lease(objects).exists()
+
+
 def test_of_two_that_begin_at_once_the_last_to_write_holds(objects, quick, monkeypatch):
     monkeypatch.setattr(time, "sleep", lambda _: hold(objects))
     with pytest.raises(UserError, match="in use by process 7 on node-b"), sole_driver(objects):

@@ -1,0 +1,45 @@
+"""Command lines: parsed by tyro, whose errors repeat what was given, and here without the keys and tokens of a URI."""
+
+import contextlib
+import functools
+import io
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import tyro
+
+from evae.errors import UserError
+from evae.results.places import shown
+
+
+def parse(what: Callable[..., Any], description: str | None = None) -> Any:
+    """What tyro makes of the command line for this dataclass or function. Exits where that cannot be done, or after
+    --help."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Letters of a name that the terminal's encoding lacks are shown as escapes.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    given = sys.argv[1:]
+    said = list(map(shown, given))
+    if said == given:
+        return tyro.cli(what, description=description)
+    try:
+        with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+            return tyro.cli(what, description=description)
+    except SystemExit:
+        # Once more, for what it has to say. What was wrong with them is so without the keys.
+        tyro.cli(what, description=description, args=said)
+        raise
+
+
+def run(main: Callable[..., None]) -> None:
+    """Call a function with what the command line says; a UserError ends it with a sentence."""
+
+    @functools.wraps(main)
+    def later(*given: Any, **named: Any) -> Callable[[], None]:
+        return lambda: main(*given, **named)
+
+    try:
+        parse(later)()
+    except UserError as error:
+        sys.exit(f"error: {error}")
