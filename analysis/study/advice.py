@@ -13,7 +13,7 @@ from analysis.study.naming import Objective, count
 from analysis.study.space import contains, distribution
 from evae.search.noise import beaten
 
-LITTLE = 0.05  # share of importance below which a parameter did not matter
+LITTLE = 0.05  # share of the variance of ranks below which a parameter did not matter
 EDGE = 0.1  # share of a range, at each end, that counts as its edge
 LATE = 0.05  # share of the progress that, made in the last quarter of the epochs, calls for more of them
 LOST = 0.1  # share of lost trials that calls for a look at the reasons
@@ -21,10 +21,12 @@ FLAT = 0.01  # growth of the hypervolume over the last third of configurations t
 
 
 def idle(shares: Mapping[Objective, pd.DataFrame]) -> pd.DataFrame:
-    """Rows (parameter, most): parameters whose largest share of importance over all objectives is below `LITTLE`."""
+    """Rows (parameter, most): parameters that explain less than `LITTLE` of the ranks of each objective, which takes
+    some hundred configurations to know; `most` is the largest limit of what they may (see `inference.bearing`).
+    """
     if not shares:
         return pd.DataFrame(columns=["parameter", "most"])
-    most = pd.concat(shares.values()).groupby("parameter", sort=False)["share"].max().rename("most")
+    most = pd.concat(shares.values()).groupby("parameter", sort=False)["most"].max()
     return most[most < LITTLE].sort_values().reset_index()
 
 
@@ -105,7 +107,7 @@ def next_steps(
         )
     spare = [naming.parameter(name) for name in idle(shares)["parameter"]]
     if spare:
-        text = f"{', '.join(spare)}: each below {100 * LITTLE:.0f} % of the importance for every objective"
+        text = f"{', '.join(spare)}: explains less than {100 * LITTLE:.0f} % of the ranks in any objective by itself"
         found.append(("idle", f"Did not matter within the ranges searched, and can be held fixed: {text}."))
     return pd.DataFrame(found, columns=["kind", "text"])
 

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pandas as pd
 
-from analysis.study import naming, tables, timing
+from analysis.study import inference, naming, tables, timing
 from analysis.study.load import StudyData
 from analysis.study.naming import Objective, count, interval, number
-from evae.search.noise import ERROR, critical
+from evae.search.noise import ERROR, ROUNDING, critical
 
 AGAINST = 4  # most controls that one sentence compares the best with
 
@@ -17,7 +17,7 @@ def summary(study: StudyData, table: pd.DataFrame) -> list[str]:
     """Paragraphs about the study; `table` is that of `tables.configurations`."""
     found = [progress(study)]
     if len(tables.ranked(table, study.objectives)):
-        found += [best(table, objective) for objective in study.objectives]
+        found += [best(table, objective) + flattered(study, table, objective) for objective in study.objectives]
         found += [" ".join(filter(None, [trade_off(study, table), yardsticks(study)])), method(study, table)]
     else:
         found.append(nothing_ranked(study) + "".join(left_out(table, o) for o in study.objectives))
@@ -97,6 +97,26 @@ def best(table: pd.DataFrame, objective: Objective) -> str:
     if np.isfinite(controls).any():
         text += f" Noise makes a control differ by up to {number(float(np.nanmedian(controls)), 2)}."
     return text + _sharper(order, objective) + left_out(table, objective)
+
+
+def flattered(study: StudyData, table: pd.DataFrame, objective: Objective) -> str:
+    """By how much choice flatters the best: both splits see the luck of the trainings that it was chosen by."""
+    order, by = tables.best(table, objective), study.selection_column(objective)
+    column = f"select_{objective.metric}"
+    if len(order) < 2:
+        return ""
+    luck = inference.flattery(objective.sign * order[column].to_numpy(float), tables.noise_of(order, column))
+    done = study.trials[study.trials["state"] == "finished"]
+    done = done[np.isfinite(done[[by, objective.metric]].astype(float)).all(axis=1)]
+    groups = pd.factorize(done["configuration"])[0]
+    luck *= inference.carried(done[by].to_numpy(float), done[objective.metric].to_numpy(float), groups)
+    if not math.isfinite(luck):
+        return " It was chosen by its luck, too; by how much that flatters it cannot be known without replicates."
+    value = abs(order[objective.metric].iloc[0])
+    share = f" ({number(100 * luck / value, 2)} % of it)" if value > 0 else ""
+    if not luck > ROUNDING * value:
+        return ""
+    return f" Its value is flattered by choice, by about {number(luck, 2)}{share}; seeds that took no part would tell."
 
 
 def left_out(table: pd.DataFrame, objective: Objective) -> str:
@@ -206,7 +226,10 @@ def method(study: StudyData, table: pd.DataFrame) -> str:
     """On what the configurations were ranked, what is shown, and what an interval means here."""
     if study.ranked_by_validation:
         text = "Configurations are ranked by the validation split, which the search saw; "
-        text += "all values shown are of the test split, so the first by rank need not have the best value."
+        text += (
+            "all values shown are of the test split, so the first by rank need not have the best value. Both splits "
+        )
+        text += "see the same trainings, whose luck no split takes away."
     else:
         text = (
             "Some objectives were not measured on the validation split: the test split ranks too, so "

@@ -166,13 +166,14 @@ def test_advice_to_widen_a_range_needs_the_front_at_its_edge() -> None:
 def test_advice_follows_from_its_tables(study: StudyData) -> None:
     table = tables.configurations(study)
     front = tables.front(table, study.objectives)
-    shares = {o: pd.DataFrame({"parameter": ["beta", "latent"], "share": [0.98, 0.02]}) for o in study.objectives}
+    of = {"parameter": ["beta", "latent"], "share": [0.98, 0.02], "told": [True, False], "most": [0.9, 0.02]}
+    shares = {o: pd.DataFrame(of) for o in study.objectives}
     found = (
         advice.next_steps(study, table, front, hypervolume.history(study, table), shares)
         .groupby("kind")["text"]
         .agg(list)
     )
-    assert "latent size: each below 5 %" in found["idle"][0] and "β" not in found["idle"][0]
+    assert "latent size: explains less than 5 %" in found["idle"][0] and "β" not in found["idle"][0]
     close = advice.contenders(table, study.objectives[0])
     assert any(f"{len(close) - 1} other configuration" in text for text in found["noise"])
     single = replace(study, trials=study.trials[study.trials["seed"] == 0])
