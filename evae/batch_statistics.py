@@ -1,7 +1,7 @@
 """BatchNorm's statistics for measuring: of the weights as they are, and not of the steps that led to them.
 
 Running averages follow the last ten or twenty steps. In a short training the weights move so fast meanwhile that what
-they normalise with is noise: it moved reconstruction distances by -4 to +19 % (benchmarks/results/batch_statistics.md).
+they normalise with is noise: it moved reconstruction distances by -6 to +19 % (benchmarks/results/batch_statistics.md).
 """
 
 import torch
