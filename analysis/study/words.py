@@ -80,7 +80,7 @@ def best(table: pd.DataFrame, objective: Objective) -> str:
     text += f"; its images have {naming.times(ratio)} real images' sharpness." if math.isfinite(ratio) else "."
     if not len(rest):
         return text + _sharper(order, objective) + left_out(table, objective)
-    apart = _apart(order, objective)
+    apart = apart_by(order, objective)
     second = rest.iloc[0]
     text += f" The runner-up{', a control' if second['control'] else ''}, {second['name']}, has "
     text += f"{_value(second, objective)}, {_verdict(order, 1, apart, objective)}."
@@ -130,7 +130,7 @@ def left_out(table: pd.DataFrame, objective: Objective) -> str:
     return f" Not ranked by it: {' and '.join(each)}." if each else ""
 
 
-def _apart(order: pd.DataFrame, objective: Objective) -> np.ndarray:
+def apart_by(order: pd.DataFrame, objective: Objective) -> np.ndarray:
     """(n,) difference of each configuration's test value from the first one's that is more than noise.
 
     The first was chosen for its value, on trainings whose luck both splits share, and may be any. Controls are held
