@@ -83,7 +83,8 @@ def best(table: pd.DataFrame, objective: Objective) -> str:
     apart = apart_by(order, objective)
     second = rest.iloc[0]
     text += f" The runner-up{', a control' if second['control'] else ''}, {second['name']}, has "
-    text += f"{_value(second, objective)}, {_verdict(order, 1, apart, objective)}."
+    value = interval(second[objective.metric], second[f"{objective.metric}_chosen"])
+    text += f"{value}, {_verdict(order, 1, apart, objective)}."
     verdicts: dict[str, list[str]] = {}
     for place in [i for i in range(2, len(order)) if order["control"].iloc[i]][:AGAINST]:
         row = order.iloc[place]
@@ -242,9 +243,10 @@ def method(study: StudyData, table: pd.DataFrame) -> str:
         text += f" Configurations have {seeds.min():g} to {seeds.max():g} finished seeds each"
         text += "; more seeds make an interval narrower."
     return text + (
-        " Intervals are 95 % intervals of the mean over a configuration's seeds; that of the best is wide enough for "
-        "the best of all configurations. The spread between seeds of each configuration is shrunk towards what all "
-        "share, which is the same for all, or grows with the value where the seeds show that it does. A control is "
-        "called better or worse than the best by mistake in at most 5 % of studies, per objective, and so is the "
-        "runner-up; a configuration that belongs on the front is drawn as dominated by more than noise in at most 5 %."
+        " Intervals are 95 % intervals of the mean over a configuration's seeds; those of the best and the runner-up "
+        "hold for all configurations together, and so for one that was chosen. The spread between seeds of each "
+        "configuration is shrunk towards what all share, which is the same for all, or grows with the value where the "
+        "seeds show that it does. A control is called better or worse than the best by mistake in at most 5 % of "
+        "studies, per objective, and so is the runner-up; a configuration that belongs on the front is drawn as "
+        "dominated by more than noise in at most 5 %."
     )
