@@ -23,6 +23,9 @@ _SETTINGS = {
     # A process that has not come up by then hangs. Ray's own minute is not enough where other programs take all cores,
     # and then it starts another, and another.
     "RAY_worker_register_timeout_seconds": "600",
+    # So long (in ms) a process that Ray starts at once may wait for work. By itself Ray ends it after a second, while
+    # the references are still taken, and starts another when Tune asks for one, which imports all anew.
+    "RAY_idle_worker_killing_time_threshold_ms": "3600000",
 }
 for name, value in _SETTINGS.items():
     os.environ.setdefault(name, value)

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -79,6 +80,17 @@ def test_a_session_on_this_machine_listens_to_no_other_and_needs_no_home(monkeyp
     left = {name for name in names if name in os.environ} - before[0].keys()
     assert not left and before[1] == private.has_clusters()
     assert family(os.getpid()) <= before[2]  # not even as zombies
+
+
+@pytest.mark.slow
+def test_processes_that_have_imported_what_a_trial_needs_wait_for_it():
+    """Ray by itself ends them after a second without work."""
+    with ray_session(Demand()):
+        time.sleep(3)
+        there = family(os.getpid())
+        ask = ray.remote(lambda: (os.getpid(), "evae.cluster.trainable" in sys.modules))
+        process, imported = ray.get(ask.remote())
+        assert process in there and imported
 
 
 @pytest.fixture(scope="module")

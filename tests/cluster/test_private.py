@@ -43,6 +43,8 @@ PARTS = {
 SETTINGS = {
     "worker_register_timeout_seconds": "on a busy machine processes are given up while they start: find its new name "
     "for evae/cluster/__init__.py",
+    "idle_worker_killing_time_threshold_ms": "processes that have imported what a trial needs are ended before Tune "
+    "asks for them: find its new name for evae/cluster/__init__.py",
     "preload_python_modules": "the first trial of each core waits for imports: leave PRELOAD out, or find its new name",
     "timeout_ms_task_wait_for_death_info": "a machine without power is taken for a process that died, and counts "
     "towards --max-failures: find its new name for evae/cluster/__init__.py",
