@@ -246,7 +246,8 @@ def method(study: StudyData, table: pd.DataFrame) -> str:
         " Intervals are 95 % intervals of the mean over a configuration's seeds; those of the best and the runner-up "
         "hold for all configurations together, and so for one that was chosen. The spread between seeds of each "
         "configuration is shrunk towards what all share, which is the same for all, or grows with the value where the "
-        "seeds show that it does. A control is called better or worse than the best by mistake in at most 5 % of "
-        "studies, per objective, and so is the runner-up; a configuration that belongs on the front is drawn as "
-        "dominated by more than noise in at most 5 %."
+        "seeds show that it does. Per objective, a control is called better or worse than the best by mistake in about "
+        "one study of twenty or fewer, and so is the runner-up; a configuration that belongs on the front is drawn as "
+        "dominated by more than noise as seldom. Where configurations differ much in their spread, two or three seeds "
+        "cannot show it, and mistakes are somewhat more frequent."
     )
