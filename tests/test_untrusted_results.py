@@ -80,9 +80,10 @@ def pickled_everywhere(mark: Path) -> pa.Table:
     """Pickles where pyarrow or pandas might look for them: a type of its own, the schema, a column."""
     data = pickle.dumps(Bomb(mark))
     named = {b"ARROW:extension:name": b"arrow.py_extension_type", b"ARROW:extension:metadata": data}
-    fields = [pa.field("trial", pa.string()), pa.field("label", pa.binary(), metadata=named)]
+    fields = [pa.field("session", pa.string()), pa.field("trial", pa.string())]
+    fields.append(pa.field("label", pa.binary(), metadata=named))
     schema = pa.schema(fields, metadata={b"pandas": b'{"columns": [{"name": "label", "pandas_type": "object"}]}'})
-    return pa.table([["a-s0"], [data]], schema=schema)
+    return pa.table([["a-s0"], ["a-s0"], [data]], schema=schema)
 
 
 def test_pickles_in_parquet_stay_bytes(mark, tmp_path):
