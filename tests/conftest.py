@@ -9,6 +9,10 @@ from jaxtyping import install_import_hook
 
 from evae import lazy
 
+# Ray starts its workers at the lowest priority but four: beside other programs that take all cores they would get a
+# twentieth of one, and tests of worker groups take a quarter of an hour.
+os.environ.setdefault("RAY_worker_niceness", "0")
+
 CHECKED = ("evae.kernels", "evae.likelihoods", "evae.posteriors", "evae.networks", "evae.models")
 
 # As everywhere in Python, an int will do where a float is due.
