@@ -96,7 +96,7 @@ def configurations(study: StudyData) -> pd.DataFrame:
         for prefix, column in ((f"{o.metric}_", o.metric), (f"select_{o.metric}_", study.selection_column(o))):
             table = table.join(noise_of_means(trials, column).add_prefix(prefix))
         noise = noise_of(table, o.metric)
-        table[f"{o.metric}_half"] = noise.half(ERROR / 2)
+        table[f"{o.metric}_half"] = half_of_mean(trials, o.metric)
         table[f"{o.metric}_chosen"] = noise.half(ERROR / 2 / max(1, value.mean().notna().sum()))
     return table.reset_index()
 
@@ -109,6 +109,12 @@ def noise_of_means(trials: pd.DataFrame, column: str) -> pd.DataFrame:
     values = values.where(np.isfinite(values)).groupby(done["configuration"])
     of = [part.to_numpy(float) for part in (values.mean(), values.std(), values.count())]
     return pd.DataFrame(vars(of_means(*of)), index=values.mean().index)
+
+
+def half_of_mean(trials: pd.DataFrame, column: str) -> pd.Series:
+    """Half a 95 % interval of a metric's mean over each configuration's finished trials, by configuration."""
+    means = noise_of_means(trials, column).add_prefix("mean_")
+    return pd.Series(noise_of(means, "mean").half(ERROR / 2), means.index)
 
 
 def noise_of(table: pd.DataFrame, column: str) -> Noise:

@@ -40,9 +40,8 @@ def test_the_interval_of_a_single_configuration_is_scipys() -> None:
 
 
 def half_of_mean(trials: pd.DataFrame, metric: str) -> pd.Series:
-    """Half the 95 % interval of each configuration's mean, by configuration."""
-    found = tables.noise_of_means(trials.assign(state="finished"), metric).add_prefix("m_")
-    return pd.Series(tables.noise_of(found, "m").half(0.025), found.index)
+    """Where all trials have finished."""
+    return tables.half_of_mean(trials.assign(state="finished"), metric)
 
 
 def halves(means: Sequence[float], deviation: float, metric: str = "gen_kd_x") -> list[float]:
