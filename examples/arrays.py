@@ -2,7 +2,8 @@
 
     python studies/kernel_sweep.py --plugin examples/arrays.py --data npz:my_images.npz
 
-Each is uint8, (n, h, h), (n, h, h, channels) or (n, channels, h, h) with one or three channels.
+Each is uint8, (n, h, h), (n, h, h, channels) or (n, channels, h, h) with one or three channels. Arrays of integers
+called `train_labels`, `test_labels` and `validation_labels` are the images' classes, where they are there.
 """
 
 from pathlib import Path
@@ -22,12 +23,14 @@ def read(recipe: DataRecipe, root: Path) -> Raw:
     try:
         with np.load(path) as file:
             found = {name: channels_first(file[name], name) for name in SPLITS if name in file}
+            labels = {name: file[f"{name}_labels"] for name in found if f"{name}_labels" in file}
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read as an .npz file: {error}") from None
     if not {"train", "test"} <= found.keys():
         raise UserError(f"{path} needs the arrays train and test; it has {', '.join(found) or 'none of them'}")
     shape = found["train"].shape
-    return Raw(**found, image_size=shape[-1], channels=shape[1], notes=(f"arrays of {path.name}",))
+    notes = (f"arrays of {path.name}",)
+    return Raw(**found, image_size=shape[-1], channels=shape[1], notes=notes, labels=labels)
 
 
 def channels_first(images: np.ndarray, name: str) -> np.ndarray:

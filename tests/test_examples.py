@@ -35,6 +35,10 @@ def test_images_come_from_an_npz_file_in_either_order_of_axes(example, tmp_path)
     found = data.load(DataRecipe(source=f"npz:{tmp_path / 'a.npz'}"))
     assert found.test.shape == (8, 3, 16, 16) and len(found.train) + len(found.validation) == 40
     assert np.array_equal(found.test, test.transpose(0, 3, 1, 2))
+    assert found.labels is None
+    np.savez(tmp_path / "b.npz", train=train, test=test, train_labels=np.arange(40) % 3, test_labels=np.arange(8) % 2)
+    found = data.load(DataRecipe(source=f"npz:{tmp_path / 'b.npz'}"))
+    assert found.labels.test.tolist() == [0, 1] * 4 and found.labels.train.tolist()[:4] == [2, 0, 1, 2]
 
 
 @pytest.mark.parametrize(

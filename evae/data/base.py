@@ -1,13 +1,14 @@
 """What every data source shares: the recipe, what a source hands over, and the finished image set."""
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from evae.data.labels import Labels
 from evae.data.names import shown
 from evae.errors import UserError, unknown
 from evae.registry import Registry
@@ -113,7 +114,8 @@ class Raw:
     The splits are prefixes of that order, so that a smaller cap gives a subset of a larger one. Without a
     `validation` of its own, the first `validation_images` of `train` become it. `image_size` and `channels`
     are those the source proposes where the recipe does not say. `reasons` say why there are fewer images than
-    files, where that is so.
+    files, where that is so. `labels` are the classes of a split's images by the split's name, integers (n,), where
+    they are known, -1 for an image without; `classes` are their names, by default the numbers.
     """
 
     train: Images
@@ -123,6 +125,8 @@ class Raw:
     channels: int
     notes: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
+    labels: Mapping[str, np.ndarray] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,8 @@ class ImageSet:
     """Images ready for training: three uint8 arrays (n, c, h, w), contiguous in C order and not writeable.
 
     `name` is the recipe's source in letters that can be shown. `digest` is 16 hex digits of the SHA-256 over
-    shapes and content of the three splits. `notes` says how the splits were made and which files were skipped.
+    shapes and content of the three splits. `notes` says how the splits were made and which files were skipped. `labels`
+    are None where at most one class of the training images is known.
     """
 
     train: np.ndarray
@@ -140,6 +145,7 @@ class ImageSet:
     digest: str
     fit: str
     notes: tuple[str, ...]
+    labels: Labels | None = None
 
     @property
     def image_size(self) -> int:
@@ -153,6 +159,8 @@ class ImageSet:
 
     def describe(self) -> dict[str, Any]:
         """The entry for a study's manifest: plain strings, numbers and a list."""
+        labels = self.labels
+        labelled = {} if labels is None else {"n_classes": len(labels.classes), "labels_digest": labels.digest}
         return {
             "source": self.name,
             "digest": self.digest,
@@ -162,6 +170,7 @@ class ImageSet:
             "n_validation": len(self.validation),
             "n_test": len(self.test),
             "fit": self.fit,
+            **labelled,
             "notes": list(self.notes),
         }
 

@@ -23,15 +23,15 @@ def read(recipe: DataRecipe, root: Path) -> Raw:
         home = root
         wanted = f"Put {CIFAR10.filename} into {shown(root)} and unpack it there (tar xf)."
         fetch([CIFAR10.url], root, lambda folder: CIFAR10(folder, download=True), wanted)
-    train, test = (
-        np.ascontiguousarray(CIFAR10(home, train=train).data.transpose(0, 3, 1, 2)) for train in (True, False)
-    )
+    read = {name: CIFAR10(home, train=name == "train") for name in ("train", "test")}
+    order = {name: shuffled(len(part.data)) for name, part in read.items()}
     return Raw(
-        train=train[shuffled(len(train))],
-        test=test[shuffled(len(test))],
+        **{n: np.ascontiguousarray(part.data.transpose(0, 3, 1, 2))[order[n]] for n, part in read.items()},
         image_size=32,
         channels=3,
         notes=(f"images from {shown(home)}; validation: taken from the training images by a fixed permutation",),
+        labels={name: np.array(part.targets)[order[name]] for name, part in read.items()},
+        classes=tuple(read["train"].classes),
     )
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from evae.data.account import Account, Header
 from evae.data.base import VALIDATION_IMAGES, DataRecipe, Raw, data_source
+from evae.data.classes import find_classes
 from evae.data.names import shown
 from evae.data.own_splits import split
 from evae.data.pictures import BrokenPicture, NotAPicture, decode, has_several, is_grey, look_at, many
@@ -31,6 +32,7 @@ def read(recipe: DataRecipe, root: Path) -> Raw:
     Linked folders are followed, hidden ones are not (`walk`). Everything that is not used is counted and named
     in the notes, and so are pictures of which a part is used only. Pictures that are equal pixel for pixel are
     taken once, so that no test image is trained on. Only as many files are decoded as the recipe's caps ask for.
+    Labels are what `find_classes` makes of the folders.
 
     Raises UserError for a folder that is missing or empty, or has no usable picture in one of the splits.
     """
@@ -42,11 +44,15 @@ def read(recipe: DataRecipe, root: Path) -> Raw:
     channels = recipe.channels or (1 if all(header.grey for header in account.headers.values()) else 3)
     reader = _Reader(folder, size, channels, recipe.fit, account)
     cap, wanted = recipe.train_images, recipe.validation_images or VALIDATION_IMAGES
-    test = reader.take(parts.test, recipe.test_images)
-    validation = None if parts.validation is None else reader.take(parts.validation, wanted)
-    if cap is not None and validation is None:
+    classes = find_classes(list(account.headers))
+    taken = {}
+    test, taken["test"] = reader.take(parts.test, recipe.test_images)
+    validation = None
+    if parts.validation is not None:
+        validation, taken["validation"] = reader.take(parts.validation, wanted)
+    elif cap is not None:
         cap += wanted
-    train = reader.take(parts.train, cap)
+    train, taken["train"] = reader.take(parts.train, cap)
     # One at least is cut from the training images where there is no validation yet.
     too_few = len(train) < 2 if validation is None else not len(train) or not len(validation)
     if too_few or not len(test):
@@ -57,7 +63,7 @@ def read(recipe: DataRecipe, root: Path) -> Raw:
             f"{shown(folder)} has too few pictures: {counts}. Give at least a few dozen that differ. What is there: "
             + "; ".join([*account.reasons(), *parts.notes])
         )
-    notes = (*parts.notes, *account.notes(size, recipe.fit))
+    notes = (*parts.notes, *classes.notes, *account.notes(size, recipe.fit))
     return Raw(
         train=train,
         test=test,
@@ -66,6 +72,8 @@ def read(recipe: DataRecipe, root: Path) -> Raw:
         channels=channels,
         notes=notes,
         reasons=tuple(account.reasons()),
+        labels={name: classes.labels(names) for name, names in taken.items()},
+        classes=classes.names,
     )
 
 
@@ -121,17 +129,17 @@ class _Reader:
     account: Account
     seen: dict[bytes, str] = field(default_factory=dict)
 
-    def take(self, names: Sequence[str], wanted: int | None) -> np.ndarray:
-        """The first `wanted` usable pictures (None: all), uint8 (n, channels, size, size)."""
+    def take(self, names: Sequence[str], wanted: int | None) -> tuple[np.ndarray, list[str]]:
+        """The first `wanted` usable pictures (None: all), uint8 (n, channels, size, size), and their names."""
         wanted = len(names) if wanted is None else min(wanted, len(names))
         images = np.empty((wanted, self.channels, self.size, self.size), dtype=np.uint8)
-        left, taken = iter(names), 0
-        while chunk := list(itertools.islice(left, min(CHUNK_FILES, wanted - taken))):
+        left, taken = iter(names), []
+        while chunk := list(itertools.islice(left, min(CHUNK_FILES, wanted - len(taken)))):
             for name, image in zip(chunk, many(self._decode, chunk), strict=True):
                 if image is not None and self._is_new(name, image):
-                    images[taken] = image
-                    taken += 1
-        return images[:taken]
+                    images[len(taken)] = image
+                    taken.append(name)
+        return images[: len(taken)], taken
 
     def _decode(self, name: str) -> np.ndarray | None:
         try:

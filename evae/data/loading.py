@@ -5,12 +5,14 @@ from pathlib import Path
 import numpy as np
 
 from evae.data.base import SOURCES, VALIDATION_IMAGES, DataRecipe, Images, ImageSet, Raw, content_digest
+from evae.data.labels import UNLABELLED, Labels
 from evae.data.names import shown
 from evae.data.pixels import to_channels, to_size
 from evae.errors import UserError
 from evae.home import expanded
 
 DEFAULT_ROOT = Path("data")
+SPLITS = ("train", "validation", "test")
 
 
 def load(recipe: DataRecipe, root: str | Path | None = None) -> ImageSet:
@@ -21,22 +23,24 @@ def load(recipe: DataRecipe, root: str | Path | None = None) -> ImageSet:
     """
     raw = SOURCES[recipe.name].read(recipe, DEFAULT_ROOT if root is None else Path(expanded(root)))
     _check(raw, recipe)
-    train, validation = _training_splits(raw, recipe)
+    cut = _cut(raw, recipe)
     size = recipe.image_size or raw.image_size
     channels = recipe.channels or raw.channels
     splits = []
-    for split in (train, validation, raw.test[: recipe.test_images]):
+    for pool, chosen in cut.values():
+        split = getattr(raw, pool)[chosen]
         split = np.ascontiguousarray(to_size(to_channels(split, channels), size, recipe.fit))
         split.flags.writeable = False
         splits.append(split)
-    return ImageSet(*splits, shown(recipe.source), content_digest(splits), recipe.fit, raw.notes)
+    name, digest = shown(recipe.source), content_digest(splits)
+    return ImageSet(*splits, name, digest, recipe.fit, raw.notes, _labels(raw, cut))
 
 
 def _check(raw: Raw, recipe: DataRecipe) -> None:
     """Raise UserError where a source, which may be a plug-in's, does not hand over what `Raw` says."""
     if not isinstance(raw, Raw):
         raise UserError(f"the data source {recipe.name} returns {type(raw).__name__} instead of evae.data.Raw")
-    for name in ("train", "validation", "test"):
+    for name in SPLITS:
         split = getattr(raw, name)
         if split is None or not len(split):
             continue
@@ -47,10 +51,27 @@ def _check(raw: Raw, recipe: DataRecipe) -> None:
                 f"the data source {recipe.name} has {name} images of {first.dtype} {first.shape[1:]}: they must be "
                 "uint8, (1 or 3 channels, h, h)"
             )
+    for name, labels in raw.labels.items():
+        images = getattr(raw, name, None) if name in SPLITS else None
+        if images is None or np.shape(labels) != (len(images),):
+            has = "no such images" if images is None else f"{len(images)} images"
+            raise UserError(
+                f"the data source {recipe.name} has labels {np.shape(labels)} of {name}, and {has}: give one each"
+            )
+        given = np.asarray(labels)
+        if given.dtype.kind not in "iu" or given.min(initial=0) < UNLABELLED:
+            raise UserError(
+                f"the data source {recipe.name} has labels of {name} that are no classes: give integers, 0 and above, "
+                f"and {UNLABELLED} for an image without"
+            )
+        if raw.classes and (highest := given.max(initial=0)) >= len(raw.classes):
+            known = f"names {len(raw.classes)} classes"
+            raise UserError(f"the data source {recipe.name} {known}, and has images of class {highest} in {name}")
 
 
-def _training_splits(raw: Raw, recipe: DataRecipe) -> tuple[np.ndarray, np.ndarray]:
-    """The training and validation images: disjoint, and the validation images the same whatever the cap."""
+def _cut(raw: Raw, recipe: DataRecipe) -> dict[str, tuple[str, slice]]:
+    """Which images of which of the source's splits make each of ours: all disjoint, and the validation images the same
+    whatever the cap."""
     own = raw.validation is not None
     pool: Images = raw.validation if own else raw.train
     there = len(pool)
@@ -64,4 +85,21 @@ def _training_splits(raw: Raw, recipe: DataRecipe) -> tuple[np.ndarray, np.ndarr
         )
     first = 0 if own else wanted
     last = None if recipe.train_images is None else first + recipe.train_images
-    return raw.train[first:last], pool[:wanted]
+    return {
+        "train": ("train", slice(first, last)),
+        "validation": ("validation" if own else "train", slice(wanted)),
+        "test": ("test", slice(recipe.test_images)),
+    }
+
+
+def _labels(raw: Raw, cut: dict[str, tuple[str, slice]]) -> Labels | None:
+    there = {
+        name: np.asarray(raw.labels.get(name, np.full(len(getattr(raw, name)), UNLABELLED)), dtype=np.int64)
+        for name, _ in cut.values()
+    }
+    splits = [there[pool][chosen] for pool, chosen in cut.values()]
+    if len(np.unique(splits[0][splits[0] != UNLABELLED])) < 2:
+        return None
+    highest = max(int(labels.max(initial=UNLABELLED)) for labels in there.values())
+    classes = raw.classes or tuple(map(str, range(highest + 1)))
+    return Labels(*splits, classes, content_digest(splits))

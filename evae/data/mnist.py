@@ -3,13 +3,17 @@
 import hashlib
 from pathlib import Path
 
+import numpy as np
+
 from evae.data.base import DataRecipe, Raw, data_source, shuffled
 from evae.data.download import fetch
-from evae.data.idx import read_idx
+from evae.data.idx import read_idx, read_idx_labels
 from evae.data.names import shown
 from evae.errors import UserError
 
 FILES = {"train": "train-images-idx3-ubyte", "test": "t10k-images-idx3-ubyte"}
+LABELS = {"train": "train-labels-idx1-ubyte", "test": "t10k-labels-idx1-ubyte"}
+GARMENTS = ("T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 DATASET = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}  # torchvision's names of class and folder
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 # SHA-256 over the pixels of the original training images: the two sets share their file names, and this
@@ -39,13 +43,26 @@ def read(recipe: DataRecipe, root: Path) -> Raw:
         notes.append(f"these are not the original training images of {name}")
     elif original != name:
         raise UserError(f"{shown(folder)} holds {original}, not {name}: move its files to {shown(root / original)}")
+    labels = {split: path for split, stem in LABELS.items() if (path := _file(folder, stem))}
+    if missing := sorted(LABELS[split] for split in LABELS.keys() - labels.keys()):
+        notes.append(f"no labels of {len(missing)} of its 2 files of images: {' and '.join(missing)} missing")
     return Raw(
         train=train[shuffled(len(train))],
         test=test[shuffled(len(test))],
         image_size=32,
         channels=1,
         notes=tuple(notes),
+        labels={split: _labels(path, len(train if split == "train" else test)) for split, path in labels.items()},
+        classes=GARMENTS if original == "fashion-mnist" else (),
     )
+
+
+def _labels(path: Path, count: int) -> np.ndarray:
+    """The labels of that many images, in their order."""
+    labels = read_idx_labels(path)
+    if len(labels) != count:
+        raise UserError(f"{shown(path)} holds {len(labels):,} labels of {count:,} images: fetch it again")
+    return labels[shuffled(count)]
 
 
 def find(name: str, root: Path) -> Path | None:

@@ -25,4 +25,11 @@ def read(recipe: DataRecipe, root: Path) -> Raw:
     by_class = np.stack([mine[shuffled(len(mine))] for mine in rows])
     test, train = by_class[:, :TEST_PER_CLASS].T.ravel(), by_class[:, TEST_PER_CLASS:].T.ravel()
     note = "test: 50 digits a class; validation: from the other 450 a class; both by a fixed permutation"
-    return Raw(train=images[train], test=images[test], image_size=32, channels=1, notes=(note,))
+    return Raw(
+        train=images[train],
+        test=images[test],
+        image_size=32,
+        channels=1,
+        notes=(note,),
+        labels={"train": labels[train], "test": labels[test]},
+    )

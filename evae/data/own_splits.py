@@ -74,6 +74,16 @@ def _tenth(names: list[str], ranks: dict[str, int]) -> tuple[list[str], list[str
     return [n for n in names if ranks[n] % TEST_EVERY], [n for n in names if ranks[n] % TEST_EVERY == 0]
 
 
+def below_split(name: str) -> str:
+    """The part of a name below the folder of a split; all of it where it lies in none."""
+    return name.removeprefix(_own(name.rpartition("/")[0])[1])
+
+
+def looks_like_a_split(folder: str) -> bool:
+    """Whether a folder's name has the word for a split in it."""
+    return _ALIKE.search(folder) is not None
+
+
 @functools.lru_cache(maxsize=1024)
 def _own(folder: str) -> tuple[str | None, str]:
     """The split that a folder belongs to, and the folder that says so."""
@@ -94,7 +104,7 @@ def _alike(names: Sequence[str]) -> list[str]:
     alike = set()
     for folder in {name.rpartition("/")[0] for name in names}:
         parts = folder.split("/")
-        alike |= {"/".join(parts[: i + 1]) + "/" for i, part in enumerate(parts) if _ALIKE.search(part)}
+        alike |= {"/".join(parts[: i + 1]) + "/" for i, part in enumerate(parts) if looks_like_a_split(part)}
     if not alike:
         return []
     needed = "for that, pictures in a folder train and in a folder test or val are needed"
