@@ -66,13 +66,16 @@ def _learners(training: Training) -> dict[str, tuple[nn.Module, torch.optim.Opti
 
 
 def dump_model(model: VAE, recipe: Recipe, image_size: int, channels: int) -> bytes:
-    """A finished model: its weights, and in the header the recipe and the image shape that rebuild it."""
+    """A finished model: its weights, the densities fitted to its codes, and in the header the recipe and the image
+    shape that rebuild it."""
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    for family, fitted in model.densities.items():
+        tensors |= {f"density.{family}.{name}": value for name, value in fitted.state().items()}
     return _dump(tensors, recipe, image_size=image_size, channels=channels)
 
 
 def load_model(path: str) -> VAE:
-    """The trained VAE of a weights file, in evaluation mode on the CPU.
+    """The trained VAE of a weights file with its fitted densities, in evaluation mode on the CPU.
 
     Raises UserError when there is no such file, or it is not a finished model of this version.
     """
@@ -89,6 +92,10 @@ def load_model(path: str) -> VAE:
     parts = {"likelihood": recipe.likelihood, "prior": recipe.prior, "criteria": recipe.criteria}
     model = build_model(recipe.posterior, recipe.network, *shape, seed=0, **parts)
     model.load_state_dict(_weights(model, tensors, "model"))
+    for density in recipe.evaluation.densities:
+        # One that could not be fitted is not there.
+        if state := _below(tensors, f"density.{density.family}."):
+            model.densities[density.family] = density.restore(state)
     return model.eval()
 
 

@@ -1,5 +1,5 @@
 """Errors caused by what a user asked for, shown as one sentence with its remedy and never as a stack trace; and the
-outcome of a trial that cannot go on."""
+outcome of a trial, or of a part of its evaluation, that cannot go on."""
 
 import difflib
 from collections.abc import Iterable
@@ -29,3 +29,8 @@ class Diverged(Exception):
 
     def __str__(self) -> str:
         return f"{self.term} became {self.value} in epoch {self.epoch}"
+
+
+class NotFitted(Exception):
+    """A density cannot be fitted to these codes; the text says why. The trial goes on without what it would have
+    measured."""

@@ -7,6 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from evae.criteria import Criterion, Seen
+from evae.densities import Fitted
+from evae.errors import UserError, unknown
 from evae.likelihoods import Bernoulli, Likelihood
 from evae.networks.base import Network
 from evae.posteriors.base import Posterior, Recent
@@ -18,7 +20,8 @@ from evae.shapes import Codes, Heads, Images
 class VAE(nn.Module):
     """An encoder and a decoder around a posterior and a likelihood family.
 
-    The posterior's and the likelihood's mathematics run in float32, also under autocast.
+    The posterior's and the likelihood's mathematics run in float32, also under autocast. `densities` are those fitted
+    to the codes of the trained model, by family; they are kept with its weights.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class VAE(nn.Module):
         self.latent = latent
         self.prior = prior
         self.criteria = tuple(criteria)
+        self.densities: dict[str, Fitted] = {}
 
     @property
     def rate_is(self) -> str:
@@ -110,15 +114,25 @@ class VAE(nn.Module):
             return self.decode(self.posterior.mean(heads))
         return self.decode(self.posterior.sample(heads, generator))
 
-    def sample(self, n: int, generator: torch.Generator) -> Images:
-        """New images in [0, 1]: mean images of n draws from the prior, made on the generator's device."""
-        return self.decode(self.sample_prior(n, generator))
+    def sample(self, n: int, generator: torch.Generator, density: str | None = None) -> Images:
+        """New images in [0, 1]: mean images of n draws from the prior, made on the generator's device; or of a fitted
+        density, for which the generator is one of the CPU. Raises UserError where there is no such density."""
+        codes = self.sample_prior(n, generator) if density is None else self.sample_density(density, n, generator)
+        return self.decode(codes)
 
     def sample_prior(self, n: int, generator: torch.Generator) -> Codes:
         """n draws from the prior, on the generator's device."""
         if self.prior is not None:
             return self.prior.sample(n, generator).detach()
         return self.posterior.sample_prior(n, self.latent, generator, generator.device)
+
+    def sample_density(self, density: str, n: int, generator: torch.Generator) -> Codes:
+        """n draws, with a generator of the CPU, from the fitted density of this family."""
+        if not self.densities:
+            raise UserError("this model has no fitted densities: sample from its prior, or fit one to its codes.")
+        if density not in self.densities:
+            raise unknown("density of this model", density, self.densities)
+        return self.densities[density].sample(n, generator).to(next(self.parameters()).device)
 
 
 def build_model(

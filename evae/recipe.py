@@ -19,6 +19,7 @@ from evae import plugins
 from evae.adversarial import Adversarial
 from evae.criteria import Criterion, criterion
 from evae.data.base import SOURCES, DataRecipe
+from evae.densities import Density, density
 from evae.errors import UserError, unknown
 from evae.likelihoods import Bernoulli, Likelihood, likelihood
 from evae.metrics.names import DEFAULT_FEATURES, features
@@ -34,6 +35,7 @@ FAMILIES: dict[type, Registry] = {
     Network: network,
     Prior: prior,
     Criterion: criterion,
+    Density: density,
 }
 # A field that came later is left out of the plain form at its default: recipes of older stores keep their names.
 LATER = {"left_out_at_default": True}
@@ -70,19 +72,23 @@ class Evaluation:
 
     `features` names the network and tap of the Fréchet and kernel distances; as many images are sampled from the
     prior as the real split has. `seed` fixes the latent noise of samples, so that trials are compared on the same
-    draws. Reconstructions decode the posterior mean ("mean"), or one posterior sample ("sample"). Raises UserError for
-    unknown names.
+    draws. Reconstructions decode the posterior mean ("mean"), or one posterior sample ("sample"). `densities` are
+    fitted to the codes of training images afterwards, and kept with the weights. Raises UserError for unknown names,
+    and for a family of densities that is given twice.
     """
 
     features: str = DEFAULT_FEATURES
     reconstruct_from: str = "mean"
     seed: int = 0
+    densities: tuple[Density, ...] = field(default=(), metadata=LATER)
 
     def __post_init__(self) -> None:
         features[self.features]  # raises for a name that is not known
         if self.reconstruct_from not in ("mean", "sample"):
             raise unknown("reconstruction code", self.reconstruct_from, ("mean", "sample"))
         _check_seed(self.seed)
+        if len({each.family for each in self.densities}) < len(self.densities):
+            raise UserError("a density is given twice: give each family once.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +150,7 @@ class Recipe:
     def plugins(self) -> set[str]:
         """The names of the plug-ins from which its families and data come."""
         parts = [self.posterior, self.likelihood, self.network, self.prior, *self.criteria]
+        parts += self.evaluation.densities
         kinds = {type(part): kind for part in parts for kind in FAMILIES if isinstance(part, kind)}
         used = [FAMILIES[kinds[type(part)]].plugin_of(part.family) for part in parts if part is not None]
         used += [SOURCES.plugin_of(self.data.name), features.plugin_of(self.evaluation.features)]

@@ -12,6 +12,7 @@ from tiny import POSTERIORS, adversarial_recipe, flipping, tiny_images, tiny_rec
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from evae.codes import training_codes
 from evae.evaluation import evaluate
 from evae.metrics.features import load_features
 from evae.metrics.reference import reference
@@ -73,6 +74,7 @@ def measure(recipe: Recipe, ranks: Ranks) -> dict[str, Any]:
         "pictures": [row["png"] for row in result.pictures],
         "weights": training.model.state_dict() | (training.adversary.module.state_dict() if training.adversary else {}),
         "recent": training.recent.heads,
+        "codes": training_codes(training),
     }
 
 
@@ -120,7 +122,7 @@ def test_all_ranks_find_the_same(name, two):
     first, second = (found[name] for found in two)
     assert first["epochs"] == second["epochs"]
     assert first["metrics"] == second["metrics"] and first["pictures"] == second["pictures"]
-    assert torch.equal(first["recent"], second["recent"])
+    assert torch.equal(first["recent"], second["recent"]) and torch.equal(first["codes"], second["codes"])
     for weight in first["weights"]:
         assert torch.equal(first["weights"][weight], second["weights"][weight])
 
@@ -136,6 +138,7 @@ def test_two_ranks_train_and_measure_what_one_process_does(name, two):
     for weight, value in alone["weights"].items():
         torch.testing.assert_close(two[0][name]["weights"][weight], value, rtol=1e-3, atol=1e-5)
     torch.testing.assert_close(two[0][name]["recent"], alone["recent"], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(two[0][name]["codes"], alone["codes"], rtol=1e-3, atol=1e-4)
 
 
 def test_batch_norm_on_two_ranks_sees_half_a_batch_and_comes_close(two):

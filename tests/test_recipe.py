@@ -10,6 +10,7 @@ from tiny import POSTERIORS
 
 from evae.adversarial import Adversarial
 from evae.data.base import DataRecipe
+from evae.densities import MixtureDensity
 from evae.errors import UserError
 from evae.likelihoods import Laplace
 from evae.networks.conv import Conv
@@ -61,7 +62,12 @@ def test_no_field_at_another_value_is_lost():
         ),
         latent=9,
         optimisation=Optimisation(learning_rate=0.1, batch_size=3, epochs=2, precision="fp32", beta1=0.5),
-        evaluation=Evaluation(features="efficientnet-lite0-b2", reconstruct_from="sample", seed=4),
+        evaluation=Evaluation(
+            features="efficientnet-lite0-b2",
+            reconstruct_from="sample",
+            seed=4,
+            densities=(MixtureDensity(components=2),),
+        ),
         seed=8,
     )
     default = Recipe(adversarial=Adversarial())

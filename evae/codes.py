@@ -1,0 +1,33 @@
+"""The codes of training images, to which densities are fitted."""
+
+import torch
+from torch import Tensor
+
+from evae.data import tensor
+from evae.training import Training, generator
+
+CODES = 10_000
+"""At most so many training images are coded: those that are first in the split's fixed random order."""
+CHUNK = 500
+DRAWS = 400
+"""The random stream of the codes' noise, beside those of an evaluation."""
+
+
+@torch.no_grad()
+def training_codes(training: Training, count: int | None = None) -> Tensor:
+    """Sampled codes (n, latent), float32 on the CPU, of the first `count` training images (by default `CODES`, or all
+    where there are fewer): one draw of the posterior each, which is what the decoder was trained on.
+
+    The noise is of the evaluation's seed, the same for every trial of a study. The ranks of a training share the
+    images, and all return the same.
+    """
+    model, recipe = training.model, training.recipe
+    images = tensor(training.images.train)[: CODES if count is None else count]
+    noise = generator(training.device, recipe.evaluation.seed, 0, DRAWS)
+    model.eval()
+    found = []
+    for batch in images.split(CHUNK):
+        share = training.ranks.share(len(batch))
+        heads = model.encode(batch[share.rows].to(training.device).float().div_(255))
+        found.append(share.gather(share.sample(recipe.posterior.sample, heads, noise)))
+    return torch.cat(found).cpu()

@@ -1,0 +1,181 @@
+"""What every ex-post density offers: a fit to codes, samples, a density, and its numbers to be kept."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from evae.errors import NotFitted, UserError
+from evae.lazy import TYPE_CHECKING, torch
+from evae.registry import Registry
+
+if TYPE_CHECKING:
+    import optuna
+    from jaxtyping import Float
+    from torch import Tensor
+
+    from evae.shapes import Codes, Standardised
+
+REDRAWS = 10
+"""How often a sample outside the range of the codes is drawn anew before it is clipped."""
+CONSTANT = 1e-6
+"""A latent whose standard deviation is no more than this share of its largest value is constant but for rounding."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Density(ABC):
+    """A density family with its hyperparameters.
+
+    A family sees standardised codes (n, varying) in float64: each latent with mean 0 and standard deviation 1, those
+    that are constant left out. `density_is` says what `log_density` is: "exact", a "bound" from below, or "none".
+    """
+
+    family: ClassVar[str]
+    density_is: ClassVar[Literal["exact", "bound", "none"]]
+
+    @classmethod
+    def suggest(cls, trial: optuna.trial.BaseTrial) -> Density:
+        """The density of this family that an Optuna trial suggests; its parameters begin with the family's name."""
+        return cls()
+
+    @abstractmethod
+    def estimate(self, codes: Standardised, generator: torch.Generator) -> Estimate:
+        """Fitted to standardised codes, with the generator's randomness alone. Raises NotFitted with the remedy."""
+
+    @abstractmethod
+    def restored(self, state: Mapping[str, Tensor]) -> Estimate:
+        """The estimate with that `state`."""
+
+    def fit(self, codes: Codes, generator: torch.Generator) -> Fitted:
+        """Fitted to codes (n, latent) on the CPU: those that the decoder was trained on. Raises NotFitted."""
+        if not torch.isfinite(codes).all():
+            raise NotFitted("some codes are not finite numbers")
+        if len(codes) < 2:
+            raise NotFitted(f"a density needs 2 codes or more, and there is {len(codes)}: give more training images")
+        scaling = Scaling.of(codes.float())
+        if not scaling.varying.any():
+            raise NotFitted("all codes are the same: the posterior has collapsed to a point")
+        return Fitted(self, scaling, self.estimate(scaling.standardise(codes), generator))
+
+    def restore(self, state: Mapping[str, Tensor]) -> Fitted:
+        """What `Fitted.state` was taken of, by the same family with the same hyperparameters.
+
+        Raises UserError where it is not such a state.
+        """
+        try:
+            own = dict(state)
+            fitted = Fitted(self, Scaling(*own.pop("scaling")), self.restored(own))
+            fitted.sample(1, torch.Generator())
+        except (KeyError, IndexError, ValueError, TypeError, RuntimeError, NotFitted):
+            raise UserError(
+                f"the {self.family} density does not fit its family of this version, or the file is damaged"
+            ) from None
+        return fitted
+
+    def _require(self, name: str, least: float, most: float = math.inf) -> None:
+        """Raise `UserError` unless the field is finite, and from `least` to `most`."""
+        value = getattr(self, name)
+        if not (math.isfinite(value) and least <= value <= most):
+            limit = f"at least {least:g}" if most == math.inf else f"from {least:g} to {most:g}"
+            raise UserError(f"{name} of the {self.family} density must be {limit}, not {value!r}.")
+
+
+class Estimate:
+    """What a family makes of standardised codes."""
+
+    def sample(self, n: int, generator: torch.Generator) -> Standardised:
+        """n draws (n, varying), with the generator's randomness alone."""
+        raise NotImplementedError
+
+    def log_density(self, codes: Standardised) -> Float[Tensor, " n"]:
+        """ln p of each code (n, varying), in nats; NaN where the family has none."""
+        return torch.full((len(codes),), math.nan, dtype=torch.float64)
+
+    def state(self) -> dict[str, Tensor]:
+        """All that `Density.restored` needs; the name "scaling" is taken."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How codes are standardised: each latent's mean and standard deviation (0 where it is constant), and the range of
+    its values. All (latent,) in float64."""
+
+    mean: Tensor
+    std: Tensor
+    low: Tensor
+    high: Tensor
+
+    @classmethod
+    def of(cls, codes: Codes) -> Scaling:
+        codes = codes.double()
+        low, high = codes.amin(0), codes.amax(0)
+        std = codes.std(0, correction=0)
+        std = torch.where(std > CONSTANT * codes.abs().amax(0), std, 0.0)
+        return cls(torch.where(std > 0, codes.mean(0), low), std, low, high)
+
+    @property
+    def varying(self) -> Tensor:
+        """Which latents are not constant, (latent,) of bool."""
+        return self.std > 0
+
+    def standardise(self, codes: Codes) -> Standardised:
+        which = self.varying
+        return (codes.double()[:, which] - self.mean[which]) / self.std[which]
+
+    def back(self, standard: Standardised) -> Codes:
+        """The codes of standardised ones; constant latents have their value."""
+        codes = self.mean.repeat(len(standard), 1)
+        codes[:, self.varying] += standard.double() * self.std[self.varying]
+        return codes
+
+    def inside(self, codes: Codes) -> Tensor:
+        """Whether all latents of a code are within their range, (n,) of bool."""
+        return ((codes >= self.low) & (codes <= self.high)).all(1)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A density fitted to codes."""
+
+    density: Density
+    scaling: Scaling
+    estimate: Estimate
+
+    def sample(self, n: int, generator: torch.Generator) -> Float[Tensor, "n latent"]:
+        """n codes (n, latent) in float32, drawn with a generator of the CPU.
+
+        Each latent is within the range of the codes fitted to, outside which no decoder was trained: a code that is not
+        is drawn anew, ten times at most, and then clipped. Raises NotFitted where a draw is not a number.
+        """
+        codes = self._drawn(n, generator)
+        for _ in range(REDRAWS):
+            outside = ~self.scaling.inside(codes)
+            if not outside.any():
+                break
+            codes[outside] = self._drawn(int(outside.sum()), generator)
+        return codes.clamp(self.scaling.low, self.scaling.high).float()
+
+    def log_density(self, codes: Codes) -> Float[Tensor, " n"]:
+        """ln p of each code (n, latent) in nats, float64: of the density as it was fitted, before anything is drawn
+        anew or clipped. Constant latents count for nothing, whatever their value."""
+        which = self.scaling.varying
+        return self.estimate.log_density(self.scaling.standardise(codes)) - self.scaling.std[which].log().sum()
+
+    def state(self) -> dict[str, Tensor]:
+        """Tensors that `Density.restore` takes."""
+        scaling = self.scaling
+        return {"scaling": torch.stack([scaling.mean, scaling.std, scaling.low, scaling.high])} | self.estimate.state()
+
+    def _drawn(self, n: int, generator: torch.Generator) -> Tensor:
+        codes = self.scaling.back(self.estimate.sample(n, generator))
+        if codes.isnan().any():
+            raise NotFitted(f"samples of the {self.density.family} density are not numbers")
+        return codes
+
+
+density: Registry[type[Density]] = Registry("density")
+"""The families by name, and the decorator that adds one."""

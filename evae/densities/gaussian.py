@@ -1,0 +1,35 @@
+"""One Gaussian with a full covariance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from evae.densities.base import Density, density
+from evae.densities.components import RIDGE, Components
+from evae.lazy import TYPE_CHECKING, torch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from evae.shapes import Standardised
+
+
+@density
+@dataclass(frozen=True, kw_only=True)
+class GaussianDensity(Density):
+    """The Gaussian with the codes' mean and covariance: the least that an ex-post density can be."""
+
+    family: ClassVar[str] = "gaussian"
+    density_is: ClassVar = "exact"
+
+    def estimate(self, codes: Standardised, generator: torch.Generator) -> Components:
+        latent = codes.shape[1]
+        covariance = codes.T @ codes / len(codes) + RIDGE * torch.eye(latent, dtype=codes.dtype)
+        factor = torch.linalg.cholesky(covariance)
+        return Components(codes.new_ones(1), codes.new_zeros(1, latent), factor[None])
+
+    def restored(self, state: Mapping[str, Tensor]) -> Components:
+        return Components.of(state)
