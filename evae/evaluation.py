@@ -19,6 +19,7 @@ from evae.metrics.base import of as registered
 from evae.metrics.features import Features, frechet_column, kernel_column
 from evae.metrics.frechet import Moments, frechet_distance, kernel_distance
 from evae.metrics.latents import active_units, aggregate_w1
+from evae.metrics.neighbours import precision_recall_density_coverage, ratio
 from evae.metrics.reference import Reference, distance_identity
 from evae.metrics.sharpness import sharpness_gap
 from evae.ranks import Share
@@ -73,8 +74,13 @@ def _taken(kind: str, images: Mapping[str, Tensor], reference: Reference) -> dic
     means = {one.name: float(images[one.name].double().mean()) for one in registered("images")}
     found = {f"{kind}_{name}": mean for name, mean in means.items()}
     found[f"{kind}_sharpness_gap"] = sharpness_gap(means["sharpness"], reference.sharpness)
-    for one in registered("features"):
-        found[f"{kind}_{one.name}"] = float(one.measure(images["features"].cpu(), tensor(reference.features)))
+    rows, real = images["features"], tensor(reference.features)
+    for one in registered("features") + (registered("samples") if kind != "rec" else []):
+        found[f"{kind}_{one.name}"] = float(one.measure(rows, real))
+    found[f"{kind}_nearest_image_ratio"] = ratio(reference.distance_to_train(rows), reference.train_distance)
+    if kind != "rec":
+        among = precision_recall_density_coverage(real, rows, reference.radii)
+        found |= {f"{kind}_{name}": value for name, value in among.items()}
     return found
 
 

@@ -29,15 +29,15 @@ def repeat(recipe: Recipe, images: data.ImageSet, device: torch.device | str = "
     """Train `recipe` to its last epoch and measure it, as a trial of a study does. Raises Diverged as that does."""
     from evae.evaluation import evaluate
     from evae.metrics.features import load_features
-    from evae.metrics.reference import reference
+    from evae.metrics.reference import references
     from evae.training import Training
 
     features = load_features(recipe.evaluation.features, device)
-    references = {split: reference(getattr(images, split), images.train, features) for split in ("validation", "test")}
+    splits = {split: getattr(images, split) for split in ("validation", "test")}
     training = Training(recipe, images, device)
     while not training.finished:
         training.train_epoch()
-    return training, evaluate(training, features, references)
+    return training, evaluate(training, features, references(splits, images.train, features))
 
 
 def parse(text: str) -> Recipe:

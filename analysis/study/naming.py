@@ -14,6 +14,11 @@ QUANTITIES = {
     "sharpness_gap": ("sharpness gap", "share of real images' sharpness, 0 is best"),
     "psnr_db": ("PSNR", "dB"),
     "ssim": ("SSIM", "1 is identical"),
+    "precision": ("precision", "share of samples near real images"),
+    "recall": ("recall", "share of real images near samples"),
+    "density": ("density", "real images near a sample, over 5; about 1 for real images"),
+    "coverage": ("coverage", "share of real images with a sample near"),
+    "nearest_image_ratio": ("distance to the nearest training image", "1 is as far as new images"),
 }
 WHOLE = {
     "distortion_nats": ("distortion", "nats per image"),

@@ -2,7 +2,7 @@
 latent).
 """
 
-from evae.metrics import frechet, latents, own, reconstruction, sharpness  # noqa: F401  (they register themselves)
+from evae.metrics import frechet, latents, neighbours, own, reconstruction, sharpness  # noqa: F401  (they register)
 from evae.metrics.base import metric
 
 __all__ = ["metric"]

@@ -9,9 +9,16 @@ from typing import Any, TypeVar
 from evae.errors import UserError, unknown
 from evae.registry import Registry
 
-SIDES = {"pairs": ("rec",), "images": ("rec", "gen"), "features": ("rec", "gen"), "model": ("",)}
+SIDES = {
+    "pairs": ("rec",),
+    "images": ("rec", "gen"),
+    "features": ("rec", "gen"),
+    "samples": ("gen",),
+    "model": ("",),
+}
 """What a metric can be taken of, and the sides on which it then is: of reconstructions beside their originals, of
-reconstructions and samples alone, of the features of two sets, or of the model as a whole."""
+reconstructions and samples alone, of the features of two sets, of those of samples and real images only, or of the
+model as a whole."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -45,9 +52,10 @@ def metric(
     """A decorator for a pure function of tensors that takes a metric of this name.
 
     `of` "pairs": (reconstructions, originals), both (n, c, h, w) in [0, 1], to (n,); "images": (n, c, h, w) to (n,);
-    "features": (n, dim) of reconstructions or samples and (m, dim) of real images to one number. Of (n,) numbers the
-    mean is the metric. The columns are `rec_<name>`, and but for pairs also `gen_<name>`; where there is a `direction`,
-    "min" or "max", they are objectives too. Raises UserError for other words.
+    "features": (n, dim) of reconstructions or samples and (m, dim) of real images to one number; "samples": the same of
+    samples only. Of (n,) numbers the mean is the metric. The columns are `rec_<name>` but for samples, and `gen_<name>`
+    but for pairs; where there is a `direction`, "min" or "max", they are objectives too. Raises UserError for other
+    words.
     """
     if of not in SIDES or of == "model":
         raise unknown("subject of a metric", of, [kind for kind in SIDES if kind != "model"])

@@ -1,9 +1,11 @@
 """The real images that distances are taken to: their statistics, computed once per study and machine."""
 
 import contextlib
+import functools
 import hashlib
 import os
 import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -15,12 +17,15 @@ from safetensors.numpy import load_file, save_file
 
 from evae.metrics.features import Features
 from evae.metrics.frechet import Moments, frechet_distance, kernel_distance_sd
+from evae.metrics.neighbours import near_distance, radii
 from evae.metrics.sharpness import sharpness
 
-VERSION = 2
+VERSION = 3
 """Raised whenever the same images would give other statistics, so that older cache files are not used."""
 DEFAULT_CACHE = Path("~/.cache/evae")
 CHUNK = 1000
+TRAIN_IMAGES = 2000
+"""Training images at most whose features are taken, to see copies of them among samples."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +35,8 @@ class Reference:
     `features` (n, dim) float32; `sum` (dim,) and `outer` (dim, dim) their float64 moments; `mean_sharpness`
     the images' mean sharpness. `fd_floor` is the Fréchet distance from `floor_n` other real images: what a perfect
     generator of as many images would get. A kernel distance, whose estimate is unbiased, would then be 0 on average,
-    with the standard deviation `kd_sd`.
+    with the standard deviation `kd_sd`. `train` (m, dim) are the features of training images, a share `train_share` of
+    them all.
     """
 
     features: np.ndarray
@@ -40,6 +46,8 @@ class Reference:
     fd_floor: np.ndarray
     kd_sd: np.ndarray
     floor_n: np.ndarray
+    train: np.ndarray
+    train_share: np.ndarray
 
     @property
     def n(self) -> int:
@@ -59,6 +67,20 @@ class Reference:
         arrays = {name: torch.from_numpy(np.array(getattr(self, name))) for name in ("sum", "outer")}
         return Moments.from_dict({"count": torch.tensor(self.n), **arrays})
 
+    @cached_property
+    def radii(self) -> torch.Tensor:
+        """(n,): see `neighbours.radii`."""
+        return radii(torch.from_numpy(np.array(self.features)))
+
+    @cached_property
+    def train_distance(self) -> float:
+        """How far the images are from the training images."""
+        return self.distance_to_train(torch.from_numpy(np.array(self.features)))
+
+    def distance_to_train(self, features: torch.Tensor) -> float:
+        """See `neighbours.near_distance`."""
+        return near_distance(features, torch.from_numpy(np.array(self.train)), float(self.train_share))
+
     def arrays(self) -> dict[str, np.ndarray]:
         """The fields by name."""
         return {item.name: np.asarray(getattr(self, item.name)) for item in fields(self)}
@@ -68,28 +90,36 @@ class Reference:
         return self.arrays()
 
 
-def reference(
-    images: np.ndarray, other_real: np.ndarray, features: Features, cache: Path | None = DEFAULT_CACHE
-) -> Reference:
-    """The statistics of uint8 `images` (n, c, h, w), and their floor against as many of `other_real`.
+def references(
+    splits: Mapping[str, np.ndarray], train: np.ndarray, features: Features, cache: Path | None = DEFAULT_CACHE
+) -> dict[str, Reference]:
+    """The statistics of the uint8 images (n, c, h, w) of each split, and their floor against as many of `train`.
 
-    `other_real` are real images that are none of `images`, usually the training split; of more than n, n are
-    drawn, always the same. Looked up by content in the folder `cache`, None for no cache; a damaged file is
+    `train` are real images that are in none of the splits; of more than n, n are drawn, always the same, and so are
+    those whose features are kept. Looked up by content in the folder `cache`, None for no cache; a damaged file is
     computed anew.
     """
-    drawn = np.random.default_rng(0).permutation(len(other_real))[: len(images)]
-    others = np.ascontiguousarray(other_real[np.sort(drawn)])
-    if cache is None:
-        return _measure(images, others, features)
-    path = Path(os.path.expanduser(cache)) / f"reference-{_key(images, others, features)}.safetensors"
-    with contextlib.suppress(OSError, SafetensorError, KeyError):
-        arrays = load_file(path)
-        return Reference(**{item.name: arrays[item.name] for item in fields(Reference)})
-    found = _measure(images, others, features)
-    # A cache only saves time: where it cannot be written, a study goes on without.
-    with contextlib.suppress(OSError):
-        _save(found, path)
+    kept = _draw(train, TRAIN_IMAGES)
+    share = len(kept) / len(train)
+
+    @functools.cache
+    def of_train() -> np.ndarray:
+        return _extract(kept, features)[0].numpy()
+
+    found = {}
+    for split, images in splits.items():
+        others = _draw(train, len(images))
+        measure = functools.partial(_measure, images, others, features, of_train, share)
+        key = _key(images, others, kept, share, features)
+        found[split] = measure() if cache is None else _cached(measure, cache, key)
     return found
+
+
+def reference(
+    images: np.ndarray, train: np.ndarray, features: Features, cache: Path | None = DEFAULT_CACHE
+) -> Reference:
+    """The statistics of one split's images: see `references`."""
+    return references({"": images}, train, features, cache)[""]
 
 
 def distance_identity(
@@ -118,7 +148,27 @@ def distance_identity(
     }
 
 
-def _measure(images: np.ndarray, others: np.ndarray, features: Features) -> Reference:
+def _draw(train: np.ndarray, count: int) -> np.ndarray:
+    """At most `count` of the images, always the same."""
+    drawn = np.random.default_rng(0).permutation(len(train))[:count]
+    return np.ascontiguousarray(train[np.sort(drawn)])
+
+
+def _cached(measure: Callable[[], Reference], cache: Path, key: str) -> Reference:
+    path = Path(os.path.expanduser(cache)) / f"reference-{key}.safetensors"
+    with contextlib.suppress(OSError, SafetensorError, KeyError):
+        arrays = load_file(path)
+        return Reference(**{item.name: arrays[item.name] for item in fields(Reference)})
+    found = measure()
+    # A cache only saves time: where it cannot be written, a study goes on without.
+    with contextlib.suppress(OSError):
+        _save(found, path)
+    return found
+
+
+def _measure(
+    images: np.ndarray, others: np.ndarray, features: Features, of_train: Callable[[], np.ndarray], share: float
+) -> Reference:
     real, sharp = _extract(images, features)
     other, _ = _extract(others, features)
     moments, other_moments = Moments(), Moments()
@@ -132,6 +182,8 @@ def _measure(images: np.ndarray, others: np.ndarray, features: Features) -> Refe
         fd_floor=np.float64(frechet_distance(other_moments, moments)),
         kd_sd=np.float64(kernel_distance_sd(real, len(real))),
         floor_n=np.int64(len(others)),
+        train=of_train(),
+        train_share=np.float64(share),
     )
 
 
@@ -145,13 +197,13 @@ def _extract(images: np.ndarray, features: Features) -> tuple[torch.Tensor, floa
     return torch.cat(rows), total / len(images)
 
 
-def _key(images: np.ndarray, others: np.ndarray, features: Features) -> str:
+def _key(images: np.ndarray, others: np.ndarray, kept: np.ndarray, share: float, features: Features) -> str:
     """Names everything the statistics depend on."""
     digest = hashlib.sha256()
-    for array in (images, others):
+    for array in (images, others, kept):
         digest.update(repr(array.shape).encode())
         digest.update(np.ascontiguousarray(array).data)
-    digest.update(repr((VERSION, features.name, features.digest, features.resize)).encode())
+    digest.update(repr((VERSION, share, features.name, features.digest, features.resize)).encode())
     return digest.hexdigest()[:32]
 
 

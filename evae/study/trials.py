@@ -15,7 +15,7 @@ from evae.cluster.setting import Setting
 from evae.cluster.tune import tuner
 from evae.data.base import ImageSet
 from evae.metrics.features import Features, load_features
-from evae.metrics.reference import Reference, reference
+from evae.metrics.reference import Reference, references
 from evae.recipe import Recipe
 from evae.results.rows import close_row
 from evae.results.store import Store
@@ -115,7 +115,7 @@ def _search(
 
 def _references(images: ImageSet, features: Features) -> Mapping[str, Reference]:
     """Statistics of the real images of both held-out splits, against training images for the floor."""
-    return {split: reference(getattr(images, split), images.train, features) for split in ("validation", "test")}
+    return references({split: getattr(images, split) for split in ("validation", "test")}, images.train, features)
 
 
 def _cancel_running(store: Store) -> None:

@@ -6,6 +6,8 @@ from torch import Tensor
 from evae.metrics.base import Metric
 from evae.testing.contract import Check, expect
 
+OF_FEATURES = ("features", "samples")
+
 
 def pictures(channels: int, seed: int, n: int = 4) -> Tensor:
     return torch.rand(n, channels, 32, 32, generator=torch.Generator().manual_seed(seed))
@@ -13,7 +15,7 @@ def pictures(channels: int, seed: int, n: int = 4) -> Tensor:
 
 def examples(metric: Metric) -> list[tuple[Tensor, ...]]:
     """Arguments of the kind that it takes."""
-    if metric.of == "features":
+    if metric.of in OF_FEATURES:
         random = torch.Generator().manual_seed(0)
         return [(torch.rand(6, 5, generator=random), torch.rand(7, 5, generator=random))]
     count = 2 if metric.of == "pairs" else 1
@@ -24,7 +26,7 @@ def finite_numbers_of_the_right_shape(metric: Metric) -> None:
     """Of grey and of colour images: (n,), or of features one number."""
     for given in examples(metric):
         found = torch.as_tensor(metric.measure(*given))
-        wanted = () if metric.of == "features" else (len(given[0]),)
+        wanted = () if metric.of in OF_FEATURES else (len(given[0]),)
         expect(tuple(found.shape) == wanted, metric.name, f"yields {tuple(found.shape)} instead of {wanted}")
         expect(torch.isfinite(found.float()).all(), metric.name, "not finite for ordinary images")
 
@@ -41,7 +43,7 @@ def the_same_for_the_same(metric: Metric) -> None:
 
 def an_image_counts_alone(metric: Metric) -> None:
     """Images are measured in parts, which processes share: a number must not depend on the others."""
-    if metric.of == "features":
+    if metric.of in OF_FEATURES:
         return
     for given in examples(metric):
         whole, alone = metric.measure(*given), metric.measure(*(part[:1] for part in given))

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import torch
 
+from evae.metrics import reference as module
 from evae.metrics.features import Features
 from evae.metrics.frechet import Moments, frechet_distance, kernel_distance
-from evae.metrics.reference import Reference, distance_identity, reference
+from evae.metrics.reference import Reference, distance_identity, reference, references
 from evae.metrics.sharpness import sharpness
 
 
@@ -45,6 +46,27 @@ def test_the_floor_is_taken_on_as_many_other_images(found: Reference, images: np
     few = reference(images[:100], images[100:150], features, cache=None)
     assert int(few.floor_n) == 50
     assert few.floor > found.floor
+
+
+def test_training_images_are_drawn_once_for_all_splits(images: np.ndarray, features: Features, monkeypatch):
+    """At most so many, of all that there are; each split's distances are its own."""
+    monkeypatch.setattr(module, "TRAIN_IMAGES", 150)
+    seen = []
+    extract = module._extract
+    monkeypatch.setattr(
+        module, "_extract", lambda images, features: seen.append(len(images)) or extract(images, features)
+    )
+    found = references({"validation": images[:20], "test": images[20:50]}, images[100:], features, cache=None)
+    assert sorted(seen) == [20, 20, 30, 30, 150]
+    a, b = found.values()
+    assert a.train is b.train and a.train.shape == (150, features.dim) and float(a.train_share) == 150 / 500
+    assert a.train_distance != b.train_distance > 0
+
+
+def test_training_images_are_as_near_to_themselves_as_can_be(found: Reference):
+    assert float(found.train_share) == 1
+    assert found.distance_to_train(torch.from_numpy(found.train)) == pytest.approx(0, abs=1e-4)
+    assert found.distance_to_train(torch.from_numpy(found.features)) == found.train_distance > 0.1
 
 
 def test_the_cache_gives_back_what_was_measured(

@@ -27,6 +27,8 @@ CASES = [
     Mixture(reading="moments", unbiased=True, mixture_size=3, population_beta=2.0),
 ]
 every_posterior = pytest.mark.parametrize("posterior", CASES, ids=repr)
+
+
 def test_every_family_is_registered_under_its_name_and_tested_here():
     assert {cls.family: cls for cls in families.values()} == families
     assert {type(posterior) for posterior in CASES} == set(families.values())
