@@ -62,6 +62,7 @@ class ShortTrials(StudyOptions):
     size: str = "tiny"
     latent: int = 32
     epochs: int = EPOCHS
+    confirm: int = 0
 
 
 @dataclass(frozen=True)

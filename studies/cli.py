@@ -24,11 +24,14 @@ INTERRUPTED = 130
 
 @dataclass(frozen=True, kw_only=True)
 class GridOptions(StudyOptions):
-    """The options of a study, without those of a search: a grid says what is trained."""
+    """The options of a study, without those of a search: a grid says what is trained. It chooses nothing, since all of
+    its points are stated beforehand, so that there is nothing to confirm: more --seeds serve all points alike."""
 
     trials: Annotated[int, Suppress] = 1
     sampler: Annotated[str, Suppress] = "random"
     sampler_seed: Annotated[int, Suppress] = 0
+    confirm: int = 0
+    """Fresh seeds, at the end, for the points on the front and the best of each method and kernel."""
 
 
 def main(options: type[StudyOptions], study: ModuleType, closing: Callable[["Store"], str] | None = None) -> None:

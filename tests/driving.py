@@ -56,7 +56,7 @@ def good(job: Job) -> dict[str, Any]:
 
 def row_of(job: Job, result: dict[str, Any]) -> dict[str, Any]:
     """The store's row of a trial that ended so, through JSON as in the store."""
-    kept = ("configuration", "number", "seed", "attempt", "origin", "label")
+    kept = ("configuration", "number", "seed", "attempt", "origin", "label", "role")
     plain = {name: json.loads(json.dumps(getattr(job, name))) for name in ("params", "recipe")}
     return {name: getattr(job, name) for name in kept} | plain | result
 
@@ -79,7 +79,8 @@ def drive(search: StudySearcher, score: Score = good, slots: int = 2, limit: int
             search.rungs.stopped[job.trial] = "stopped at a rung"
             result = {"state": "running"}
         search.on_trial_complete(name, result)
-        rows.append(row_of(job, search.configurations[job.configuration].ended.get(job.seed, result)))
+        configuration = search.configurations[job.configuration]
+        rows.append(row_of(job, (configuration.ended | configuration.fresh).get(job.seed, result)))
 
 
 def states(search: StudySearcher) -> list[TrialState]:

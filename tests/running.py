@@ -23,6 +23,7 @@ TINY = {
     "latent": 4,
     "trials": 4,
     "seeds": 1,
+    "confirm": 0,
     "features": "efficientnet-lite0-b2",
 }
 OBJECTIVES = ("rec_sharpness", "distortion_nats")

@@ -22,6 +22,7 @@ class Begun(Protocol):
     recipe: Any
     origin: str
     label: str | None
+    role: str
 
 
 def opening_row(study: str, job: Begun) -> dict[str, Any]:
@@ -34,6 +35,7 @@ def opening_row(study: str, job: Begun) -> dict[str, Any]:
         "origin": job.origin,
         "label": job.label,
         "seed": job.seed,
+        "role": job.role,
         "attempt": job.attempt,
         "state": "running",
         "reason": None,

@@ -4,12 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+SEARCH, CONFIRM = "search", "confirm"
+"""What a trial is for: to choose by, or to measure what was chosen."""
+FIRST_FRESH = 1000
+"""The first fresh seed: above all seeds of a search, however many more it gets. They are the same for all
+configurations, so that differences can be taken seed by seed."""
+
 
 @dataclass(frozen=True)
 class Job:
     """One trial to be trained: a configuration with a seed, and how the search came to it.
 
     After the epochs in `rungs` its objectives are measured on the validation split, to decide whether it goes on.
+    `role` is `SEARCH`, or `CONFIRM` for a fresh seed of a configuration that was chosen.
     """
 
     configuration: str
@@ -21,6 +28,7 @@ class Job:
     origin: str
     label: str | None
     rungs: tuple[int, ...] = ()
+    role: str = SEARCH
 
     @property
     def trial(self) -> str:

@@ -1,7 +1,7 @@
 """Objectives: metrics with a direction, by the short names a user types."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from evae.errors import UserError, unknown
@@ -44,6 +44,15 @@ def objective_column(name: str, features_column: str) -> str:
     if features_column == "inception":
         return f"{kind}_{'fid' if short == 'fd' else 'kid'}"
     return f"{name}_{features_column}"
+
+
+def complete(rows: Iterable[Mapping[str, Any]], objectives: Sequence[tuple[str, str]]) -> list[Mapping[str, Any]]:
+    """The rows of finished trials that have a finite value of every objective."""
+    return [
+        row
+        for row in rows
+        if row["state"] == "finished" and all(math.isfinite(counted(row, metric)) for metric, _ in objectives)
+    ]
 
 
 def counted(row: Mapping[str, Any], metric: str) -> float:

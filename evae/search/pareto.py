@@ -32,6 +32,17 @@ def dominates(values: np.ndarray, others: np.ndarray | None = None) -> np.ndarra
     return at_least & strictly
 
 
+def nondominated(values: np.ndarray) -> np.ndarray:
+    """(n,) booleans: which rows of (n, k) `values` no other dominates. O(n f) time where f are not dominated."""
+    left, at = np.arange(len(values)), 0
+    while at < len(left):
+        one = values[left[at]]
+        keep = (values[left] < one).any(axis=1) | (values[left] == one).all(axis=1)
+        at = int(keep[:at].sum()) + 1
+        left = left[keep]
+    return np.isin(np.arange(len(values)), left)
+
+
 def layers(values: np.ndarray) -> np.ndarray:
     """(n,) non-dominated ranks: 0 for the front, 1 for the front of what is left without it, and so on.
 

@@ -7,9 +7,11 @@ neither stay RUNNING (Optuna would then keep away from its neighbourhood) nor co
 
 What samplers make of PRUNED without values: TPE takes such trials for worse than every complete one, so that it learns
 where not to look; NSGA-II and the Gaussian process leave them out.
+
+When the search is over, what it has chosen may be confirmed (`evae.search.confirmation`): trained with fresh seeds, of
+which Optuna hears nothing.
 """
 
-import math
 import sys
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,8 +24,9 @@ from optuna.samplers import BaseGASampler, BaseSampler, QMCSampler, RandomSample
 from optuna.trial import TrialState
 
 from evae.recipe import Recipe
-from evae.search.job import Job
-from evae.search.objectives import counted
+from evae.search.confirmation import Confirmation
+from evae.search.job import CONFIRM, FIRST_FRESH, SEARCH, Job
+from evae.search.objectives import complete
 from evae.search.pareto import signed
 from evae.search.replicates import near_front
 from evae.search.rungs import Rungs
@@ -44,7 +47,9 @@ ENDED = ("finished", "stopped", "diverged", "failed")
 class Configuration:
     """A point of the space in the study: its recipe and the rows of its replicates that have ended, by seed.
 
-    `wanted` replicates have been asked for so far.
+    `wanted` replicates have been asked for so far. Of the fresh seeds that confirm it, `fresh` are the rows of those
+    that have ended, `asked` those that this session has asked for; `attempts` are what earlier sessions made of each
+    seed.
     """
 
     key: str
@@ -57,6 +62,9 @@ class Configuration:
     ended: dict[int, Mapping[str, Any]] = field(default_factory=dict)
     wanted: int = 0
     told: bool = False
+    fresh: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    asked: set[int] = field(default_factory=set)
+    attempts: Mapping[int, int] = field(default_factory=dict)
 
 
 class StudySearcher:
@@ -64,7 +72,8 @@ class StudySearcher:
 
     With `race`, more than one replicate is for configurations near the front (`evae.search.replicates`): each gets the
     next one when its last has ended, and once all configurations are drawn, those that have come near since. With
-    `rungs`, the first replicate goes ahead and the others follow once it has finished.
+    `rungs`, the first replicate goes ahead and the others follow once it has finished. Whenever all of that has ended,
+    `confirmation` says what is to be trained with fresh seeds.
 
     `objectives` are (metric, "min" or "max"), read from the result a trial ends with. `history` holds the trials' rows
     of earlier sessions of the same study: ended ones are told again, replicates still missing are trained first.
@@ -84,6 +93,7 @@ class StudySearcher:
         make_sampler: Callable[[int], BaseSampler],
         race: bool = False,
         rungs: Rungs | None = None,
+        confirmation: Confirmation | None = None,
         history: Iterable[Mapping[str, Any]] = (),
     ):
         self.space, self.base, self.objectives = space, base, list(objectives)
@@ -93,12 +103,14 @@ class StudySearcher:
             sampler_seed,
             make_sampler,
         )
-        self.race, self.rungs = race, rungs
+        self.race, self.rungs, self.confirmation = race, rungs, confirmation
         self.at_first = 1 if race or rungs else seeds
         directions = ["minimize" if direction == "min" else "maximize" for _, direction in objectives]
         self.study = optuna.create_study(directions=directions)
         self.on_change: Callable[[optuna.trial.FrozenTrial, Configuration], None] = lambda trial, configuration: None
         """Called whenever a configuration's trial of the Optuna study begins or ends."""
+        self.on_confirm: Callable[[Mapping[str, int]], None] = lambda more: None
+        """Called with the number of fresh seeds that each configuration gets now, by its key."""
         self.configurations: dict[str, Configuration] = {}
         self.jobs: deque[Job] = deque()
         self.running: dict[str, Job] = {}
@@ -117,7 +129,12 @@ class StudySearcher:
     def planned(self) -> int:
         """Trials in all, as far as is known now."""
         rest = 0 if self.exhausted else max(0, self.total - len(self.configurations))
-        return sum(c.wanted for c in self.configurations.values()) + rest * self.at_first
+        return sum(c.wanted for c in self.configurations.values()) + rest * self.at_first + self._planned_fresh()
+
+    @property
+    def done(self) -> int:
+        """Trials that have ended."""
+        return sum(len(c.ended) + len(c.fresh) for c in self.configurations.values())
 
     def suggest(self, trial_id: str) -> Job | str | None:
         """What to train next under this name: a job, `FINISHED`, or None where something has to end first."""
@@ -142,8 +159,11 @@ class StudySearcher:
             # When the time is up, Tune completes the trials in flight with their last epoch: they have not ended.
             if row["state"] in ENDED:
                 configuration = self.configurations[job.configuration]
-                configuration.ended[job.seed] = row
-                self._proceed(configuration)
+                if job.role == CONFIRM:
+                    configuration.fresh[job.seed] = row
+                else:
+                    configuration.ended[job.seed] = row
+                    self._proceed(configuration)
 
     def close(self) -> None:
         """Tell Optuna FAIL of what has not ended, so that nothing stays RUNNING when the session is over."""
@@ -158,13 +178,49 @@ class StudySearcher:
 
     def _settled(self) -> bool:
         """Whether no further replicate will be wanted; queues those that are."""
-        if self.running and self.at_first < self.seeds:
+        if self.running and (self.at_first < self.seeds or self.confirmation):
             return False
         if self.race:
             for key in self._near_front():
                 if self.configurations[key].wanted < self.seeds:
                     self._want(self.configurations[key], 1)
+        if self.confirmation and not self.jobs:
+            self._confirm(self.confirmation)
         return not self.jobs
+
+    def _confirm(self, confirmation: Confirmation) -> None:
+        """Queue the fresh seeds that are wanted and that neither have ended nor been asked for: one that this session
+        has asked for in vain is left to the next.
+
+        Seed by seed, so that a study that is stopped has the same seeds of all.
+        """
+        wanted = confirmation.wanted(self.configurations)
+        more = {key: self._missing(self.configurations[key], seeds) for key, seeds in wanted.items()}
+        for seed in sorted({seed for seeds in more.values() for seed in seeds}):
+            for key in (key for key, seeds in more.items() if seed in seeds):
+                configuration = self.configurations[key]
+                configuration.asked.add(seed)
+                self.jobs.append(self._job(configuration, seed, configuration.attempts.get(seed, 0) + 1))
+        if self.jobs:
+            self.on_confirm({key: len(seeds) for key, seeds in more.items() if seeds})
+
+    @staticmethod
+    def _missing(configuration: Configuration, wanted: int) -> list[int]:
+        """Which of the first so many fresh seeds have neither ended nor been asked for."""
+        known = configuration.fresh.keys() | configuration.asked
+        return [seed for seed in range(FIRST_FRESH, FIRST_FRESH + wanted) if seed not in known]
+
+    def _planned_fresh(self) -> int:
+        """Fresh seeds that have been asked for or are there, and those that would be wanted if the search ended now; of
+        controls that have not ended, those that each will get."""
+        if self.confirmation is None:
+            return 0
+        known = sum(len(c.fresh.keys() | c.asked) for c in self.configurations.values())
+        wanted = self.confirmation.wanted({key: c for key, c in self.configurations.items() if c.told})
+        more = sum(len(self._missing(self.configurations[key], seeds)) for key, seeds in wanted.items())
+        ended = {c.label for c in self.configurations.values() if c.told}
+        labels = {control.label for control in self.space.controls[: self.total] if control.origin != "grid"}
+        return known + more + self.confirmation.at_first * len(labels - ended)
 
     def _ask(self) -> None:
         """Draw one configuration that the study does not have yet, and queue its replicates."""
@@ -213,13 +269,14 @@ class StudySearcher:
 
     def _want(self, configuration: Configuration, more: int) -> None:
         for seed in range(configuration.wanted, configuration.wanted + more):
-            self.jobs.append(self._job(configuration, seed, attempt=1))
+            self.jobs.append(self._job(configuration, seed, configuration.attempts.get(seed, 0) + 1))
         configuration.wanted += more
 
     def _job(self, of: Configuration, seed: int, attempt: int) -> Job:
         recipe = replace(of.recipe, seed=seed).to_dict()
         rungs = self.rungs.epochs if self.rungs is not None and seed == 0 else ()
-        return Job(of.key, of.number, seed, attempt, of.params, recipe, of.origin, of.label, rungs)
+        role = SEARCH if seed < FIRST_FRESH else CONFIRM
+        return Job(of.key, of.number, seed, attempt, of.params, recipe, of.origin, of.label, rungs, role)
 
     def _proceed(self, configuration: Configuration, near: set[str] | None = None) -> None:
         """Once all its replicates have ended, ask for more of them, or tell Optuna."""
@@ -275,11 +332,7 @@ class StudySearcher:
 
     def _finite(self, configuration: Configuration) -> list[Mapping[str, Any]]:
         """The rows of finished replicates that have all objectives."""
-        return [
-            row
-            for row in configuration.ended.values()
-            if row["state"] == "finished" and all(math.isfinite(counted(row, metric)) for metric, _ in self.objectives)
-        ]
+        return complete(configuration.ended.values(), self.objectives)
 
     def _take_over(self, history: list[Mapping[str, Any]]) -> None:
         """Rebuild the search from rows of earlier sessions; trials that had not ended are queued again."""
@@ -293,11 +346,13 @@ class StudySearcher:
             epochs = self.space.recipe(first["params"], self.base).optimisation.epochs
             recipe = replace(recipe, optimisation=replace(recipe.optimisation, epochs=epochs))
             made = Configuration(key, first["number"], recipe, first["params"], first["origin"], first["label"])
-            made.wanted = max(self.at_first, 1 + rows[-1]["seed"])
-            made.ended = {row["seed"]: row for row in rows if _has_ended(row, epochs)}
-            attempts = {row["seed"]: row["attempt"] for row in rows}
+            ended = {row["seed"]: row for row in rows if _has_ended(row, epochs)}
+            made.ended = {seed: row for seed, row in ended.items() if not _is_fresh(row)}
+            made.fresh = {seed: row for seed, row in ended.items() if _is_fresh(row)}
+            made.attempts = {row["seed"]: row["attempt"] for row in rows}
+            made.wanted = max(self.at_first, *(1 + row["seed"] for row in rows if not _is_fresh(row)))
             missing = [seed for seed in range(made.wanted) if seed not in made.ended]
-            self.jobs += [self._job(made, seed, attempts.get(seed, 0) + 1) for seed in missing]
+            self.jobs += [self._job(made, seed, made.attempts.get(seed, 0) + 1) for seed in missing]
             self.configurations[key] = made
         near = self._near_front() if self.race else set()
         for configuration in self.configurations.values():
@@ -306,6 +361,11 @@ class StudySearcher:
             self._place(trial, self._sampler())
             configuration.optuna_trial = trial
             self._proceed(configuration, near)
+
+
+def _is_fresh(row: Mapping[str, Any]) -> bool:
+    """Whether a trial confirms; rows of older stores do not say, and belong to the search."""
+    return row.get("role") == CONFIRM
 
 
 def _has_ended(row: Mapping[str, Any], epochs: int) -> bool:

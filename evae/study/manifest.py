@@ -23,7 +23,7 @@ from evae.study.options import StudyOptions
 
 SESSION = "%Y%m%dT%H%M%S%fZ"
 """A session's name: when it began, to the microsecond, so that names sort."""
-EXTENSIBLE = ("trials", "recipe.optimisation.epochs")
+EXTENSIBLE = ("trials", "seeds", "confirm", "recipe.optimisation.epochs")
 """What of a study's identity may grow."""
 PLUGINS = ("plug-ins.", "recipe.plugins.")
 """Where the digests of plug-ins stand in it."""
@@ -58,6 +58,7 @@ class Manifest:
             "objectives": [list(objective) for objective in objectives],
             "trials": options.trials,
             "seeds": options.seeds,
+            "confirm": options.confirm,
             "replicates": options.replicates,
             "early stopping": options.early_stopping,
             "data digest": images.digest,
@@ -93,7 +94,7 @@ class Manifest:
         """What is to be said before the study in the results is continued, if there is one.
 
         Raises UserError when `resume` forbids to continue it ("never"), or to begin one ("must"), and with the
-        differences when this study is not the one in the results. More trials or epochs make no other study if
+        differences when this study is not the one in the results. More trials, seeds or epochs make no other study if
         `extend` says that they are wanted, and neither do plug-ins in another version if `accept_changed_plugins`. A
         manifest that cannot be read, or trials without one, are a study that nobody can tell apart from this one, and
         are refused too.
@@ -123,7 +124,8 @@ class Manifest:
         return [f"the code is not that of the last session: {then} then, {now} now; both are recorded"]
 
     def _check_same(self, store: Store, identity: Mapping[str, Any], extend: bool, other_plugins: bool) -> None:
-        then, now = _flat(identity), _flat(self.identity)
+        # Version 0.1 confirmed nothing.
+        then, now = _flat({"confirm": 0} | identity), _flat(self.identity)
         changed = [key for key in sorted(then.keys() | now.keys()) if then.get(key) != now.get(key)]
         grown = [k for k in changed if k in EXTENSIBLE and k in then and json.loads(now[k]) > json.loads(then[k])]
         plugins = [key for key in changed if key.startswith(PLUGINS) and key in then and key in now]

@@ -17,6 +17,7 @@ from evae.plugins import Plugin, load
 from evae.priors import prior
 from evae.recipe import Evaluation, Optimisation, Recipe
 from evae.results import places
+from evae.search.job import FIRST_FRESH
 from evae.search.objectives import resolve_objectives
 from evae.search.samplers import sampler as samplers
 from evae.search.space import Space
@@ -35,8 +36,8 @@ class StudyOptions:
     resume: str = "auto"
     """Whether to continue the study of that name: must (refuse to begin one), auto, or never (refuse to continue)."""
     extend: bool = False
-    """Continue it with more trials, or more epochs of each, than it had. Trials that were trained for fewer epochs are
-    trained anew, since an optimiser's state is not kept; those that were stopped stay so."""
+    """Continue it with more trials, seeds or fresh seeds, or more epochs of each, than it had. Trials that were trained
+    for fewer epochs are trained anew, since an optimiser's state is not kept; those that were stopped stay so."""
     results: str = field(default="results", repr=False)  # which may hold a key
     """Where results go: a folder, or a URI of a file system that pyarrow knows (s3://..., gs://...)."""
 
@@ -96,6 +97,9 @@ class StudyOptions:
     """Replicates of a configuration; an objective is their mean."""
     replicates: str = "all"
     """Which configurations get all --seeds: "all", or "race": one each, and more for those near the front."""
+    confirm: int = 0
+    """Fresh seeds, at the end, for what the search has chosen: the front, the controls, and the best of each method and
+    kernel. With --replicates race, more than two are for those that may still be on the front."""
     sampler: str = "tpe"
     """How new configurations are drawn: tpe (the parameters of a branch of the space together), nsga2, gp, qmc or
     random."""
@@ -143,7 +147,11 @@ class StudyOptions:
             value = getattr(self, option)
             if value is not None and not value > 0:
                 raise UserError(f"--{option.replace('_', '-')} must be above 0, got {value}")
-        for option in ("gpus_per_worker", "max_failures"):
+        if self.seeds > FIRST_FRESH:
+            raise UserError(
+                f"--seeds must be at most {FIRST_FRESH}, got {self.seeds}: fresh seeds have greater numbers"
+            )
+        for option in ("confirm", "gpus_per_worker", "max_failures"):
             value = getattr(self, option)
             if value is not None and value < 0:
                 raise UserError(f"--{option.replace('_', '-')} must not be negative, got {value}")

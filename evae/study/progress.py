@@ -1,7 +1,7 @@
 """What a running study shows: trials done of total, the best of each objective, the time left."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ray.tune import Callback
@@ -25,6 +25,7 @@ class StudyProgress(Callback):
     def __init__(self, searcher: StudySearcher, console: Console, epochs: int):
         self.searcher, self.console, self.epochs = searcher, console, epochs
         self.before = self.done
+        self.searcher.on_confirm = self.on_confirm
         self.started = self.spoken = time.monotonic()
         self.now: dict[str, str] = {}
         self.bar = Progress(
@@ -48,7 +49,7 @@ class StudyProgress(Callback):
 
     @property
     def done(self) -> int:
-        return sum(len(c.ended) for c in self.searcher.configurations.values())
+        return self.searcher.done
 
     def __enter__(self) -> "StudyProgress":
         if self.console.is_terminal:
@@ -66,6 +67,11 @@ class StudyProgress(Callback):
 
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         self._ended(trial.trial_id)
+
+    def on_confirm(self, more: Mapping[str, int]) -> None:
+        """The search has chosen, and these configurations get so many fresh seeds."""
+        self.console.print(Text(confirming(more)))
+        self.bar.update(self.task, total=self.total)
 
     def _ended(self, trial_id: str) -> None:
         self.now.pop(trial_id, None)
@@ -103,6 +109,13 @@ class StudyProgress(Callback):
         for metric, value, who in self.best():
             table.add_row(metric, f"{value:.4g}", Text(who))
         return Group(self.bar, table, *map(Text, list(self.now.values())[:SHOWN]))
+
+
+def confirming(more: Mapping[str, int]) -> str:
+    """How many configurations get how many fresh seeds now, in a line."""
+    least, most = min(more.values()), max(more.values())
+    seeds = f"{least} to {most} fresh seeds" if least < most else f"{most} fresh seed{'' if most == 1 else 's'}"
+    return f"confirming {len(more)} configuration{'' if len(more) == 1 else 's'} with {seeds} each"
 
 
 def describe(configuration: Configuration) -> str:

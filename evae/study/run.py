@@ -15,6 +15,7 @@ from evae.lazy import optuna
 from evae.recipe import Recipe
 from evae.results.lock import sole_driver
 from evae.results.store import Store
+from evae.search.confirmation import Confirmation
 from evae.search.feasible import check_possible, check_sharp
 from evae.search.rungs import Rungs
 from evae.search.samplers import sampler as samplers
@@ -56,6 +57,7 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
         rungs = None if options.early_stopping == "none" else Rungs(options.early_stopping, options.epochs, searched)
         if rungs is not None:
             rungs.take_over(store.rows("epochs"))
+        race = options.replicates == "race"
         history = read_history(store)
         _check_resumable(store, history)
         searcher = StudySearcher(
@@ -66,8 +68,9 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
             seeds=options.seeds,
             sampler_seed=options.sampler_seed,
             make_sampler=samplers[options.sampler],
-            race=options.replicates == "race",
+            race=race,
             rungs=rungs,
+            confirmation=Confirmation(options.confirm, searched, race) if options.confirm else None,
             history=history,
         )
         console.print(_headline(options, base, images))
@@ -130,11 +133,12 @@ def _check_resumable(store: Store, history: Iterable[Mapping[str, Any]]) -> None
 
 
 def _headline(options: StudyOptions, base: Recipe, images: ImageSet) -> Text:
+    fresh = f", then {options.confirm} fresh seeds for those that are chosen" if options.confirm else ""
     splits = f"{len(images.train)} / {len(images.validation)} / {len(images.test)}"
     # Names are the user's: brackets in them are no markup.
     return Text.assemble(
         (options.name, "bold"),
-        f": {options.total} configurations x {options.seeds} seeds, {options.epochs} epochs "
+        f": {options.total} configurations x {options.seeds} seeds{fresh}, {options.epochs} epochs "
         f"each, {options.size} {options.network} networks, {base.latent} latents\n"
         f"data {images.name}: {splits} train / validation / test images of {images.image_size} px, "
         f"{images.channels} channel(s)",

@@ -93,7 +93,7 @@ def _search(
         ):
             told = [progress, failures, followers] if setting.followed else [progress, failures]
             tuner(searcher, setting, slots, told, failures.given_up, scratch, options.time_limit).fit()
-        state = "finished" if progress.done == progress.total or searcher.exhausted else "stopped"
+        state = "finished" if progress.done == progress.total else "stopped"
     except KeyboardInterrupt:
         state, interrupted = "stopped", True
     finally:

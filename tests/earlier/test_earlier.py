@@ -8,6 +8,7 @@ the checkpoint of one of them after its second epoch.
 import json
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -20,9 +21,12 @@ from tiny import tiny_images
 from analysis.report import write_report
 from evae import data
 from evae.checkpoints import load_model, restore_training
+from evae.errors import UserError
 from evae.metrics.reconstruction import psnr
 from evae.recipe import Recipe
 from evae.results.store import Store
+from evae.search.confirmation import Confirmation
+from evae.search.job import Job
 from evae.search.journal import Journal
 from evae.search.objectives import resolve_objectives
 from evae.search.samplers import sampler as samplers
@@ -42,6 +46,7 @@ OPTIONS = KernelSweep(
     trials=5,
     epochs=3,
     seeds=2,
+    confirm=0,
     train_images=60,
     validation_images=20,
     test_images=20,
@@ -64,7 +69,7 @@ def images() -> data.ImageSet:
     return data.load(OPTIONS.base_recipe().data)
 
 
-def searcher(store: Store) -> StudySearcher:
+def searcher(store: Store, confirm: int = 0) -> StudySearcher:
     objectives = [(f"val_{m}", d) for m, d in resolve_objectives(OPTIONS.objectives, "efficientnet_lite0_b2")]
     return StudySearcher(
         SPACE,
@@ -74,6 +79,7 @@ def searcher(store: Store) -> StudySearcher:
         seeds=2,
         sampler_seed=0,
         make_sampler=samplers["tpe"],
+        confirmation=Confirmation(confirm, objectives),
         history=read_history(store),
     )
 
@@ -83,6 +89,21 @@ def test_the_same_study_continues_it(store, images):
     objectives = resolve_objectives(OPTIONS.objectives, "efficientnet_lite0_b2")
     manifest = Manifest(OPTIONS, "Which?", base, SPACE.describe(base), objectives, images)
     assert "the code is not that of the last session" in " ".join(manifest.check_continues(store, "must"))
+
+
+def test_it_can_be_extended_by_fresh_seeds(store, images):
+    """Its manifest and its rows know nothing of them."""
+    given = replace(OPTIONS, confirm=1)
+    base = given.base_recipe()
+    objectives = resolve_objectives(OPTIONS.objectives, "efficientnet_lite0_b2")
+    manifest = Manifest(given, "Which?", base, SPACE.describe(base), objectives, images)
+    with pytest.raises(UserError, match="confirm: 0 then, 1 now\nAdd --extend"):
+        manifest.check_continues(store)
+    manifest.check_continues(store, extend=True)
+    search = searcher(store, confirm=1)
+    jobs = [search.suggest(f"{i}") for i in range(5)]
+    assert {(job.role, job.seed, job.attempt) for job in jobs[:4]} == {("confirm", 1000, 1)}
+    assert search.planned == 10 + sum(isinstance(job, Job) for job in jobs)
 
 
 def test_nothing_of_it_is_trained_again(store):

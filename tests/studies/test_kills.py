@@ -38,14 +38,17 @@ def assert_as_undisturbed(study: Study, trials: int) -> None:
     assert len({row["trial"] for row in rows}) == trials
     recorded = Counter((row["trial"], row["epoch"]) for row in study.rows("epochs"))
     assert recorded == {(row["trial"], epoch): 1 for row in rows for epoch in range(1, EPOCHS + 1)}
-    assert {row["number"] for row in rows} == set(range(trials // study.options["seeds"]))
+    assert {(row["number"], row["role"]) for row in rows} == {
+        (number, role) for number in range(study.options["trials"]) for role in ("search", "confirm")
+    }
 
 
 def kill_and_finish(study: Study, times: int) -> None:
     moments = random.Random(0)
     for turn in range(times):
         begin_and_kill(study, training=turn % 2 == 1, moments=moments)
-    trials = study.options["trials"] * study.options["seeds"]
+    # All of these are controls, which are confirmed.
+    trials = study.options["trials"] * (study.options["seeds"] + study.options["confirm"])
     status, said = study.run()
     assert status == 0 and f"{trials} of {trials} trials: {trials} finished" in said, said
     assert_as_undisturbed(study, trials)
@@ -53,9 +56,9 @@ def kill_and_finish(study: Study, times: int) -> None:
 
 def test_two_kills_lose_nothing_and_repeat_nothing(tmp_path):
     """While it starts, and while it trains."""
-    kill_and_finish(Study(tmp_path, trials=6, epochs=EPOCHS), 2)
+    kill_and_finish(Study(tmp_path, trials=4, confirm=1, epochs=EPOCHS), 2)
 
 
 @pytest.mark.slow
 def test_fifty_kills_lose_nothing_and_repeat_nothing(tmp_path):
-    kill_and_finish(Study(tmp_path, trials=60, epochs=EPOCHS), 50)
+    kill_and_finish(Study(tmp_path, trials=4, confirm=14, epochs=EPOCHS), 50)

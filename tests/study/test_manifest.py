@@ -103,6 +103,7 @@ def test_what_leaves_the_trials_comparable_continues_a_study(store, changed):
         ({"latent": 65}, "recipe.latent: 64 then, 65 now"),
         ({"epochs": 3}, "recipe.optimisation.epochs: 50 then, 3 now"),
         ({"seeds": 2}, "seeds: 1 then, 2 now"),
+        ({"confirm": 9}, "confirm: 0 then, 9 now"),
         ({"trials": 3}, "trials: 24 then, 3 now"),
         ({"replicates": "race"}, 'replicates: "all" then, "race" now'),
         ({"early_stopping": "halving"}, 'early stopping: "none" then, "halving" now'),
@@ -159,7 +160,7 @@ def test_a_study_of_its_own_may_have_options_of_its_own(store):
     assert json.loads(made.row["options"])["width"] == 2.5
 
 
-@pytest.mark.parametrize("more", [{"trials": 99}, {"epochs": 51}, {"trials": 25, "epochs": 60}], ids=str)
+@pytest.mark.parametrize("more", [{"trials": 99}, {"epochs": 51}, {"seeds": 2}, {"trials": 25, "confirm": 9}], ids=str)
 def test_more_is_refused_without_a_word_and_welcome_with_it(store, more):
     manifest().write(store)
     with pytest.raises(UserError, match="Add --extend if more is wanted"):

@@ -103,6 +103,8 @@ def test_options_are_shown_without_the_keys_of_their_results():
         ({"trials_at_once": 0}, "--trials-at-once must be above 0"),
         ({"data_root": " "}, "--data-root is empty"),
         ({"time_limit": 0.0}, "--time-limit must be above 0"),
+        ({"confirm": -1}, "--confirm must not be negative"),
+        ({"seeds": 1001}, "--seeds must be at most 1000"),
         ({"gpus_per_worker": -0.5}, "--gpus-per-worker must not be negative"),
     ],
 )

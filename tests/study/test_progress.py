@@ -5,12 +5,13 @@ import math
 from types import SimpleNamespace
 
 import pytest
-from driving import drive, searcher, suggest_beta
+from driving import LINE, OBJECTIVES, drive, searcher, suggest_beta
 from rich.console import Console
 
 from analysis.study.tables import name
+from evae.search.confirmation import Confirmation
 from evae.search.space import Control, Space
-from evae.study.progress import StudyProgress, describe
+from evae.study.progress import StudyProgress, confirming, describe
 from search_spaces.kernels import SPACE
 
 
@@ -39,6 +40,21 @@ def test_a_line_of_progress_ends_where_its_words_do(finite):
         progress.on_trial_complete(0, [], SimpleNamespace(trial_id="x"))
     best = "; best val_a 0.5 ([red]beta :car: [/x]); best val_b 1 ([red]beta :car: [/x])" if finite else ""
     assert shown.file.getvalue() == f"trials 1/1, about 0 s left{best}\n"
+
+
+def test_it_says_what_is_confirmed_and_counts_it():
+    search, shown = searcher(LINE, total=4, confirmation=Confirmation(2, OBJECTIVES)), console()
+    progress = StudyProgress(search, shown, epochs=3)
+    assert (progress.done, progress.total) == (0, 8)
+    rows = drive(search)
+    fresh = [row["configuration"] for row in rows if row["role"] == "confirm"]
+    said = f"confirming {len(set(fresh))} configurations with 2 fresh seeds each\n"
+    assert shown.file.getvalue() == said and progress.done == progress.total == 4 + len(fresh)
+
+
+def test_who_gets_how_many_fresh_seeds_in_words():
+    assert confirming({"a": 1}) == "confirming 1 configuration with 1 fresh seed each"
+    assert confirming({"a": 1, "b": 3}) == "confirming 2 configurations with 1 to 3 fresh seeds each"
 
 
 def test_the_live_table_shows_names_as_they_are():

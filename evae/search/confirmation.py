@@ -1,0 +1,93 @@
+"""Which configurations deserve fresh seeds, once the search has chosen among them.
+
+Of many configurations the one that looks best has been lucky, too (the winner's curse), and another split of the images
+does not show it: both splits see the same training. Seeds that took no part in the choice do: what they measure of a
+chosen configuration is unbiased, and its interval needs no allowance for the choice. This is the sample splitting of
+Cox, A note on data-splitting for the evaluation of significance levels, Biometrika 62 (1975), 441-444.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evae.search.objectives import complete
+from evae.search.pareto import nondominated, signed
+from evae.search.replicates import near_front
+
+if TYPE_CHECKING:
+    from evae.search.searcher import Configuration
+
+OF_A_RACE = 2
+"""Fresh seeds that a race begins with: with one each, nothing is known of their spread."""
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """`seeds` fresh seeds for each configuration that was chosen by the `objectives`, (metric, "min" or "max").
+
+    With `race` they are for those that may still be on the front of the confirmed: each gets two, and these then one by
+    one the next.
+    """
+
+    seeds: int
+    objectives: Sequence[tuple[str, str]]
+    race: bool = False
+
+    @property
+    def at_first(self) -> int:
+        """Fresh seeds that each chosen configuration gets in any case."""
+        return min(self.seeds, OF_A_RACE) if self.race else self.seeds
+
+    def wanted(self, configurations: Mapping[str, Configuration]) -> dict[str, int]:
+        """How many fresh seeds each configuration deserves, by its key: those it has, and those that it gets next. A
+        seed that was lost counts: another one in its place would be a choice again.
+        """
+        keys = chosen(configurations, self.objectives)
+        if self.at_first == self.seeds:
+            return dict.fromkeys(keys, self.seeds)
+        had = {key: max(self.at_first, len(configurations[key].fresh)) for key in keys}
+        if any(len(configurations[key].fresh) < self.at_first for key in keys):
+            return had
+        unbeaten = self._unbeaten(configurations, keys)
+        fewest = min((had[key] for key in unbeaten), default=self.seeds)
+        return had | {key: min(self.seeds, fewest + 1) for key in unbeaten if had[key] == fewest}
+
+    def _unbeaten(self, configurations: Mapping[str, Configuration], keys: Sequence[str]) -> list[str]:
+        """Those of `keys` that no other one beats by more than noise, by fresh seeds alone."""
+        rows = {key: complete(configurations[key].fresh.values(), self.objectives) for key in keys}
+        values = {key: signed(of, self.objectives) for key, of in rows.items() if of}
+        if not values:
+            return []
+        near = near_front(
+            np.array([v.mean(axis=0) for v in values.values()]),
+            np.array([v.std(axis=0, ddof=len(v) > 1) for v in values.values()]),
+            [len(v) for v in values.values()],
+        )
+        return [key for key, is_near in zip(values, near, strict=True) if is_near]
+
+
+def chosen(configurations: Mapping[str, Configuration], objectives: Sequence[tuple[str, str]]) -> list[str]:
+    """The keys of the configurations on the front, of the controls, and of the best of each method and of each kernel
+    in each objective, in order of suggestion: by the means over the search's replicates. What has no finite value of
+    every objective is not among them.
+    """
+    rows = {key: complete(c.ended.values(), objectives) for key, c in configurations.items()}
+    keys = [key for key in configurations if rows[key]]
+    if not keys:
+        return []
+    means = np.array([signed(rows[key], objectives).mean(axis=0) for key in keys])
+    found, groups = nondominated(means), defaultdict(list)
+    for i, key in enumerate(keys):
+        configuration = configurations[key]
+        found[i] |= configuration.label is not None and configuration.origin != "grid"
+        posterior = configuration.recipe.posterior
+        groups["method", posterior.family].append(i)
+        groups["kernel", getattr(posterior, "kernel", None)].append(i)
+    for members in groups.values():
+        found[np.array(members)[means[members].argmin(axis=0)]] = True
+    return [key for key, is_chosen in zip(keys, found, strict=True) if is_chosen]
