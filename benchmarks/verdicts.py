@@ -33,6 +33,7 @@ from analysis.study.naming import Objective
 from analysis.study.words import apart_by
 from analysis.views import equal_rate, slices
 from evae.search import noise
+from evae.search.shares import labels
 
 CONTROLS = 4
 GOAL = Objective("gen_fd_x", "min")
@@ -139,7 +140,7 @@ def importances(n: int, studies: int) -> dict[str, str]:
     random, found = np.random.default_rng(3), []
     for _ in range(studies):
         given: Sequence[list] = [*(list(random.random(n)) for _ in range(4)), list(random.choice(list("abcdefghi"), n))]
-        parameters, values = [inference.labels(one) for one in given], random.normal(size=n)
+        parameters, values = [labels(one) for one in given], random.normal(size=n)
         told, most = inference.bearing(parameters, values)
         told_one, most_one = inference.bearing(parameters, values + np.sqrt(12) * np.array(given[0]))
         found.append((told.any(), (most < 0.05).any(), told_one[0], most_one[0] < 0.05, (most_one[1:] < 0.05).mean()))

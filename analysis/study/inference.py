@@ -10,7 +10,6 @@ from evae.search.noise import ERROR, ROUNDING, Noise, beaten
 
 DRAWS = 1000
 """Of a simulation: its own error is a thirtieth of the spread that it finds."""
-BINS = 5  # of a number's values, by rank
 FEWEST = 10  # configurations with a parameter, below which nothing is said of it
 
 
@@ -52,30 +51,15 @@ def carried(chosen_by: np.ndarray, shown: np.ndarray, groups: np.ndarray) -> flo
     return float(one @ two / (one @ one)) if varies else 0.0
 
 
-def labels(values: list[object]) -> np.ndarray:
-    """(n,) integers for values of a parameter: -1 where it is None; numbers of many values in `BINS` bins of equally
-    many, other values each by itself."""
-    given = [i for i, value in enumerate(values) if value is not None]
-    found, own = np.full(len(values), -1), [values[i] for i in given]
-    numbers = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in own)
-    if numbers and len(set(own)) > BINS:
-        edges = np.quantile(np.array(own, float), np.arange(1, BINS) / BINS)
-        found[given] = np.searchsorted(edges, np.array(own, float), side="right")
-    else:
-        names = {text: i for i, text in enumerate(dict.fromkeys(map(str, own)))}
-        found[given] = [names[str(v)] for v in own]
-    return found
-
-
 def bearing(parameters: list[np.ndarray], values: np.ndarray, error: float = ERROR) -> tuple[np.ndarray, np.ndarray]:
     """((p,) booleans: which parameters bear on `values` (n,) by more than chance; (p,) the most that each may explain
     of the variance of their ranks by itself, with a confidence of 1 - error, 1 where nothing is known).
 
-    `parameters` are `labels` (n,); those without one (-1) take no part. For each an analysis of variance of the ranks
-    (Kruskal & Wallis), whose p-value is compared with the least p-value of all parameters under `DRAWS` permutations of
-    the values (Westfall & Young, Resampling-Based Multiple Testing (1993)): of values that are pure noise, some
-    parameter is said to bear on them with a probability of at most `error`, however many there are. The most that a
-    parameter may explain is the upper limit of the non-central F distribution.
+    `parameters` are `shares.labels` (n,); those without one (-1) take no part. For each an analysis of variance of the
+    ranks (Kruskal & Wallis), whose p-value is compared with the least p-value of all parameters under `DRAWS`
+    permutations of the values (Westfall & Young, Resampling-Based Multiple Testing (1993)): of values that are pure
+    noise, some parameter is said to bear on them with a probability of at most `error`, however many there are. The
+    most that a parameter may explain is the upper limit of the non-central F distribution.
     """
     ranks = np.argsort(np.argsort(values, kind="stable"), kind="stable").astype(float)
     random = np.random.default_rng(0)

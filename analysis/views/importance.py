@@ -17,6 +17,7 @@ from analysis.study.space import contains, distribution
 from analysis.study.tables import ROUNDING, ranked
 from analysis.views import theme
 from analysis.views.drawing import Chart, figure
+from evae.search.shares import labels
 
 FEWEST = 10  # configurations below which a tenth, the best that PED-ANOVA looks at, is less than one
 PALE = 0.3  # opacity of the bar of a parameter that is not told from chance
@@ -64,7 +65,7 @@ def importance(described: dict[str, Any], table: pd.DataFrame, objective: Object
     total = sum(found.values())
     if not total > 0:
         return empty
-    given = [inference.labels([_inside(params, name, space) for params in rows["params"]]) for name in found]
+    given = [labels([_inside(params, name, space) for params in rows["params"]]) for name in found]
     told, most = inference.bearing(given, values.loc[rows.index].to_numpy(float))
     columns = {"parameter": list(found), "share": [value / total for value in found.values()], "told": told}
     shares = pd.DataFrame(columns | {"most": most})

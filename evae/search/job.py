@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+ENDED = ("finished", "stopped", "diverged", "failed")
+"""States of a trial that will not be trained again."""
 SEARCH, CONFIRM = "search", "confirm"
 """What a trial is for: to choose by, or to measure what was chosen."""
 FIRST_FRESH = 1000

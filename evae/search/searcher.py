@@ -25,7 +25,7 @@ from optuna.trial import TrialState
 
 from evae.recipe import Recipe
 from evae.search.confirmation import Confirmation
-from evae.search.job import CONFIRM, FIRST_FRESH, SEARCH, Job
+from evae.search.job import CONFIRM, ENDED, FIRST_FRESH, SEARCH, Job
 from evae.search.objectives import complete
 from evae.search.pareto import signed
 from evae.search.replicates import near_front
@@ -38,9 +38,6 @@ many known ones, and as many more as there are configurations, the search is cal
 
 FINISHED = "FINISHED"
 """What is suggested when nothing is left to be trained."""
-
-ENDED = ("finished", "stopped", "diverged", "failed")
-"""States of a trial that will not be trained again."""
 
 
 @dataclass

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from evae.errors import UserError
-from evae.search.job import Job
-from evae.search.searcher import ENDED, FINISHED, StudySearcher
+from evae.search.job import ENDED, Job
+from evae.search.searcher import FINISHED, StudySearcher
 
 
 class Curves:

@@ -17,9 +17,10 @@ from evae.results.lock import sole_driver
 from evae.results.store import Store
 from evae.search.confirmation import Confirmation
 from evae.search.feasible import check_possible, check_sharp
+from evae.search.job import ENDED
 from evae.search.rungs import Rungs
 from evae.search.samplers import sampler as samplers
-from evae.search.searcher import ENDED, StudySearcher
+from evae.search.searcher import StudySearcher
 from evae.study.manifest import PARTS, Manifest
 from evae.study.options import StudyOptions
 

@@ -5,6 +5,7 @@ import pytest
 
 from analysis.study import inference
 from evae.search.noise import of_means
+from evae.search.shares import labels
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,7 @@ def a_space(random: np.random.Generator, n: int) -> list[np.ndarray]:
     """Three numbers, a choice of nine and a number that every other configuration lacks."""
     lacking = [float(x) if i % 2 else None for i, x in enumerate(random.random(n))]
     given = [*(list(random.random(n)) for _ in range(3)), list(random.choice(list("abcdefghi"), n)), lacking]
-    return [inference.labels(values) for values in given]
+    return [labels(values) for values in given]
 
 
 @pytest.mark.parametrize("configurations", [12, 50])
@@ -64,7 +65,7 @@ def test_what_bears_is_told_and_what_does_not_is_known_from_many() -> None:
 
 
 def test_values_are_kinds_or_bins_and_none_is_none() -> None:
-    assert inference.labels([8, 16, 8, None, 64]).tolist() == [0, 1, 0, -1, 2]
-    assert inference.labels([True, False]).tolist() == [0, 1]
-    assert np.bincount(inference.labels(list(range(100)))).tolist() == [20] * 5
-    assert inference.labels([None, None]).tolist() == [-1, -1]
+    assert labels([8, 16, 8, None, 64]).tolist() == [0, 1, 0, -1, 2]
+    assert labels([True, False]).tolist() == [0, 1]
+    assert np.bincount(labels(list(range(100)))).tolist() == [20] * 5
+    assert labels([None, None]).tolist() == [-1, -1]

@@ -1,0 +1,121 @@
+"""How much of the variance of a metric's ranks a parameter explains by itself, looked at as a study grows."""
+
+import numpy as np
+from scipy import special
+
+BINS = 5  # of a number's values, by rank
+FIRST_LOOK = 20
+"""Configurations at the first look; then at twice as many each time."""
+
+
+def labels(values: list[object]) -> np.ndarray:
+    """(n,) integers for values of a parameter: -1 where it is None; numbers of many values in `BINS` bins of equally
+    many, other values each by itself."""
+    given = [i for i, value in enumerate(values) if value is not None]
+    found, own = np.full(len(values), -1), [values[i] for i in given]
+    numbers = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in own)
+    if numbers and len(set(own)) > BINS:
+        edges = np.quantile(np.array(own, float), np.arange(1, BINS) / BINS)
+        found[given] = np.searchsorted(edges, np.array(own, float), side="right")
+    else:
+        names = {text: i for i, text in enumerate(dict.fromkeys(map(str, own)))}
+        found[given] = [names[str(v)] for v in own]
+    return found
+
+
+def looks(n: int) -> list[tuple[int, float]]:
+    """(configurations, share of the error that is spent there) of the looks that `n` configurations have come to.
+
+    The k-th spends 1 / (k (k + 1)), so that all there can ever be spend 1: a spending function in the sense of Lan &
+    DeMets, Discrete sequential boundaries for clinical trials, Biometrika 70 (1983), 659-663, whose looks need not be
+    known before; added up by Bonferroni's inequality, which also holds for tests that are not normal.
+    """
+    found, size, k = [], FIRST_LOOK, 1
+    while size <= n:
+        found.append((size, 1 / (k * (k + 1))))
+        size, k = 2 * size, k + 1
+    return found
+
+
+def share(values: list[object], metric: np.ndarray) -> float:
+    """Share of the variance of the ranks of `metric` (n,) that lies between the groups of a parameter's `values`, less
+    what chance is expected to put there (epsilon squared, Kelley 1935); NaN where there are no two groups, or none with
+    two members."""
+    return Analysis(values, metric).share
+
+
+def share_sequence(values: list[object], metric: np.ndarray, error: float) -> tuple[float, float, int]:
+    """(lower, upper limit of the share, how many configurations were there at the last look).
+
+    At all looks together the limits, those of `Analysis.limits`, hold the truth with a probability of about 1 - error
+    (benchmarks/results/claims.md). They suppose that configurations are drawn independently of one another's values,
+    which a sampler that learns does only roughly; of a parameter that only some methods have they speak of those alone.
+    """
+    low, high, last = 0.0, 1.0, 0
+    for n, spent in looks(len(metric)):
+        found = Analysis(values[:n], metric[:n])
+        if found.is_known:
+            last, (below, above) = n, found.limits(spent * error / 2)
+            low, high = max(low, below), min(high, above)
+    return low, max(low, high), last
+
+
+def configurations_needed(kinds: int, share: float, limit: float, error: float) -> float:
+    """How many configurations in all it takes until a share that is estimated so, of a parameter with so many values,
+    is told from `limit`; infinite beyond a dozen looks."""
+    for n, spent in looks(FIRST_LOOK * 2**12):
+        one, rest = kinds - 1, n - kinds
+        if one >= 1 and rest >= 1:
+            ratio = 1 + share / (1 - min(share, 0.999)) * n / one
+            low, high = _of_a_ratio(one, rest, ratio, spent * error / 2)
+            if low > limit or high < limit:
+                return n
+    return np.inf
+
+
+class Analysis:
+    """An analysis of variance of the ranks of `metric` (n,) between the groups of a parameter's `values` (Kruskal &
+    Wallis): degrees of freedom between groups, `one`, and within them, `rest`; and the F ratio."""
+
+    def __init__(self, values: list[object], metric: np.ndarray):
+        kinds, self.group = np.unique(labels(values), return_inverse=True)
+        self.one, self.rest = len(kinds) - 1, len(metric) - len(kinds)
+        self.is_known = self.one >= 1 and self.rest >= 1
+        if not self.is_known:
+            return
+        ranks = np.argsort(np.argsort(metric, kind="stable"), kind="stable").astype(float)
+        self.ranks = (ranks - ranks.mean()) / ranks.std()
+        means = np.bincount(self.group, self.ranks) / np.bincount(self.group)
+        self.apart = (self.ranks - means[self.group]) ** 2
+        within = max(float(self.apart.mean()), 1e-9)
+        self.ratio = (1 - within) / self.one / within * self.rest
+
+    @property
+    def share(self) -> float:
+        if not self.is_known:
+            return np.nan
+        return max(0.0, self.one * (self.ratio - 1) / (self.one * self.ratio + self.rest))
+
+    def limits(self, tail: float) -> tuple[float, float]:
+        """(lower, upper limit of the share), each wrong with a probability of about `tail`: the wider of two.
+
+        Those of the non-central F distribution are right where groups differ little. Where they differ much, what is
+        uncertain is how many configurations each has and how far the farthest lie, as the delta method sees it: with
+        the share's influence function, on the logistic scale downwards, and no more degrees of freedom than a group of
+        average size has.
+        """
+        low, high = _of_a_ratio(self.one, self.rest, self.ratio, tail)
+        share, n = min(max(self.share, 1e-9), 1 - 1e-9), len(self.ranks)
+        influence = float(self.apart.mean()) * self.ranks**2 - self.apart
+        off = special.stdtrit(max(1.0, n / (self.one + 1) - 1), 1 - tail) * influence.std() / np.sqrt(n)
+        below = special.expit(special.logit(share) - off / (share * (1 - share)))
+        return min(low, float(below)), max(high, min(1.0, share + off))
+
+
+def _of_a_ratio(one: int, rest: int, ratio: float, tail: float) -> tuple[float, float]:
+    """(lower, upper limit of the share) at which F would be as great, or as small, with a probability of `tail`."""
+    size = one + rest + 1
+    # Less than chance explains is luck, and no evidence of nothing.
+    above = special.ncfdtrinc(one, rest, tail, max(1.0, ratio))
+    below = special.ncfdtrinc(one, rest, 1 - tail, ratio) if special.fdtrc(one, rest, ratio) < tail else 0.0
+    return below / (below + size), above / (above + size)

@@ -1,0 +1,203 @@
+"""Verdicts: what a study's trials say of its claims.
+
+A comparison rests on fresh seeds alone, which took no part in the search: the differences of both sides at the same
+seed, by a t test that may be looked at at any time (`evae.search.anytime`). A parameter's share rests on the
+configurations that the search drew (`evae.search.shares`). All claims of a study together are wrong with a probability
+of `noise.ERROR` at most, each with an equal part of it (Bonferroni), at all looks together.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from evae.search import anytime, shares
+from evae.search.claims import BEST, Comparison, Explained, Stated
+from evae.search.job import ENDED
+from evae.search.noise import ERROR, ROUNDING
+from evae.search.objectives import counted
+
+HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
+FRESH = 1000
+"""The first of the seeds that take no part in the search."""
+
+Row = Mapping[str, Any]
+"""A trial: the store's row with `params` as a dict, and `kernel` beside `method`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """`size` is the difference left - factor * right, or the share explained, and `low` and `high` its interval, which
+    at all looks together holds with a probability of 1 - error of the claim; `relative` is the difference as a share of
+    factor * right. `n` fresh seeds of both, or configurations, were looked at; `more` of them would decide it if all
+    stays as it is, and cost `hours` on so many cores or GPUs (`on`). NaN stands for what is not known.
+
+    `left` and `right` are the keys of the configurations, None where there are none yet; `names` what they are called.
+    `why` says what keeps an undecided claim from a verdict, "" where it is noise alone.
+    """
+
+    stated: Stated
+    said: str = UNDECIDED
+    why: str = ""
+    n: int = 0
+    size: float = math.nan
+    low: float = -math.inf
+    high: float = math.inf
+    relative: float = math.nan
+    left: str | None = None
+    right: str | None = None
+    names: tuple[str, str] = ("", "")
+    more: float = math.nan
+    hours: float = math.nan
+    on: str = "core"
+
+    @property
+    def decided(self) -> bool:
+        return self.said != UNDECIDED
+
+
+def judge(claims: Sequence[Stated], rows: Sequence[Row]) -> list[Verdict]:
+    """The verdict of each claim on a study's trials."""
+    error = ERROR / max(1, len(claims))
+    return [
+        _compared(stated, rows, error) if isinstance(stated.claim, Comparison) else _explained(stated, rows, error)
+        for stated in claims
+    ]
+
+
+def is_fresh(row: Row) -> bool:
+    """Whether a trial's seed took no part in the search."""
+    return row["seed"] >= FRESH
+
+
+def chosen(side: str, rows: Sequence[Row], claim: Comparison) -> str | None:
+    """The key of the configuration that a side of a claim names; None where there is none yet.
+
+    A best is chosen by the search's own values on the validation split, the mean over its seeds: fresh seeds, on which
+    the verdict rests, take no part in the choice.
+    """
+    if not side.startswith(BEST):
+        return next((row["configuration"] for row in rows if row["label"] == side), None)
+    family, sign = side.removeprefix(BEST), -1.0 if claim.direction == "max" else 1.0
+    values: dict[str, list[float]] = {}
+    for row in rows:
+        if not is_fresh(row) and family in (row.get("method"), row.get("kernel")):
+            value = _value(row, f"val_{claim.metric}")
+            if math.isfinite(value):
+                values.setdefault(row["configuration"], []).append(value)
+    # Configurations are in order of their numbers: of equals the first.
+    return min(values, key=lambda key: sign * sum(values[key]) / len(values[key]), default=None)
+
+
+def _value(row: Row, metric: str) -> float:
+    return counted(row, metric) if row["state"] == "finished" else math.nan
+
+
+def _compared(stated: Stated, rows: Sequence[Row], error: float) -> Verdict:
+    claim: Comparison = stated.claim
+    keys = [chosen(side, rows, claim) for side in (claim.left, claim.right)]
+    of = [[row for row in rows if key is not None and row["configuration"] == key] for key in keys]
+    names = tuple(name(own[0]) if own else side for own, side in zip(of, (claim.left, claim.right), strict=True))
+    common = {"stated": stated, "left": keys[0], "right": keys[1], "names": names}
+    if keys[0] is not None and keys[0] == keys[1]:
+        return Verdict(**common, why="both sides are the same configuration")
+    fresh = [_fresh_values(own, claim.metric, stated.first_seed) for own in of]
+    seeds = [
+        seed for seed in sorted(fresh[0].keys() & fresh[1].keys()) if math.isfinite(fresh[0][seed] + fresh[1][seed])
+    ]
+    if not seeds:
+        return Verdict(**common, why=_nothing(of, names, fresh, stated))
+    left, right = (np.array([values[seed] for seed in seeds]) for values in fresh)
+    right = claim.factor * right
+    differences, least = left - right, ROUNDING * (np.abs(left).mean() + np.abs(right).mean()) / 2
+    low, high = (float(ends[-1]) for ends in anytime.confidence_sequence(differences, error, least))
+    size, spread = float(differences.mean()), float(differences.std())
+    found = common | {"n": len(seeds), "size": size, "low": low, "high": high}
+    found["relative"] = size / abs(right.mean()) if right.mean() else math.nan
+    if high < 0 or low > 0:
+        return Verdict(**found, said=HOLDS if (high < 0) == claim.less else FAILS)
+    why = ""
+    if abs(size) <= least:
+        why, needed = "the difference is 0 at every seed" if spread <= least else "the mean difference is 0", math.inf
+    elif len(seeds) < 2:
+        why, needed = "one seed says nothing of the noise", math.nan
+    else:
+        needed = anytime.values_needed(size, spread, error)
+    more = max(1.0, needed - len(seeds)) if not math.isnan(needed) else needed
+    hours, on = _cost(of, more)
+    return Verdict(**found, why=why, more=more, hours=hours, on=on)
+
+
+def _fresh_values(rows: Sequence[Row], metric: str, first_seed: int) -> dict[int, float]:
+    """Fresh seed -> value, NaN for a trial that ended without one; those that have not ended are left out."""
+    counts = (row for row in rows if is_fresh(row) and row["seed"] >= first_seed and row["state"] in ENDED)
+    return {row["seed"]: _value(row, metric) for row in counts}
+
+
+def _nothing(of: list[list[Row]], names: tuple[str, ...], fresh: list[dict[int, float]], stated: Stated) -> str:
+    """Why there is no fresh seed of both sides with a value."""
+    for own, called, values in zip(of, names, fresh, strict=True):
+        if not own:
+            return f"{called} has not been trained"
+        if values and not any(map(math.isfinite, values.values())):
+            states = sorted({row["state"] for row in own if row["seed"] in values})
+            how = f" ({', '.join(states)})" if states != ["finished"] else ""
+            many = "its one fresh seed" if len(values) == 1 else f"any of its {len(values)} fresh seeds"
+            return f"{called} has no value of this at {many}{how}"
+    later = " since the claim was stated" if stated.trials else ""
+    return f"no fresh seed has been trained of both{later}"
+
+
+def _cost(of: list[list[Row]], more: float) -> tuple[float, str]:
+    """(hours of so many more seeds of both, on what), by what their trials took so far."""
+    seconds, on = 0.0, "core"
+    for own in of:
+        took = [
+            (row.get("wall_s") or math.nan) * _devices(row) for row in own if row["state"] == "finished"
+        ]  # of a study's first sessions and the last alike
+        known = [t for t in took if math.isfinite(t)]
+        seconds += sum(known) / len(known) if known else math.nan
+        on = "GPU" if any(_on_gpu(row) for row in own) else on
+    return more * seconds / 3600, on
+
+
+def _on_gpu(row: Row) -> bool:
+    return str(row.get("device") or "cpu") != "cpu"
+
+
+def _devices(row: Row) -> float:
+    each = 1 if _on_gpu(row) else row.get("threads") or 1
+    return each * (row.get("workers") or 1)
+
+
+def _explained(stated: Stated, rows: Sequence[Row], error: float) -> Verdict:
+    claim: Explained = stated.claim
+    values: dict[int, list[float]] = {}
+    given: dict[int, Any] = {}
+    column = f"val_{claim.metric}"
+    for row in rows:
+        drawn = row["origin"] in ("searched", "grid") and row["number"] >= stated.first_number and not is_fresh(row)
+        if drawn and row["params"].get(claim.parameter) is not None and math.isfinite(value := _value(row, column)):
+            values.setdefault(row["number"], []).append(value)
+            given[row["number"]] = row["params"][claim.parameter]
+    numbers = sorted(values)
+    parameter = [given[number] for number in numbers]
+    metric = np.array([sum(values[number]) / len(values[number]) for number in numbers])
+    low, high, last = shares.share_sequence(parameter, metric, error)
+    size = shares.share(parameter, metric)
+    found = {"stated": stated, "n": len(numbers), "size": size, "low": low, "high": high}
+    if high < claim.limit or low > claim.limit:
+        return Verdict(**found, said=HOLDS if (high < claim.limit) == claim.less else FAILS)
+    kinds = len(set(shares.labels(parameter)))
+    if kinds < 2:
+        return Verdict(**found, why=f"fewer than two values of {claim.parameter} have been tried")
+    more = max(1.0, shares.configurations_needed(kinds, size, claim.limit, error) - len(numbers))
+    why = "" if last else f"it is first looked at with {shares.FIRST_LOOK} configurations"
+    return Verdict(**found, why=why, more=more)
+
+
+def name(row: Row) -> str:
+    """What a trial's configuration is called: its label, or its number and kernel or method."""
+    return row["label"] or f"#{row['number']:.0f} {row.get('kernel') or row.get('method') or ''}".strip()
