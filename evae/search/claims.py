@@ -1,9 +1,9 @@
 """Claims: comparisons that are stated before a study, and the language they are written in.
 
-    EVAE, paper < VAE in rec_fd             two configurations by their labels, or what these begin with
-    EVAE, paper < 0.9 * VAE in rec_fd       with a margin
-    best evae < best gaussian in gen_fd     the best of a method or kernel, as the search finds it
-    kernel explains < 0.1 of gen_fd         a parameter's share of the variance of a metric's ranks
+    EVAE, paper < VAE in rec_fd                 two configurations by their labels, or what these begin with
+    EVAE, paper < 0.9 * VAE in rec_fd           with a margin
+    best evae < best kernel cosine in gen_fd    the best of a method or a kernel, as the search finds it
+    kernel explains < 0.1 of gen_fd             a parameter's share of the variance of a metric's ranks
 
 `<` and `>` compare values, whichever way is better. What a study makes of them is in `evae.search.verdicts`.
 """
@@ -18,14 +18,15 @@ from evae.metrics.base import METRICS
 from evae.search.objectives import directions, objective_column
 
 EXAMPLES = '"EVAE, paper < VAE in rec_fd" or "kernel explains < 0.1 of gen_fd"'
-BEST = "best "
+BEST = {"method": "best method ", "kernel": "best kernel "}
+"""What the names of sides begin with that are the best of a family, by its kind."""
 
 
 @dataclass(frozen=True)
 class Comparison:
     """`left` < `factor` * `right` in a metric (its column), or > where not `less`.
 
-    A side is the label of a control or of a grid's point, or "best " with a method or kernel. `direction` is the
+    A side is the label of a control or of a grid's point, or one of `BEST` with a method or kernel. `direction` is the
     metric's ("min", "max" or None), which says what is best.
     """
 
@@ -94,12 +95,19 @@ class Known:
     columns name the features."""
 
     labels: tuple[str, ...]
-    families: tuple[str, ...]
+    methods: tuple[str, ...]
+    kernels: tuple[str, ...]
     parameters: tuple[str, ...]
     features_column: str
 
-    def sides(self) -> list[str]:
-        return [*self.labels, *(BEST + family for family in self.families)]
+    def sides(self) -> dict[str, set[str]]:
+        """What a user may write for a side: the sides it may mean. A method and a kernel may have the same name."""
+        found = {label: {label} for label in self.labels}
+        for families, begin in ((self.methods, BEST["method"]), (self.kernels, BEST["kernel"])):
+            for family in families:
+                found[begin + family] = {begin + family}
+                found.setdefault(f"best {family}", set()).add(begin + family)
+        return found
 
 
 def parse(texts: Sequence[str], known: Known) -> list[Claim]:
@@ -173,7 +181,7 @@ def _parsed(text: str, known: Known) -> Claim:
     left, sign, factor, right = fitting[0]
     if left == right:
         raise UserError(f"the claim {text!r} compares {left!r} with itself")
-    if direction is None and BEST in (left[: len(BEST)], right[: len(BEST)]):
+    if direction is None and any(map(is_best, (left, right))):
         raise UserError(f"the claim {text!r} names a best, but {metric.strip()} has no direction: name a configuration")
     return Comparison(text.strip(), left, right, sign == "<", factor, column, direction)
 
@@ -209,17 +217,27 @@ def _with_factor(text: str, known: Known) -> tuple[float, str | None]:
 
 def _side(text: str, known: Known) -> str | None:
     """The label, or best of a family, that a text names: wholly, or by a beginning that no other has."""
+    found = _meant(text, known)
+    return found[0] if len(found) == 1 else None
+
+
+def _meant(text: str, known: Known) -> list[str]:
+    """The sides that a text may mean."""
     wanted, sides = _plain(text), known.sides()
-    whole = [side for side in sides if _plain(side) == wanted]
-    begun = whole or [side for side in sides if wanted and _plain(side).startswith(wanted)]
-    return begun[0] if len(begun) == 1 else None
+    whole = [means for written, means in sides.items() if _plain(written) == wanted]
+    begun = [means for written, means in sides.items() if wanted and _plain(written).startswith(wanted)]
+    return sorted(set().union(*(whole or begun)))
 
 
 def _no_side(text: str, name: str, known: Known) -> UserError:
-    begun = [side for side in known.sides() if _plain(side).startswith(_plain(name))]
-    if len(begun) > 1:
-        return UserError(f"{name!r} in the claim {text!r} may be {' or '.join(map(repr, begun))}: write more of it")
+    if many := _meant(name, known):
+        return UserError(f"{name!r} in the claim {text!r} may be {' or '.join(map(repr, many))}: write more of it")
     return unknown("configuration in a claim", name, known.sides())
+
+
+def is_best(side: str) -> bool:
+    """Whether a side is the best of a method or kernel."""
+    return side.startswith(tuple(BEST.values()))
 
 
 def _plain(text: str) -> str:

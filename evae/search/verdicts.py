@@ -14,14 +14,12 @@ from typing import Any
 import numpy as np
 
 from evae.search import anytime, shares
-from evae.search.claims import BEST, Comparison, Explained, Stated
-from evae.search.job import ENDED
+from evae.search.claims import BEST, Comparison, Explained, Stated, is_best
+from evae.search.job import CONFIRM, ENDED
 from evae.search.noise import ERROR, ROUNDING
 from evae.search.objectives import counted
 
 HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
-FRESH = 1000
-"""The first of the seeds that take no part in the search."""
 
 Row = Mapping[str, Any]
 """A trial: the store's row with `params` as a dict, and `kernel` beside `method`."""
@@ -69,7 +67,7 @@ def judge(claims: Sequence[Stated], rows: Sequence[Row]) -> list[Verdict]:
 
 def is_fresh(row: Row) -> bool:
     """Whether a trial's seed took no part in the search."""
-    return row["seed"] >= FRESH
+    return row.get("role") == CONFIRM
 
 
 def chosen(side: str, rows: Sequence[Row], claim: Comparison) -> str | None:
@@ -78,12 +76,12 @@ def chosen(side: str, rows: Sequence[Row], claim: Comparison) -> str | None:
     A best is chosen by the search's own values on the validation split, the mean over its seeds: fresh seeds, on which
     the verdict rests, take no part in the choice.
     """
-    if not side.startswith(BEST):
+    if not is_best(side):
         return next((row["configuration"] for row in rows if row["label"] == side), None)
-    family, sign = side.removeprefix(BEST), -1.0 if claim.direction == "max" else 1.0
+    sign = -1.0 if claim.direction == "max" else 1.0
     values: dict[str, list[float]] = {}
     for row in rows:
-        if not is_fresh(row) and family in (row.get("method"), row.get("kernel")):
+        if not is_fresh(row) and side in (f"{begin}{row.get(kind)}" for kind, begin in BEST.items()):
             value = _value(row, f"val_{claim.metric}")
             if math.isfinite(value):
                 values.setdefault(row["configuration"], []).append(value)
