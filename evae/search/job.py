@@ -35,3 +35,8 @@ class Job:
     @property
     def trial(self) -> str:
         return f"{self.configuration}-s{self.seed}"
+
+
+def is_fresh(row: Mapping[str, Any]) -> bool:
+    """Whether a trial confirms; rows of older stores do not say, and belong to the search."""
+    return row.get("role") == CONFIRM

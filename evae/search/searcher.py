@@ -25,7 +25,7 @@ from optuna.trial import TrialState
 
 from evae.recipe import Recipe
 from evae.search.confirmation import Confirmation
-from evae.search.job import CONFIRM, ENDED, FIRST_FRESH, SEARCH, Job
+from evae.search.job import CONFIRM, ENDED, FIRST_FRESH, SEARCH, Job, is_fresh
 from evae.search.objectives import complete
 from evae.search.pareto import signed
 from evae.search.replicates import near_front
@@ -344,10 +344,10 @@ class StudySearcher:
             recipe = replace(recipe, optimisation=replace(recipe.optimisation, epochs=epochs))
             made = Configuration(key, first["number"], recipe, first["params"], first["origin"], first["label"])
             ended = {row["seed"]: row for row in rows if _has_ended(row, epochs)}
-            made.ended = {seed: row for seed, row in ended.items() if not _is_fresh(row)}
-            made.fresh = {seed: row for seed, row in ended.items() if _is_fresh(row)}
+            made.ended = {seed: row for seed, row in ended.items() if not is_fresh(row)}
+            made.fresh = {seed: row for seed, row in ended.items() if is_fresh(row)}
             made.attempts = {row["seed"]: row["attempt"] for row in rows}
-            made.wanted = max(self.at_first, *(1 + row["seed"] for row in rows if not _is_fresh(row)))
+            made.wanted = max(self.at_first, *(1 + row["seed"] for row in rows if not is_fresh(row)))
             missing = [seed for seed in range(made.wanted) if seed not in made.ended]
             self.jobs += [self._job(made, seed, made.attempts.get(seed, 0) + 1) for seed in missing]
             self.configurations[key] = made
@@ -358,11 +358,6 @@ class StudySearcher:
             self._place(trial, self._sampler())
             configuration.optuna_trial = trial
             self._proceed(configuration, near)
-
-
-def _is_fresh(row: Mapping[str, Any]) -> bool:
-    """Whether a trial confirms; rows of older stores do not say, and belong to the search."""
-    return row.get("role") == CONFIRM
 
 
 def _has_ended(row: Mapping[str, Any], epochs: int) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 
 from evae.search import anytime, shares
 from evae.search.claims import BEST, Comparison, Explained, Stated, is_best
-from evae.search.job import CONFIRM, ENDED
+from evae.search.job import ENDED, is_fresh
 from evae.search.noise import ERROR, ROUNDING
 from evae.search.objectives import counted
 
@@ -63,11 +63,6 @@ def judge(claims: Sequence[Stated], rows: Sequence[Row]) -> list[Verdict]:
         _compared(stated, rows, error) if isinstance(stated.claim, Comparison) else _explained(stated, rows, error)
         for stated in claims
     ]
-
-
-def is_fresh(row: Row) -> bool:
-    """Whether a trial's seed took no part in the search."""
-    return row.get("role") == CONFIRM
 
 
 def chosen(side: str, rows: Sequence[Row], claim: Comparison) -> str | None:
