@@ -26,6 +26,8 @@ class Adversarial:
     over an image's patches, of logits d: "logistic" is the adversarial ln(1 + e^-d), and for the discriminator that of
     images and ln(1 + e^d) of reconstructions; "hinge" is -d, and for the discriminator max(0, 1 - d) and max(0, 1 + d).
 
+    Optimiser, schedule, weight decay and clipping are the VAE's (`evae.optimisation`), learning rate and beta1 its own.
+
     Raises UserError for values outside their range.
     """
 

@@ -6,7 +6,8 @@ from torch import Tensor
 
 from evae.adversarial import Adversarial
 from evae.errors import Diverged
-from evae.optimiser import Adam
+from evae.optimisation import Optimisation
+from evae.optimiser import optimiser
 from evae.ranks import Ranks
 
 WON_ACCURACY, WON_LOSS, WON_EPOCHS = 0.99, 10.0, 5
@@ -28,7 +29,15 @@ class Adversary:
     """A discriminator in training. One step: the VAE's forward pass with `judge`, then `terms`, then both backward."""
 
     def __init__(
-        self, recipe: Adversarial, image_size: int, channels: int, device: torch.device, ranks: Ranks, *, seed: int
+        self,
+        recipe: Adversarial,
+        optimisation: Optimisation,
+        image_size: int,
+        channels: int,
+        device: torch.device,
+        ranks: Ranks,
+        *,
+        seed: int,
     ) -> None:
         self.recipe, self.ranks = recipe, ranks
         # As for the VAE (`build_model`): torch's own initialisers draw from the global generator.
@@ -36,7 +45,13 @@ class Adversary:
             torch.default_generator.manual_seed(seed)
             module = recipe.discriminator.build(image_size, channels)
         self.module = module.to(device, memory_format=torch.channels_last)
-        self.optimiser = Adam(self.module.parameters(), recipe.learning_rate, recipe.beta1)
+        self.optimiser = optimiser(
+            optimisation.optimiser,
+            self.module.parameters(),
+            recipe.learning_rate,
+            recipe.beta1,
+            optimisation.weight_decay,
+        )
         self.parallel = ranks.wrap(self.module)
         self.won_epochs = 0
         self.module.train()

@@ -9,18 +9,20 @@ from torch import nn
 
 from evae.errors import UserError
 from evae.models import VAE, build_model
+from evae.optimiser import MOMENTS
 from evae.recipe import Recipe
 from evae.training import Training
 
 FORMAT = "evae-1"
 OPTIMISERS = {"model": "optimiser", "discriminator": "discriminator_optimiser"}
-ADAM = ("step", "exp_avg", "exp_avg_sq")
 
 
 def dump_training(training: Training) -> bytes:
-    """Everything needed to continue a trial exactly: weights and optimiser moments, also the discriminator's, recent
-    codes, epoch and recipe."""
+    """Everything needed to continue a trial exactly: weights and optimiser moments, also the discriminator's, mean
+    weights, recent codes, epoch and recipe."""
     tensors = {"recent": training.recent.heads}
+    if training.model is not training.trained:
+        tensors |= {f"average.{key}": value for key, value in training.model.state_dict().items()}
     for name, (module, optimiser) in _learners(training).items():
         tensors |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
         for index, state in optimiser.state_dict()["state"].items():
@@ -42,15 +44,18 @@ def restore_training(training: Training, data: bytes) -> None:
     recent = tensors.get("recent", training.recent.heads)
     if recent.shape[1:] != training.recent.heads.shape[1:]:
         raise UserError("not a checkpoint of evae, or a damaged one: the recent codes do not fit")
-    learners = _learners(training)
+    learners, kept = _learners(training), MOMENTS[training.recipe.optimisation.optimiser]
     found = {
-        name: (_weights(module, tensors, name), _moments(tensors, OPTIMISERS[name], list(module.parameters())))
+        name: (_weights(module, tensors, name), _moments(tensors, OPTIMISERS[name], list(module.parameters()), kept))
         for name, (module, _) in learners.items()
     }
+    average = _weights(training.model, tensors, "average") if training.model is not training.trained else None
     for name, (module, optimiser) in learners.items():
         weights, moments = found[name]
         module.load_state_dict(weights)
         optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
+    if average is not None:
+        training.model.load_state_dict(average)
     training.recent.heads = recent.to(training.device)
     training.epoch = header["epoch"]
     if training.adversary:
@@ -59,7 +64,7 @@ def restore_training(training: Training, data: bytes) -> None:
 
 def _learners(training: Training) -> dict[str, tuple[nn.Module, torch.optim.Optimizer]]:
     """What is trained, with its optimiser."""
-    learners = {"model": (training.model, training.optimiser)}
+    learners = {"model": (training.trained, training.optimiser)}
     if training.adversary:
         learners["discriminator"] = training.adversary.module, training.adversary.optimiser
     return learners
@@ -127,19 +132,19 @@ def _weights(module: nn.Module, tensors: dict[str, torch.Tensor], name: str) -> 
 
 
 def _moments(
-    tensors: dict[str, torch.Tensor], optimiser: str, parameters: list[torch.Tensor]
+    tensors: dict[str, torch.Tensor], optimiser: str, parameters: list[torch.Tensor], names: tuple[str, ...]
 ) -> dict[int, dict[str, torch.Tensor]]:
-    """Adam's state by the index of its parameter; none before the first step."""
+    """An optimiser's state of these names by the index of its parameter; none before the first step."""
     given = _below(tensors, f"{optimiser}.")
     kept = dict(enumerate(parameters if given else []))
     if {n: t.numel() for n, t in given.items()} != {
         f"{index}.{name}": 1 if name == "step" else parameter.numel()
         for index, parameter in kept.items()
-        for name in ADAM
+        for name in names
     }:
         raise UserError("not a checkpoint of evae, or a damaged one: the optimiser's state is incomplete")
     return {
-        index: {name: _laid_out(given[f"{index}.{name}"], parameter) for name in ADAM}
+        index: {name: _laid_out(given[f"{index}.{name}"], parameter) for name in names}
         for index, parameter in kept.items()
     }
 

@@ -62,6 +62,7 @@ class VAE(nn.Module):
         share: Share | None = None,
         recent: Recent | None = None,
         judge: Callable[[Tensor], Tensor] | None = None,
+        beta_factor: float = 1.0,
     ) -> dict[str, Float[Tensor, ""]]:
         """The loss and its terms, in nats per image, averaged over the batch.
 
@@ -70,9 +71,10 @@ class VAE(nn.Module):
         [0, 1] where the likelihood's mean can, adds the term `adversarial`, which the loss does not contain.
 
         `distortion` is the likelihood's, `rate` the posterior's rate summed over latents; a posterior may have terms
-        of its own. `loss` is the distortion and the posterior's terms with its weights. `elbo` = -(distortion + rate)
-        is there only where the rate is the KL divergence, exact or estimated, and the distortion a whole log
-        likelihood; elsewhere that sum bounds nothing. Criteria are terms by their names, and part of the loss.
+        of its own. `loss` is the distortion and the posterior's terms with its weights times `beta_factor`, which is
+        below 1 while they are warmed up. `elbo` = -(distortion + rate) is there only where the rate is the KL
+        divergence, exact or estimated, and the distortion a whole log likelihood; elsewhere that sum bounds nothing.
+        Criteria are terms by their names, and part of the loss.
         """
         share = share or Ranks().share(len(x))
         heads = self.encode(x)
@@ -82,7 +84,7 @@ class VAE(nn.Module):
         terms = {"distortion": distortion, **self.posterior.terms(heads, share, recent)}
         if self.prior is not None:
             terms["rate"] = self.estimated_rates(heads, codes).mean()
-        weights = dict(self.posterior.weights)
+        weights = {name: beta_factor * weight for name, weight in self.posterior.weights.items()}
         if self.criteria:
             drawn = self.sample_prior(share.whole, generator)
             seen = Seen(x, self.likelihood.images(outputs), heads, codes, drawn, share)

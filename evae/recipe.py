@@ -7,7 +7,6 @@ posterior and the network) are chosen by their `family`; a key that no dataclass
 import dataclasses
 import hashlib
 import json
-import math
 import types
 import typing
 from collections.abc import Mapping
@@ -24,11 +23,11 @@ from evae.errors import UserError, unknown
 from evae.likelihoods import Bernoulli, Likelihood, likelihood
 from evae.metrics.names import DEFAULT_FEATURES, features
 from evae.networks import Conv, Network, network
+from evae.optimisation import Optimisation
 from evae.posteriors import Evae, Posterior, posterior
 from evae.priors import Prior, prior
-from evae.registry import Registry
+from evae.registry import LATER, Registry
 
-PRECISIONS = ("auto", "fp32", "bf16")
 FAMILIES: dict[type, Registry] = {
     Posterior: posterior,
     Likelihood: likelihood,
@@ -37,33 +36,6 @@ FAMILIES: dict[type, Registry] = {
     Criterion: criterion,
     Density: density,
 }
-# A field that came later is left out of the plain form at its default: recipes of older stores keep their names.
-LATER = {"left_out_at_default": True}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Optimisation:
-    """Adam with a constant learning rate (Qin & Huang, arXiv 2405.12783v2, appendix D).
-
-    `precision` is the arithmetic of the networks: "fp32", "bf16" (autocast), or "auto", which takes bf16 where the
-    hardware multiplies it natively. `beta1` is the decay of Adam's mean gradient, 0.9 as in the paper's framework; the
-    adversarial trainings of the field use 0.5. Raises UserError for values outside their range.
-    """
-
-    learning_rate: float = 3e-4
-    batch_size: int = 100
-    epochs: int = 50
-    precision: str = "auto"
-    beta1: float = field(default=0.9, metadata=LATER)
-
-    def __post_init__(self) -> None:
-        if self.precision not in PRECISIONS:
-            raise unknown("precision", self.precision, PRECISIONS)
-        for name in ("learning_rate", "batch_size", "epochs"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise UserError(f"{name} must be above 0, got {getattr(self, name)}")
-        if not 0 <= self.beta1 < 1:
-            raise UserError(f"beta1 must be at least 0 and below 1, got {self.beta1}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +92,11 @@ class Recipe:
             )
         if self.prior is not None and "rate" not in self.posterior.weights:
             raise UserError(f"the {self.posterior.family} posterior trains no rate: leave prior out.")
+        if self.optimisation.beta_warm_up_epochs and not self.posterior.weights:
+            raise UserError(
+                f"the {self.posterior.family} posterior has no rate whose weight could be warmed up: "
+                "leave beta_warm_up_epochs out."
+            )
         if len({each.family for each in self.criteria}) < len(self.criteria):
             raise UserError("a criterion is given twice: give each once.")
         if self.adversarial is not None and self.adversarial.start_epoch > self.optimisation.epochs:
@@ -145,6 +122,11 @@ class Recipe:
             self.network.check(image_size, self.latent)
             if self.adversarial is not None:
                 self.adversarial.discriminator.check(image_size)
+
+    def with_posterior(self, posterior: Posterior) -> "Recipe":
+        """The recipe with another posterior, and where that has no rate without a warm-up of its weight."""
+        optimisation = self.optimisation if posterior.weights else self.optimisation.without_beta_warm_up()
+        return dataclasses.replace(self, posterior=posterior, optimisation=optimisation)
 
     @property
     def plugins(self) -> set[str]:

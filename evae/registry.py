@@ -20,6 +20,9 @@ T = TypeVar("T")
 
 REGISTRIES: dict[str, "Registry[Any]"] = {}
 """All of them, by the kind of what they hold."""
+LATER = {"left_out_at_default": True}
+"""Metadata of a family's field that came later: it is left out of the plain form of recipes at its default, so that
+those of older stores keep their names."""
 _importing: ContextVar[str | None] = ContextVar("plug-in being imported", default=None)
 
 

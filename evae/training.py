@@ -4,11 +4,13 @@ All randomness of an epoch is derived from (recipe seed, epoch), so a trial rest
 numbers it would have had: on one device the results are bit-identical.
 """
 
+import copy
 import time
+from statistics import fmean
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from evae import batch_statistics
 from evae.adversary import Adversary
@@ -18,7 +20,7 @@ from evae.data.base import ImageSet
 from evae.errors import Diverged
 from evae.hardware import resolve_precision
 from evae.models import VAE, build_model
-from evae.optimiser import Adam
+from evae.optimiser import optimiser
 from evae.posteriors.base import Recent
 from evae.ranks import Ranks, Share
 from evae.recipe import Recipe
@@ -37,6 +39,9 @@ reconstruction distances are then within 1.4 % of what all 4,000 images give, fo
 class Training:
     """A trial in the making: model, optimiser, discriminator if there is one, and the epochs done so far.
 
+    `trained` is the model whose weights the optimiser moves, and `model` the one that is measured and kept: the same,
+    or with the recipe's `ema` one of the mean weights.
+
     `images` stays where it is (shared memory) for a CPU trial; on a GPU the uint8 training split is copied to the
     device once, and batches are cut, scaled and augmented there.
 
@@ -52,7 +57,7 @@ class Training:
         self.ranks = ranks or Ranks()
         self.precision = resolve_precision(recipe.optimisation.precision, self.device)
         recipe.check_trainable(self.ranks.size, images.image_size, len(images.train))
-        self.model: VAE = build_model(
+        self.trained: VAE = build_model(
             recipe.posterior,
             recipe.network,
             images.image_size,
@@ -64,12 +69,23 @@ class Training:
             criteria=recipe.criteria,
         ).to(self.device)
         optimisation = recipe.optimisation
-        self.optimiser = Adam(self.model.parameters(), optimisation.learning_rate, optimisation.beta1)
-        self.parallel = self.ranks.wrap(self.model)
+        averaged = optimisation.ema is not None
+        self.model: VAE = copy.deepcopy(self.trained).requires_grad_(False) if averaged else self.trained
+        self.steps = -(-len(images.train) // optimisation.batch_size)
+        """Of an epoch."""
+        self.optimiser = optimiser(
+            optimisation.optimiser,
+            self.trained.parameters(),
+            optimisation.learning_rate,
+            optimisation.beta1,
+            optimisation.weight_decay,
+        )
+        self.parallel = self.ranks.wrap(self.trained)
         self.adversary: Adversary | None = None
         if recipe.adversarial is not None:
             shape, seed = (images.image_size, images.channels), hashed(recipe.seed, 0, DISCRIMINATOR)
-            self.adversary = Adversary(recipe.adversarial, *shape, self.device, self.ranks, seed=seed)
+            parts = recipe.adversarial, optimisation
+            self.adversary = Adversary(*parts, *shape, self.device, self.ranks, seed=seed)
         self.epoch = 0
         heads = recipe.posterior.heads * recipe.latent
         self.recent = Recent(recipe.posterior.memory, torch.zeros(0, heads, device=self.device))
@@ -89,7 +105,8 @@ class Training:
         estimated anew (not within `train_s`). Training has no use for them.
 
         Where a discriminator takes part, its terms are means over patches too, and `train_adversarial_weight` is what
-        the adversarial loss counts for in this epoch, beside the `loss`.
+        the adversarial loss counts for in this epoch, beside the `loss`. Where they change, `train_learning_rate` and
+        `train_beta_factor` are means over the epoch's steps.
 
         Raises Diverged before an optimiser steps on a term that is not finite, and when the discriminator has won.
         """
@@ -98,29 +115,43 @@ class Training:
         order = torch.randperm(len(self._train), generator=self._generator(ORDER, epoch), device=self.device)
         weight = self.recipe.adversarial.weight_in(epoch) if self.adversary else 0.0
         adversary = self.adversary if weight else None
+        optimisation = self.recipe.optimisation
+        steps = range(self.epoch * self.steps, epoch * self.steps)
+        rates = [optimisation.learning_rate_factor(step, self.steps) for step in steps]
+        betas = [optimisation.beta_factor(step, self.steps) for step in steps]
         sums: dict[str, Tensor] = {}
-        self.model.train()
-        for index in order.split(self.recipe.optimisation.batch_size):
+        self.trained.train()
+        batches = order.split(optimisation.batch_size)
+        for step, index, rate, beta in zip(steps, batches, rates, betas, strict=True):
             share = self.ranks.share(len(index))
             batch = self._batch(self._train, index, share, flips)
             with self._autocast():
-                terms = self.parallel(batch, noise, share, self.recent, adversary and adversary.judge)
+                terms = self.parallel(batch, noise, share, self.recent, adversary and adversary.judge, beta)
                 if adversary:
                     terms |= adversary.terms(batch)
             # Before an optimiser steps: where one rank's loss is not finite, all of them see it and stop.
             means = self._means(terms, share)
             check_finite(means, epoch)
             if adversary:
-                self._step(self.optimiser, terms["loss"] + weight * terms["adversarial"], share)
-                self._step(adversary.optimiser, terms["discriminator"], share)
+                self._step(self.optimiser, terms["loss"] + weight * terms["adversarial"], share, rate)
+                self._step(adversary.optimiser, terms["discriminator"], share, rate)
             else:
-                self._step(self.optimiser, terms["loss"], share)
+                self._step(self.optimiser, terms["loss"], share, rate)
+            if optimisation.ema is not None:
+                self._average(step + 1, optimisation.ema)
             _add(sums, means, len(index))
-        self.ranks.unify(self.model)
+        self.ranks.unify(self.trained)
+        if self.model is not self.trained:
+            for mine, other in zip(self.model.buffers(), self.trained.buffers(), strict=True):
+                mine.copy_(other)
         measured = {f"train_{column(name)}": float(total) / len(order) for name, total in sums.items()}
         if adversary:
             adversary.end_epoch(epoch, measured["train_adversarial"], measured["train_disc_accuracy"])
             measured["train_adversarial_weight"] = weight
+        if (optimisation.schedule, optimisation.warm_up_epochs) != ("constant", 0):
+            measured["train_learning_rate"] = optimisation.learning_rate * fmean(rates)
+        if optimisation.beta_warm_up_epochs:
+            measured["train_beta_factor"] = fmean(betas)
         self.epoch = epoch
         seconds = time.perf_counter() - started
         self._estimate_statistics()
@@ -132,11 +163,23 @@ class Training:
         batch = self._batch(self._train, index, Ranks().share(len(index)))
         batch_statistics.estimate(self.model, batch, self._generator(STATISTICS, 0))
 
-    def _step(self, optimiser: torch.optim.Optimizer, loss: Tensor, share: Share) -> None:
+    def _step(self, optimiser: torch.optim.Optimizer, loss: Tensor, share: Share, rate: float) -> None:
+        """`rate` is what the learning rate is multiplied by."""
         optimiser.zero_grad(set_to_none=True)
         # Gradients are averaged over ranks as if their shares were equal.
         (loss * (share.weight * self.ranks.size)).backward()
+        (group,) = optimiser.param_groups
+        if self.recipe.optimisation.clip_norm is not None:
+            nn.utils.clip_grad_norm_(group["params"], self.recipe.optimisation.clip_norm)
+        group["lr"] = optimiser.defaults["lr"] * rate
         optimiser.step()
+
+    @torch.no_grad()
+    def _average(self, step: int, decay: float) -> None:
+        """Take the weights after a step, counted from 1, into their mean."""
+        # Of the weights 1, decay, decay^2, ... of the last steps, the share of the last one.
+        share = (1 - decay) / (1 - decay**step)
+        torch._foreach_lerp_(list(self.model.parameters()), list(self.trained.parameters()), share)
 
     def validate(self) -> dict[str, float]:
         """The `losses` on the validation split, their names beginning with "val_"."""

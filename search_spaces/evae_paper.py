@@ -30,7 +30,7 @@ MODELS: dict[str, Posterior] = {
 def suggest(trial: optuna.trial.BaseTrial, base: Recipe) -> Recipe:
     """`base` with one of the models and a latent size."""
     posterior = MODELS[trial.suggest_categorical("model", list(MODELS))]
-    return replace(base, posterior=posterior, latent=trial.suggest_int("latent", 1, 4096))
+    return replace(base.with_posterior(posterior), latent=trial.suggest_int("latent", 1, 4096))
 
 
 def grid(latents: Sequence[int], models: Sequence[str] = tuple(MODELS)) -> Space:

@@ -6,8 +6,6 @@ The controls are points of the same space that every study of it trains first, a
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from evae.kernels import KERNELS
 from evae.lazy import optuna
 from evae.posteriors import posterior as families
@@ -30,15 +28,15 @@ def suggest(trial: optuna.trial.BaseTrial, base: Recipe) -> Recipe:
     theirs = families.of_plugins()
     method = trial.suggest_categorical("method", ["evae", "kernel", "gaussian", "autoencoder", *theirs])
     if method == "autoencoder":
-        return replace(base, posterior=Autoencoder())
+        return base.with_posterior(Autoencoder())
     if method in theirs:
-        return replace(base, posterior=families[method].suggest(trial))
+        return base.with_posterior(families[method].suggest(trial))
     beta = trial.suggest_float("beta", 1e-2, 1e1, log=True)
     if method == "gaussian":
-        return replace(base, posterior=Gaussian(beta=beta))
+        return base.with_posterior(Gaussian(beta=beta))
     kernel = trial.suggest_categorical("kernel", list(KERNELS))
     if method == "kernel":
-        return replace(base, posterior=KernelKL(kernel=kernel, beta=beta))
+        return base.with_posterior(KernelKL(kernel=kernel, beta=beta))
     posterior = Evae(
         kernel=kernel,
         bandwidth=trial.suggest_float("bandwidth", 0.05, 2.0, log=True),
@@ -46,7 +44,7 @@ def suggest(trial: optuna.trial.BaseTrial, base: Recipe) -> Recipe:
         prior_width=trial.suggest_float("prior_width", 1e-2, 1e1, log=True),
         beta=beta,
     )
-    return replace(base, posterior=posterior)
+    return base.with_posterior(posterior)
 
 
 PAPER = {

@@ -14,6 +14,7 @@ from evae.adversarial import Adversarial
 from evae.adversary import WON_EPOCHS, Adversary, DiscriminatorWon
 from evae.checkpoints import dump_model, dump_training, load_model, restore_training
 from evae.errors import Diverged, UserError
+from evae.optimisation import Optimisation
 from evae.posteriors import Mixture
 from evae.ranks import Ranks
 from evae.recipe import Recipe
@@ -46,7 +47,7 @@ def differs(module: nn.Module, before: dict[str, Tensor]) -> bool:
 
 def adversary(loss: str = "logistic") -> Adversary:
     recipe = adversarial_recipe(loss=loss).adversarial
-    return Adversary(recipe, 32, 1, torch.device("cpu"), Ranks(), seed=1)
+    return Adversary(recipe, Optimisation(), 32, 1, torch.device("cpu"), Ranks(), seed=1)
 
 
 def pictures(seed: int = 0) -> Tensor:

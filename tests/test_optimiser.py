@@ -4,10 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from torch import nn
 
-from evae.optimiser import Adam
+from evae.optimisation import OPTIMISERS
+from evae.optimiser import MOMENTS, optimiser
 
 
 def trained(optimiser_of, state=None):
@@ -25,27 +27,33 @@ def trained(optimiser_of, state=None):
     return [*model.parameters()], optimiser.state_dict()
 
 
-def ours(parameters):
-    return Adam(parameters, 0.01, 0.5)
+def ours(name):
+    return lambda parameters: optimiser(name, parameters, 0.01, 0.5, weight_decay=0.3)
 
 
-def torchs(parameters):
-    return torch.optim.Adam(parameters, 0.01, (0.5, 0.999), fused=True)
+TORCHS = {
+    "adam": lambda p: torch.optim.Adam(p, 0.01, (0.5, 0.999), weight_decay=0.3, fused=True),
+    "adamw": lambda p: torch.optim.AdamW(p, 0.01, (0.5, 0.999), weight_decay=0.3, fused=True),
+    "adamax": lambda p: torch.optim.Adamax(p, 0.01, (0.5, 0.999), weight_decay=0.3, foreach=True),
+}
 
 
-def test_its_numbers_and_its_state_are_those_of_torchs_own():
-    (weights, state), (expected, expected_state) = trained(ours), trained(torchs)
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_its_numbers_and_its_state_are_those_of_torchs_own(name):
+    (weights, state), (expected, expected_state) = trained(ours(name)), trained(TORCHS[name])
+    assert {tuple(kept) for kept in state["state"].values()} == {MOMENTS[name]}
     assert all(map(torch.equal, weights, expected))
     assert state["param_groups"] == expected_state["param_groups"]
     for index, moments in state["state"].items():
-        for name, value in moments.items():
-            assert torch.equal(value, expected_state["state"][index][name])
-    (again, _), (expected, _) = trained(ours, expected_state), trained(torchs, state)
+        for moment, value in moments.items():
+            assert torch.equal(value, expected_state["state"][index][moment])
+    (again, _), (expected, _) = trained(ours(name), expected_state), trained(TORCHS[name], state)
     assert all(map(torch.equal, again, expected))
 
 
-def test_a_step_leaves_no_graph_behind():
-    weights, _ = trained(ours)
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_a_step_leaves_no_graph_behind(name):
+    weights, _ = trained(ours(name))
     assert all(w.is_leaf and w.requires_grad for w in weights)
 
 
@@ -54,6 +62,7 @@ def test_a_trial_is_trained_measured_and_taken_up_again_without_torchs_compiler(
     first trial of every process takes 1.7 s longer."""
     code = """
 import sys
+from dataclasses import replace
 from tiny import adversarial_recipe, tiny_images
 from evae.checkpoints import dump_training, restore_training
 from evae.evaluation import evaluate
@@ -69,6 +78,8 @@ evaluate(training, features, {"validation": reference(images.validation, images.
 again = Training(recipe, images)
 restore_training(again, dump_training(training))
 again.train_epoch()
+optimisation = replace(recipe.optimisation, optimiser="adamax", clip_norm=1.0, ema=0.9)
+Training(replace(recipe, optimisation=optimisation), images).train_epoch()
 print([name for name in ("torch._dynamo", "sympy") if name in sys.modules])
 """
     here = Path(__file__).parent

@@ -51,11 +51,19 @@ def adversarial(posterior: Posterior) -> Recipe:
     return replace(adversarial_recipe(posterior, start_epoch=2, learning_rate=1e-3), network=Dense())
 
 
+def optimised(recipe: Recipe) -> Recipe:
+    """With all that papers do in training."""
+    given = {"optimiser": "adamax", "weight_decay": 0.1, "clip_norm": 50.0, "ema": 0.8}
+    given |= {"schedule": "cosine", "warm_up_epochs": 0.5, "beta_warm_up_epochs": 1.0}
+    return replace(recipe, optimisation=replace(recipe.optimisation, **given))
+
+
 RECIPES = {
     **{posterior.family: dense(posterior) for posterior in POSTERIORS},
     "mixtures across ranks": dense(Mixture(mixture_size=3)),
     "mixture of a batch": dense(Mixture(unbiased=True)),
     "adversarial": adversarial(Mixture(mixture_size=20)),
+    "optimised as in papers": optimised(adversarial(Mixture(mixture_size=20))),
     "last batch of one image": dense(batch_size=23),
     "batch norm": tiny_recipe(Evae()),
 }

@@ -61,7 +61,23 @@ def test_no_field_at_another_value_is_lost():
             beta1=0.9,
         ),
         latent=9,
-        optimisation=Optimisation(learning_rate=0.1, batch_size=3, epochs=2, precision="fp32", beta1=0.5),
+        optimisation=Optimisation(
+            learning_rate=0.1,
+            batch_size=3,
+            epochs=2,
+            precision="fp32",
+            beta1=0.5,
+            optimiser="adamw",
+            weight_decay=0.3,
+            clip_norm=7.0,
+            schedule="cosine",
+            warm_up_epochs=0.5,
+            cosine_floor=0.1,
+            cosine_restarts=1,
+            ema=0.9,
+            beta_warm_up_epochs=0.25,
+            beta_cycles=2,
+        ),
         evaluation=Evaluation(
             features="efficientnet-lite0-b2",
             reconstruct_from="sample",
@@ -95,6 +111,8 @@ def test_missing_keys_take_their_defaults():
         ({"network": {"family": "convv"}}, "recipe.network", "conv"),
         ({"optimisation": {"epoch": 3}}, "recipe.optimisation", "epochs"),
         ({"optimisation": {"precision": "fp23"}}, "precision", "fp32"),
+        ({"optimisation": {"optimiser": "adamx"}}, "optimiser", "adamax"),
+        ({"optimisation": {"schedule": "cosin"}}, "schedule", "cosine"),
         ({"likelihood": {"family": "laplac"}}, "recipe.likelihood", "laplace"),
         ({"adversarial": {"wait": 1.0}}, "recipe.adversarial", "weight"),
         ({"adversarial": {"loss": "hing"}}, "adversarial loss", "hinge"),
@@ -149,6 +167,8 @@ def test_a_configuration_ignores_the_seed_and_the_epochs_and_nothing_else():
         replace(recipe, optimisation=Optimisation(learning_rate=3.0000001e-4)),
         replace(recipe, optimisation=Optimisation(precision="fp32")),
         replace(recipe, optimisation=Optimisation(beta1=0.5)),
+        replace(recipe, optimisation=Optimisation(schedule="cosine")),
+        replace(recipe, optimisation=Optimisation(ema=0.9)),
         replace(recipe, adversarial=Adversarial()),
         replace(recipe, adversarial=Adversarial(discriminator=PatchGan(width=0.5))),
         replace(recipe, evaluation=Evaluation(seed=1)),
@@ -158,6 +178,14 @@ def test_a_configuration_ignores_the_seed_and_the_epochs_and_nothing_else():
     assert all(re.fullmatch(r"[0-9a-f]{12}", name) for name in names)
     assert replace(recipe, seed=5).configuration() == recipe.configuration()
     assert replace(recipe, optimisation=Optimisation(epochs=7)).configuration() == recipe.configuration()
+
+
+def test_another_posterior_keeps_the_warm_up_only_where_it_has_a_rate():
+    warmed = Recipe(optimisation=Optimisation(beta_warm_up_epochs=2.0, beta_cycles=3, ema=0.9))
+    for posterior in POSTERIORS:
+        kept = warmed.with_posterior(posterior)
+        expected = Optimisation(ema=0.9) if posterior.family == "autoencoder" else warmed.optimisation
+        assert kept == replace(warmed, posterior=posterior, optimisation=expected)
 
 
 def test_recipes_of_older_stores_keep_their_names():
@@ -186,6 +214,28 @@ def test_recipes_of_older_stores_keep_their_names():
         ({"optimisation": {"batch_size": 0}}, "batch_size"),
         ({"optimisation": {"epochs": -1}}, "epochs"),
         ({"optimisation": {"beta1": 1.0}}, "beta1"),
+        ({"optimisation": {"weight_decay": -0.1}}, "weight_decay must be at least 0"),
+        ({"optimisation": {"weight_decay": float("inf")}}, "weight_decay"),
+        ({"optimisation": {"optimiser": "adamw"}}, "adamw without a weight_decay is adam"),
+        ({"optimisation": {"clip_norm": 0}}, "clip_norm must be above 0"),
+        ({"optimisation": {"clip_norm": float("nan")}}, "clip_norm"),
+        ({"optimisation": {"ema": 1.0}}, "ema must be above 0 and below 1, got 1.0"),
+        ({"optimisation": {"ema": 0.0}}, "ema must be above 0"),
+        ({"optimisation": {"warm_up_epochs": -1}}, "warm_up_epochs must be at least 0"),
+        ({"optimisation": {"warm_up_epochs": 51}}, "warm_up_epochs must be at least 0 and at most the 50 epochs"),
+        ({"optimisation": {"warm_up_epochs": 50, "schedule": "cosine"}}, "leaves the cosine schedule no epoch"),
+        ({"optimisation": {"cosine_floor": 0.1}}, "of the schedule cosine, not of constant"),
+        ({"optimisation": {"cosine_restarts": 1}}, "of the schedule cosine, not of constant"),
+        ({"optimisation": {"cosine_restarts": -1, "schedule": "cosine"}}, "cosine_restarts must be at least 0"),
+        ({"optimisation": {"cosine_floor": 1.0, "schedule": "cosine"}}, "cosine_floor must be at least 0 and below 1"),
+        ({"optimisation": {"beta_warm_up_epochs": 51}}, "beta_warm_up_epochs must be"),
+        ({"optimisation": {"beta_cycles": 0}}, "beta_cycles must be at least 1"),
+        ({"optimisation": {"beta_cycles": 2}}, "beta_cycles without beta_warm_up_epochs change nothing"),
+        ({"optimisation": {"beta_cycles": 6, "beta_warm_up_epochs": 9}}, "6 cycles with 9 epochs of warm-up each"),
+        (
+            {"optimisation": {"beta_warm_up_epochs": 1}, "posterior": {"family": "autoencoder"}},
+            "autoencoder posterior has no rate whose weight could be warmed up: leave beta_warm_up_epochs out",
+        ),
         ({"likelihood": {"family": "laplace", "weight": 0}}, "weight of the laplace likelihood"),
         ({"posterior": {"family": "mixture", "mixture_size": 1}}, "mixture_size must be at least 2, got 1"),
         ({"adversarial": {"weight": 0}}, "discriminator's weight"),

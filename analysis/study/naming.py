@@ -40,6 +40,10 @@ PARAMETERS = {
     "disc_start": "discriminator's first epoch",
     "disc_loss": "discriminator loss",
     "disc_learning_rate": "discriminator learning rate",
+    "ema": "EMA decay",
+    "warm_up_epochs": "warm-up epochs",
+    "beta_warm_up_epochs": "β warm-up epochs",
+    "beta_cycles": "β cycles",
 }
 
 

@@ -83,7 +83,28 @@ class StudyOptions:
     batch_size: int = 100
     """Images per optimiser step."""
     learning_rate: float = 3e-4
-    """Adam's learning rate."""
+    """The optimiser's learning rate."""
+    optimiser: str = "adam"
+    """adam, adamw (whose weight decay is a step of its own) or adamax."""
+    weight_decay: float = 0.0
+    """How much the weights are drawn towards 0."""
+    clip_norm: float | None = None
+    """Scale gradients of a greater norm down to this one (default: leave them)."""
+    schedule: str = "constant"
+    """The learning rate after its warm-up: constant, or cosine (falls until the last epoch ends)."""
+    warm_up_epochs: float = 0.0
+    """Over so many epochs the learning rate rises from 0."""
+    cosine_floor: float = 0.0
+    """Share of the learning rate at which the schedule cosine ends."""
+    cosine_restarts: int = 0
+    """How often the schedule cosine rises again on the way."""
+    ema: float | None = None
+    """Measure and keep a moving average of the weights with this decay per step, such as 0.999 (default: the weights
+    of the last step)."""
+    beta_warm_up_epochs: float = 0.0
+    """Over so many epochs the weight of the rate in the loss (beta) rises from 0."""
+    beta_cycles: int = 1
+    """In how many equal parts of the training it does so anew."""
     precision: str = "auto"
     """Arithmetic of the networks: fp32, bf16, or auto (bf16 where the hardware has it)."""
 
@@ -219,6 +240,16 @@ class StudyOptions:
                 batch_size=self.batch_size,
                 epochs=self.epochs,
                 precision=self.precision,
+                optimiser=self.optimiser,
+                weight_decay=self.weight_decay,
+                clip_norm=self.clip_norm,
+                schedule=self.schedule,
+                warm_up_epochs=self.warm_up_epochs,
+                cosine_floor=self.cosine_floor,
+                cosine_restarts=self.cosine_restarts,
+                ema=self.ema,
+                beta_warm_up_epochs=self.beta_warm_up_epochs,
+                beta_cycles=self.beta_cycles,
             ),
             evaluation=Evaluation(features=self.features),
         )

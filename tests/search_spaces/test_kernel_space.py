@@ -98,3 +98,9 @@ def test_the_description_names_every_parameter_with_its_range():
     assert set(told["kernel"]["choices"]) == set(KERNELS)
     assert told["bandwidth"]["low"] == 0.05 and told["bandwidth"]["high"] == 2.0 and told["bandwidth"]["log"]
     assert told == SPACE.describe(BASE)
+
+
+def test_every_model_has_the_warm_up_of_its_rate_but_the_one_that_has_none():
+    base = Recipe(optimisation=Optimisation(beta_warm_up_epochs=2.0))
+    for recipe in SPACE.recipes(base):
+        assert recipe.optimisation.beta_warm_up_epochs == (0 if recipe.posterior == Autoencoder() else 2)

@@ -27,6 +27,13 @@ RECIPE_OPTIONS = {
     "batch_size": (7, lambda r: r.optimisation.batch_size),
     "learning_rate": (0.5, lambda r: r.optimisation.learning_rate),
     "precision": ("fp32", lambda r: r.optimisation.precision),
+    "optimiser": ("adamax", lambda r: r.optimisation.optimiser),
+    "weight_decay": (0.1, lambda r: r.optimisation.weight_decay),
+    "clip_norm": (2.0, lambda r: r.optimisation.clip_norm),
+    "schedule": ("cosine", lambda r: r.optimisation.schedule),
+    "warm_up_epochs": (1.5, lambda r: r.optimisation.warm_up_epochs),
+    "ema": (0.9, lambda r: r.optimisation.ema),
+    "beta_warm_up_epochs": (2.5, lambda r: r.optimisation.beta_warm_up_epochs),
     "features": ("efficientnet-lite0-b2", lambda r: r.evaluation.features),
 }
 
@@ -37,6 +44,21 @@ def test_an_option_reaches_the_recipe_and_changes_nothing_else(option):
     usual, given = StudyOptions().base_recipe(), StudyOptions(**{option: value}).base_recipe()
     assert read(given) == value != read(usual)
     assert len(differences(usual, given)) == 1
+
+
+@pytest.mark.parametrize(
+    ("with_them", "option", "value"),
+    [
+        ({"schedule": "cosine"}, "cosine_floor", 0.1),
+        ({"schedule": "cosine"}, "cosine_restarts", 2),
+        ({"beta_warm_up_epochs": 2.0}, "beta_cycles", 3),
+    ],
+)
+def test_an_option_of_another_one_reaches_the_recipe_beside_it(with_them, option, value):
+    usual = StudyOptions(**with_them).base_recipe()
+    given = StudyOptions(**with_them, **{option: value}).base_recipe()
+    assert getattr(given.optimisation, option) == value
+    assert differences(usual, given) == [f"optimisation.{option}"]
 
 
 def differences(a: Recipe, b: Recipe) -> list[str]:
@@ -121,6 +143,8 @@ def test_a_study_that_cannot_be_is_refused_when_its_options_are_made(given, text
         ({"latent": 0}, "latent size must be at least 1"),
         ({"epochs": 0}, "epochs must be above 0"),
         ({"learning_rate": -1.0}, "learning_rate must be above 0"),
+        ({"epochs": 5, "warm_up_epochs": 6.0}, "warm_up_epochs must be at least 0 and at most the 5 epochs"),
+        ({"cosine_restarts": 2}, "of the schedule cosine"),
         ({"fit": "crop"}, "unknown fit"),
         ({"channels": 2}, "channels must be 1"),
         ({"test_images": 0}, "test_images must be at least 1"),
