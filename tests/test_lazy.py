@@ -41,15 +41,19 @@ for arguments, status, says in {lines}:
 def test_a_recipe_of_every_family_is_made_without_them():
     code = """
 from evae.adversarial import Adversarial
+from evae.densities import density
 from evae.likelihoods import likelihood
 from evae.networks import network
 from evae.posteriors import posterior
-from evae.recipe import Recipe
+from evae.recipe import Evaluation, Recipe
+
+evaluation = Evaluation(densities=tuple(one() for one in density.values()))
 
 for a in posterior.values():
     for b in likelihood.values():
         for c in network.values():
-            recipe = Recipe(posterior=a(), likelihood=b(), network=c(), adversarial=Adversarial())
+            parts = {"posterior": a(), "likelihood": b(), "network": c(), "evaluation": evaluation}
+            recipe = Recipe(adversarial=Adversarial(), **parts)
             assert Recipe.from_dict(recipe.to_dict()) == recipe
             assert recipe.configuration()
 """

@@ -68,8 +68,9 @@ class Density(ABC):
         try:
             own = dict(state)
             fitted = Fitted(self, Scaling(*own.pop("scaling")), self.restored(own))
-            fitted.sample(1, torch.Generator())
-        except (KeyError, IndexError, ValueError, TypeError, RuntimeError, NotFitted):
+            if fitted.estimate.sample(1, torch.Generator()).shape != (1, int(fitted.scaling.varying.sum())):
+                raise ValueError
+        except (KeyError, IndexError, ValueError, TypeError, RuntimeError):
             raise UserError(
                 f"the {self.family} density does not fit its family of this version, or the file is damaged"
             ) from None

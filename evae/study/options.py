@@ -8,6 +8,7 @@ from tyro.conf import UseAppendAction
 from evae.cluster.demand import Demand
 from evae.criteria import criterion
 from evae.data.base import DataRecipe
+from evae.densities import density
 from evae.errors import UserError, unknown
 from evae.likelihoods import likelihood
 from evae.metrics.names import DEFAULT_FEATURES, features_column
@@ -112,6 +113,9 @@ class StudyOptions:
     """What is searched for, one metric or more; fd is the Fréchet distance on --features."""
     features: str = DEFAULT_FEATURES
     """Network and tap of the Fréchet distance; "inception" is the standard FID (needs its weights)."""
+    densities: tuple[str, ...] = ()
+    """Densities fitted to a trained model's codes, with their default settings, and kept with its weights: gaussian,
+    mixture, kde, flow, second_stage, codes, or one of a plug-in's."""
     trials: int = 24
     """Configurations in all, the controls included; each is trained once for every seed."""
     seeds: int = 1
@@ -251,5 +255,5 @@ class StudyOptions:
                 beta_warm_up_epochs=self.beta_warm_up_epochs,
                 beta_cycles=self.beta_cycles,
             ),
-            evaluation=Evaluation(features=self.features),
+            evaluation=Evaluation(features=self.features, densities=tuple(density[name]() for name in self.densities)),
         )
