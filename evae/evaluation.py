@@ -15,7 +15,9 @@ from PIL import Image
 from torch import Tensor
 
 from evae.data import tensor
+from evae.data.labels import UNLABELLED
 from evae.metrics.base import of as registered
+from evae.metrics.downstream import NEIGHBOURS, PENALTY, knn_accuracy, linear_accuracy
 from evae.metrics.features import Features, frechet_column, kernel_column
 from evae.metrics.frechet import Moments, frechet_distance, kernel_distance
 from evae.metrics.latents import active_units, aggregate_w1
@@ -26,7 +28,7 @@ from evae.ranks import Share
 from evae.training import Training, generator
 
 PREFIXES = {"test": "", "validation": "val_"}
-PRIOR, CODES, SUBSETS = 100, 200, 300
+PRIOR, CODES, SUBSETS, LABELLED = 100, 200, 300, 500
 """The independent random streams of an evaluation: these and the split's place in `PREFIXES`. Test values are taken
 on draws of their own, so that they owe nothing to those which a search has chosen by."""
 TILES, STEPS, CHUNK = 32, 8, 250
@@ -36,7 +38,7 @@ PERTURBED, DELTAS = 4, torch.linspace(-20, 20, 9)
 
 @dataclass
 class Evaluated:
-    """`metrics` by column name, the identity of each distance by the same name, and pictures by kind."""
+    """`metrics` by column name, the identity of each distance and accuracy by the same name, and pictures by kind."""
 
     metrics: dict[str, float | str | list[float]] = field(default_factory=dict)
     distances: dict[str, dict] = field(default_factory=dict)
@@ -62,6 +64,9 @@ def evaluate(
             for column, value, identity in _distances(training, split, kind, images["features"], features, reference):
                 measured[column] = value
                 result.distances[PREFIXES[split] + column] = identity
+        for column, value, identity in _accuracies(training, split):
+            measured[column] = value
+            result.distances[PREFIXES[split] + column] = identity
         measured["real_sharpness"] = reference.sharpness
         result.metrics |= {PREFIXES[split] + name: value for name, value in measured.items()}
     if pictures:
@@ -162,6 +167,42 @@ def _distances(
     ):
         known = {"n_generated": len(activations), "split": split, "seed": training.recipe.evaluation.seed}
         yield column, value, distance_identity(features, reference, kind=kind, kernel=is_kernel, **known)
+
+
+def _accuracies(training: Training, split: str) -> Iterator[tuple[str, float, dict]]:
+    """Column, value and identity of each accuracy: on all images of the split that have a label, with as many labels of
+    training images as the recipe says, where there are so many. Which these are hangs on the evaluation's seed alone;
+    fewer of them are a part of more."""
+    labels, evaluation = training.images.labels, training.recipe.evaluation
+    if labels is None or not evaluation.downstream:
+        return
+    theirs, known = (tensor(part) for part in (getattr(labels, split), labels.train))
+    measured, there = (theirs != UNLABELLED).nonzero()[:, 0], (known != UNLABELLED).nonzero()[:, 0]
+    counts = [count for count in evaluation.downstream if count <= len(there)]
+    if not counts or not len(measured):
+        return
+    drawn = there[torch.randperm(len(there), generator=_noise(training, LABELLED, split, "cpu"))[: max(counts)]]
+    codes = _means(training, split, measured)
+    known_codes = _means(training, "train", drawn)
+    same = {"labels": labels.digest, "n_measured": len(measured), "split": split, "seed": evaluation.seed}
+    same["chance"] = float(theirs[measured].bincount().max()) / len(measured)
+    for count in counts:
+        given = codes, theirs[measured], known_codes[:count], known[drawn[:count]]
+        knn = same | {"n_labels": count, "neighbours": NEIGHBOURS}
+        yield f"knn_accuracy_{count}", knn_accuracy(*given), knn
+        linear = same | {"n_labels": count, "penalty": PENALTY}
+        yield f"linear_accuracy_{count}", linear_accuracy(*given), linear
+
+
+def _means(training: Training, split: str, which: Tensor) -> Tensor:
+    """The posterior's means (n, latent) of these images of a split."""
+    images = tensor(getattr(training.images, split))
+
+    def measure(share: Share, chunk: slice) -> dict[str, Tensor]:
+        x = images[which[chunk]].to(training.device).float().div_(255)
+        return {"codes": training.recipe.posterior.mean(training.model.encode(x))}
+
+    return _over(training, len(which), measure)["codes"]
 
 
 def _pictures(training: Training) -> list[dict]:

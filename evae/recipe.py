@@ -45,19 +45,24 @@ class Evaluation:
     `features` names the network and tap of the Fréchet and kernel distances; as many images are sampled from the
     prior as the real split has. `seed` fixes the latent noise of samples, so that trials are compared on the same
     draws. Reconstructions decode the posterior mean ("mean"), or one posterior sample ("sample"). `densities` are
-    fitted to the codes of training images afterwards, and kept with the weights. Raises UserError for unknown names,
-    and for a family of densities that is given twice.
+    fitted to the codes of training images afterwards, and kept with the weights. `downstream` are the numbers of
+    training labels for which accuracies on codes are measured, as far as there are so many. Raises UserError for
+    unknown names, for a family of densities that is given twice, and for numbers of labels below 1 or given twice.
     """
 
     features: str = DEFAULT_FEATURES
     reconstruct_from: str = "mean"
     seed: int = 0
     densities: tuple[Density, ...] = field(default=(), metadata=LATER)
+    downstream: tuple[int, ...] = field(default=(), metadata=LATER)
 
     def __post_init__(self) -> None:
         features[self.features]  # raises for a name that is not known
         if self.reconstruct_from not in ("mean", "sample"):
             raise unknown("reconstruction code", self.reconstruct_from, ("mean", "sample"))
+        if min(self.downstream, default=1) < 1 or len(set(self.downstream)) < len(self.downstream):
+            given = ", ".join(map(str, self.downstream))
+            raise UserError(f"downstream must be numbers of labels, 1 or more, each given once; got {given}")
         _check_seed(self.seed)
         if len({each.family for each in self.densities}) < len(self.densities):
             raise UserError("a density is given twice: give each family once.")

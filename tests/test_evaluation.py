@@ -11,7 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from tiny import POSTERIORS, tiny_images, tiny_recipe
+from tiny import POSTERIORS, labelled, tiny_images, tiny_recipe
 from torch import nn
 
 from evae.evaluation import Evaluated, evaluate, perturbations, picture
@@ -288,6 +288,55 @@ def test_a_model_that_is_no_longer_finite_diverges_instead_of_being_measured(fea
         training.model.decoder[-1].bias.fill_(float("inf"))
     with pytest.raises(Diverged, match="epoch 1"):
         evaluate(training, features, references)
+
+
+def told(labels, painted=None, counts=(4, 18, 19), seed=0) -> Evaluated:
+    """Of images whose levels of grey are the labels that they are `painted` by; codes are pixels."""
+    images, splits = replace(IMAGES, labels=labels), {}
+    for split in ("train", "validation", "test"):
+        levels = 60 * getattr(painted or labels, split) + 60
+        made = np.random.default_rng(levels.size).normal(levels[:, None, None, None], 9, (levels.size, 1, 32, 32))
+        splits[split] = made.clip(0, 255).astype(np.uint8)
+    images = replace(images, **splits)
+    recipe = replace(tiny_recipe(Autoencoder()), network=Perfect(), latent=32 * 32)
+    recipe = replace(recipe, evaluation=replace(recipe.evaluation, downstream=counts, seed=seed))
+    features = load_features("efficientnet-lite0-b2")
+    return evaluate(Training(recipe, images), features, refer(features, images), pictures=False)
+
+
+def test_accuracies_are_there_for_the_labels_that_there_are_and_say_of_which(features):
+    """18 of the 24 training images have a label."""
+    known = labelled(IMAGES).labels
+    result = told(known)
+    names = {f"{prefix}{kind}_accuracy_{n}" for prefix in ("", "val_") for kind in ("knn", "linear") for n in (4, 18)}
+    assert {name for name in result.metrics if "accuracy" in name} == names
+    for name in names:
+        identity, split = result.distances[name], "validation" if name.startswith("val_") else "test"
+        labels = getattr(known, split)
+        assert identity["labels"] == known.digest and identity["split"] == split and identity["seed"] == 0
+        assert identity["n_measured"] == (labels >= 0).sum() == 0.75 * len(labels)
+        assert identity["n_labels"] == int(name.rpartition("_")[2])
+        assert identity["chance"] == np.bincount(labels[labels >= 0]).max() / identity["n_measured"]
+    assert all(result.metrics[name] == 1 for name in names if name.endswith("18"))
+    assert result.metrics["knn_accuracy_4"] < 1  # four labels are all neighbours of all
+
+
+def test_accuracies_hang_on_the_labels_and_on_the_seed_of_the_evaluation():
+    labels = labelled(IMAGES).labels
+    wrong = np.where(labels.test >= 0, (labels.test + 1) % 3, -1)
+    result = told(replace(labels, test=wrong), painted=labels)
+    assert result.metrics["linear_accuracy_18"] == 0 and result.metrics["val_linear_accuracy_18"] == 1
+    few = [told(labels, counts=(4, 6), seed=seed).metrics for seed in range(3)]
+    assert len({(one["knn_accuracy_4"], one["knn_accuracy_6"], one["linear_accuracy_4"]) for one in few}) > 1
+    assert told(labels, counts=(6,)).metrics["knn_accuracy_6"] == few[0]["knn_accuracy_6"]
+
+
+def test_without_labels_there_are_no_accuracies():
+    recipe = tiny_recipe()
+    recipe = replace(recipe, evaluation=replace(recipe.evaluation, downstream=(4,)))
+    features = load_features("efficientnet-lite0-b2")
+    measured = evaluate(Training(recipe, IMAGES), features, refer(features, IMAGES), pictures=False)
+    assert not [name for name in measured.metrics if "accuracy" in name]
 
 
 def decoded(row: dict) -> np.ndarray:

@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.distributed
 import torch.multiprocessing
-from tiny import POSTERIORS, adversarial_recipe, flipping, tiny_images, tiny_recipe
+from tiny import POSTERIORS, adversarial_recipe, flipping, labelled, tiny_images, tiny_recipe
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -24,7 +24,7 @@ from evae.ranks import Ranks
 from evae.recipe import Recipe
 from evae.training import Diverged, Training
 
-IMAGES = tiny_images()
+IMAGES = labelled(tiny_images())
 CLOCKS = ("train_s", "images_per_s")
 
 
@@ -58,6 +58,10 @@ def optimised(recipe: Recipe) -> Recipe:
     return replace(recipe, optimisation=replace(recipe.optimisation, **given))
 
 
+def with_labels(recipe: Recipe, counts: tuple[int, ...]) -> Recipe:
+    return replace(recipe, evaluation=replace(recipe.evaluation, downstream=counts))
+
+
 RECIPES = {
     **{posterior.family: dense(posterior) for posterior in POSTERIORS},
     "mixtures across ranks": dense(Mixture(mixture_size=3)),
@@ -65,6 +69,7 @@ RECIPES = {
     "adversarial": adversarial(Mixture(mixture_size=20)),
     "optimised as in papers": optimised(adversarial(Mixture(mixture_size=20))),
     "last batch of one image": dense(batch_size=23),
+    "accuracies": with_labels(dense(), (1, 7, 16)),
     "batch norm": tiny_recipe(Evae()),
 }
 

@@ -82,6 +82,7 @@ def test_no_field_at_another_value_is_lost():
             features="efficientnet-lite0-b2",
             reconstruct_from="sample",
             seed=4,
+            downstream=(8, 20),
             densities=(MixtureDensity(components=2),),
         ),
         seed=8,

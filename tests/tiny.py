@@ -7,6 +7,7 @@ import numpy as np
 
 from evae.adversarial import Adversarial
 from evae.data.base import DataRecipe, ImageSet, content_digest
+from evae.data.labels import UNLABELLED, Labels
 from evae.likelihoods import Laplace
 from evae.networks.conv import Conv
 from evae.networks.patchgan import PatchGan
@@ -37,6 +38,16 @@ def tiny_images(train: int = 24, validation: int = 12, test: int = 16, channels:
         split.flags.writeable = False
         splits.append(split)
     return ImageSet(*splits, "tiny", content_digest(splits), "resize", ())
+
+
+def labelled(images: ImageSet, classes: int = 3) -> ImageSet:
+    """The images with labels of no meaning; every fourth has none."""
+    splits = []
+    for split in (images.train, images.validation, images.test):
+        labels = np.random.default_rng(len(split)).integers(0, classes, len(split))
+        labels[::4] = UNLABELLED
+        splits.append(labels)
+    return replace(images, labels=Labels(*splits, tuple("abcdefgh"[:classes]), content_digest(splits)))
 
 
 def tiny_recipe(posterior: Posterior | None = None, seed: int = 0, **optimisation: Any) -> Recipe:

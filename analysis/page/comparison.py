@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from analysis.page import page
 from analysis.study import naming, tables
 from analysis.study.load import StudyData, load
-from analysis.study.naming import Objective, is_distance
+from analysis.study.naming import Objective, is_accuracy, is_distance
 from analysis.views import drawing, theme
 from evae.errors import UserError
 
@@ -27,13 +27,14 @@ class Group:
 
 
 def identity(study: StudyData, metric: str) -> dict[str, str]:
-    """What the values of a distance hang on, as texts; of other metrics only the images."""
+    """What the values of a distance or an accuracy hang on, as texts; of other metrics only the images."""
     data = study.manifest.get("data", {})
     found = {"images": f"{data.get('source', 'unknown')} {data.get('digest', '')}".strip()}
-    if is_distance(metric):
+    keys = tables.OF_DISTANCES if is_distance(metric) else tables.OF_ACCURACIES if is_accuracy(metric) else ()
+    if keys:
         rows = tables.identities(study)
         rows = rows[rows["metric"] == metric]
-        found |= {key: " and ".join(sorted(rows[key].astype(str).unique())) or "unknown" for key in tables.IDENTITY}
+        found |= {key: " and ".join(sorted(rows[key].astype(str).unique())) or "unknown" for key in keys}
     return found
 
 

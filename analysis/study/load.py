@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.study import columns
-from analysis.study.naming import Objective, is_distance, know
+from analysis.study.naming import Objective, is_accuracy, is_distance, know
 from evae.errors import UserError
 from evae.results.places import redacted, shown
 from evae.results.store import SCHEMA_VERSION, Store, StoreError
@@ -272,4 +272,4 @@ def metric_columns(trials: pd.DataFrame) -> list[str]:
         "aggregate_",
         "latent_mean",
     )
-    return [c for c in trials if c.removeprefix("val_").startswith(starts)]
+    return [c for c in trials if c.removeprefix("val_").startswith(starts) or is_accuracy(c)]

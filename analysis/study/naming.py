@@ -27,6 +27,8 @@ WHOLE = {
     "active_units": ("active units", "latents"),
     "aggregate_w1": ("aggregate posterior to prior", "prior standard deviations"),
 }
+# Of a code's class, with so many labels as stand behind the name.
+ACCURACIES = {"knn_accuracy": "5-nearest-neighbour accuracy", "linear_accuracy": "linear accuracy"}
 # British spelling and spaces for the searched parameters; any other name is shown with spaces.
 PARAMETERS = {
     "prior_width": "prior width B",
@@ -83,6 +85,12 @@ def is_distance(metric: str) -> bool:
     return rest in ("fid", "kid") or rest.startswith(("fd_", "kd_"))
 
 
+def is_accuracy(metric: str) -> bool:
+    """Whether the metric says how often the class of an image is told from its code."""
+    stem, _, count = metric.removeprefix("val_").rpartition("_")
+    return stem in ACCURACIES and count.isdecimal()
+
+
 def is_gap(metric: str) -> bool:
     """Whether the metric is a sharpness gap, |sharpness / real images' sharpness - 1|."""
     return metric.endswith("_sharpness_gap")
@@ -98,6 +106,9 @@ def label(metric: str) -> str:
     """The metric in words, without its unit: "generation Fréchet distance"."""
     if metric in WHOLE:
         return WHOLE[metric][0]
+    if is_accuracy(metric):
+        stem, _, count = metric.removeprefix("val_").rpartition("_")
+        return f"{ACCURACIES[stem]}, {count} labels"
     side, rest = split_metric(metric)
     words = QUANTITIES.get(rest, (rest.replace("_", " "), ""))[0]
     if rest.startswith("fd_"):
@@ -111,6 +122,8 @@ def unit(metric: str) -> str:
     """The metric's unit or scale in words; empty when not known."""
     if metric in WHOLE:
         return WHOLE[metric][1]
+    if is_accuracy(metric):
+        return "share of images"
     rest = split_metric(metric)[1]
     if rest.startswith(("fd_", "kd_")):
         return f"on {rest[3:].replace('_', '-')} features"

@@ -12,13 +12,16 @@ import numpy as np
 import pandas as pd
 
 from analysis.study.load import StudyData, metric_columns, parse
-from analysis.study.naming import Objective, is_gap, is_kernel_distance, split_metric
+from analysis.study.naming import Objective, is_accuracy, is_gap, is_kernel_distance, split_metric
 from evae.search.noise import BLOCK, ERROR, ROUNDING, Noise, beaten, of_means
 from evae.search.objectives import DIVERGENCES
 from evae.search.pareto import dominates
 
-IDENTITY = ("features", "digest", "resize", "n_real", "n_generated", "split", "seed", "pairs")
+OF_DISTANCES = ("features", "digest", "resize", "n_real", "n_generated", "split", "seed", "pairs")
 """What must agree for two distances to compare."""
+OF_ACCURACIES = ("labels", "n_labels", "n_measured", "split", "seed")
+"""What must agree for two accuracies to compare."""
+IDENTITY = tuple(dict.fromkeys(OF_DISTANCES + OF_ACCURACIES))
 GOOD = ("finished", "running", "stopped")
 """States of trials that nothing went wrong with; "stopped" is one that the scheduler ended early."""
 
@@ -236,8 +239,9 @@ def real_sharpness(study: StudyData) -> float:
 
 
 def identities(study: StudyData) -> pd.DataFrame:
-    """The distinct identities of each distance: metric, those of `IDENTITY`, floor, floor_sd (of what scatters around
-    its floor), n (trials measured so). More than one row for a metric means that its values must not be compared.
+    """The distinct identities of each distance and accuracy: metric, those of `IDENTITY`, floor (of an accuracy what
+    guessing gets), floor_sd (of what scatters around its floor), n (trials measured so). More than one row for a metric
+    means that its values must not be compared.
     """
     columns = ["metric", *IDENTITY, "floor"]
     rows = []
@@ -259,6 +263,8 @@ def _floor(metric: str, identity: Mapping[str, Any]) -> Any:
     """What a distance cannot be expected to fall below. Stores of version 0.1 give a floor that is the Fréchet
     distance's of samples for all of them: reconstructions are of the same images, and a kernel distance is unbiased.
     """
+    if is_accuracy(metric):
+        return identity.get("chance")
     is_of_samples = split_metric(metric)[0] == "gen"
     return identity.get("floor") if is_of_samples and not is_kernel_distance(metric) else 0.0
 

@@ -2,7 +2,15 @@
 latent).
 """
 
-from evae.metrics import frechet, latents, neighbours, own, reconstruction, sharpness  # noqa: F401  (they register)
+from evae.metrics import (  # noqa: F401  (they register themselves)
+    downstream,
+    frechet,
+    latents,
+    neighbours,
+    own,
+    reconstruction,
+    sharpness,
+)
 from evae.metrics.base import metric
 
 __all__ = ["metric"]

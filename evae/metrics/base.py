@@ -15,10 +15,15 @@ SIDES = {
     "features": ("rec", "gen"),
     "samples": ("gen",),
     "model": ("",),
+    "labels": ("",),
 }
 """What a metric can be taken of, and the sides on which it then is: of reconstructions beside their originals, of
-reconstructions and samples alone, of the features of two sets, of those of samples and real images only, or of the
-model as a whole."""
+reconstructions and samples alone, of the features of two sets, of those of samples and real images only, of the model
+as a whole, or of codes and labels."""
+OURS = ("model", "labels")
+"""What only metrics of ours can be taken of."""
+LABELS = (200, 1000, 5000)
+"""The numbers of training labels for which the literature gives accuracies (Vafaii et al. 2024, Poisson VAE)."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -39,7 +44,9 @@ class Metric:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Its columns on the test split."""
+        """Its columns on the test split; of an accuracy those of the usual numbers of labels."""
+        if self.of == "labels":
+            return tuple(f"{self.name}_{count}" for count in LABELS)
         return tuple(f"{side}_{self.name}" if side else self.name for side in SIDES[self.of])
 
 
@@ -57,8 +64,8 @@ def metric(
     but for pairs; where there is a `direction`, "min" or "max", they are objectives too. Raises UserError for other
     words.
     """
-    if of not in SIDES or of == "model":
-        raise unknown("subject of a metric", of, [kind for kind in SIDES if kind != "model"])
+    if of not in SIDES or of in OURS:
+        raise unknown("subject of a metric", of, [kind for kind in SIDES if kind not in OURS])
     if direction not in ("min", "max", None):
         raise UserError(f'the direction of the metric {name!r} must be "min" or "max", or left out; got {direction!r}')
 

@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from evae.data.base import ImageSet
 from evae.errors import UserError
 from evae.recipe import Recipe
-from evae.search.objectives import DIVERGENCES, directions
+from evae.search.objectives import DIVERGENCES, directions, labels_of
 
 CHUNK = 256
 """Images that are looked at at a time."""
@@ -49,7 +50,9 @@ def check_possible(objectives: Sequence[str], recipes: Sequence[Recipe]) -> list
     if all(any(parts) for parts in zip(*lacking.values(), strict=True)) and lacking:
         said = "; ".join(f"{name} is not known with {_either(parts)}" for name, parts in why.items())
         known = [
-            n for n in directions() if n not in objectives and not any(map(LACKING.get(n, lambda _: None), recipes))
+            n
+            for n in directions()
+            if n not in objectives and not labels_of(n) and not any(map(LACKING.get(n, lambda _: None), recipes))
         ]
         raise UserError(
             f"no configuration of this study can have a finite {' and '.join(why)}: {said}. Choose other --objectives, "
@@ -74,6 +77,33 @@ def check_sharp(objectives: Sequence[str], splits: dict[str, np.ndarray]) -> Non
                 f"the real {split} images have no sharpness, since none has an edge or any grain: {' and '.join(gaps)} "
                 "can be finite for no model. Choose other --objectives, such as gen_fd and rec_psnr_db."
             )
+
+
+def check_labels(objectives: Sequence[str], counts: Sequence[int], images: ImageSet) -> list[str]:
+    """What is to be said of accuracies with these many training labels.
+
+    Raises UserError where the images have none, or fewer than an objective needs.
+    """
+    if not counts:
+        return []
+    wanted = " and ".join([*filter(labels_of, objectives)] or ["--downstream"])
+    labels = images.labels
+    lacking = [split for split in ("validation", "test") if labels is None or not (getattr(labels, split) >= 0).any()]
+    if lacking:
+        which = "" if labels is None else f" of its {' and '.join(lacking)} images"
+        raise UserError(
+            f"{images.name} has no labels{which}, which {wanted} needs: leave that out, or take images that have them, "
+            "such as mnist-5k, fashion-mnist, or a folder of one folder for each class."
+        )
+    there = int((labels.train >= 0).sum())
+    if short := [name for name in objectives if (labels_of(name) or 0) > there]:
+        raise UserError(
+            f"{' and '.join(short)} cannot be measured: {images.name} has {there:,} training images with a label here. "
+            "Take fewer labels, or more training images."
+        )
+    over = [f"{count:,}" for count in counts if count > there]
+    many = f"there are {there:,} training images with a label"
+    return [f"no accuracies with {' or '.join(over)} labels: {many}"] if over else []
 
 
 def _is_flat(images: np.ndarray) -> bool:

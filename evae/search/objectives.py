@@ -20,6 +20,13 @@ def directions() -> dict[str, str]:
     return {column: one.direction for one in METRICS.values() if one.direction for column in one.columns}
 
 
+def labels_of(name: str) -> int | None:
+    """The number of training labels that an accuracy is taken with ("knn_accuracy_200"); None for other objectives."""
+    stem, _, count = name.rpartition("_")
+    is_accuracy = stem in METRICS and METRICS[stem].of == "labels" and count.isascii() and count.isdecimal()
+    return int(count) if is_accuracy and count == str(int(count)) and int(count) else None
+
+
 def resolve_objectives(names: Sequence[str], features_column: str) -> list[tuple[str, str]]:
     """Short names to (column, "min" or "max"): "gen_fd" is the column of that distance on these features.
 
@@ -29,6 +36,7 @@ def resolve_objectives(names: Sequence[str], features_column: str) -> list[tuple
     if not names or len(set(names)) != len(names):
         raise UserError(f"give one objective or more, each once; got {', '.join(names) or 'none'}")
     known, resolved = directions(), []
+    known |= {name: METRICS[name.rpartition("_")[0]].direction for name in names if labels_of(name)}
     for name in names:
         if name not in known:
             raise unknown("objective", name, known)

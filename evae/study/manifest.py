@@ -63,6 +63,8 @@ class Manifest:
             "early stopping": options.early_stopping,
             "data digest": images.digest,
         }
+        if base.evaluation.downstream and images.labels is not None:
+            self.identity["labels digest"] = images.labels.digest
         theirs = [METRICS[name] for name in METRICS.of_plugins()]
         if options.plugin:
             self.identity["plug-ins"] = {plugin.name: plugin.digest for plugin in options.plugins}

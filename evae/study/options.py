@@ -19,7 +19,7 @@ from evae.priors import prior
 from evae.recipe import Evaluation, Optimisation, Recipe
 from evae.results import places
 from evae.search.job import FIRST_FRESH
-from evae.search.objectives import resolve_objectives
+from evae.search.objectives import labels_of, resolve_objectives
 from evae.search.samplers import sampler as samplers
 from evae.search.space import Space
 
@@ -116,6 +116,9 @@ class StudyOptions:
     densities: tuple[str, ...] = ()
     """Densities fitted to a trained model's codes, with their default settings, and kept with its weights: gaussian,
     mixture, kde, flow, second_stage, codes, or one of a plug-in's."""
+    downstream: tuple[int, ...] = ()
+    """Numbers of training labels for which knn_accuracy_N and linear_accuracy_N of the codes are measured, such as
+    200 1000 (default: those of the objectives). Needs data with labels."""
     trials: int = 24
     """Configurations in all, the controls included; each is trained once for every seed."""
     seeds: int = 1
@@ -207,6 +210,11 @@ class StudyOptions:
         return resolve_objectives(self.objectives, features_column(self.features))
 
     @property
+    def label_counts(self) -> tuple[int, ...]:
+        """For how many training labels accuracies are measured: those that are asked for, and those of objectives."""
+        return tuple(sorted({*self.downstream, *filter(None, map(labels_of, self.objectives))}))
+
+    @property
     def plugins(self) -> list[Plugin]:
         """The plug-ins, imported."""
         return load(self.plugin)
@@ -255,5 +263,9 @@ class StudyOptions:
                 beta_warm_up_epochs=self.beta_warm_up_epochs,
                 beta_cycles=self.beta_cycles,
             ),
-            evaluation=Evaluation(features=self.features, densities=tuple(density[name]() for name in self.densities)),
+            evaluation=Evaluation(
+                features=self.features,
+                densities=tuple(density[name]() for name in self.densities),
+                downstream=self.label_counts,
+            ),
         )

@@ -16,7 +16,7 @@ from evae.recipe import Recipe
 from evae.results.lock import sole_driver
 from evae.results.store import Store
 from evae.search.confirmation import Confirmation
-from evae.search.feasible import check_possible, check_sharp
+from evae.search.feasible import check_labels, check_possible, check_sharp
 from evae.search.job import ENDED
 from evae.search.rungs import Rungs
 from evae.search.samplers import sampler as samplers
@@ -51,6 +51,7 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
         for recipe in recipes:
             recipe.check_trainable(options.workers_per_trial, images.image_size, len(images.train))
         _check_counts(images)
+        notes += check_labels(options.objectives, base.evaluation.downstream, images)
         check_sharp(options.objectives, {split: getattr(images, split) for split in ("validation", "test")})
         manifest = Manifest(options, question, base, space.describe(base), objectives, images)
         notes += manifest.check_continues(store, options.resume, options.extend, options.accept_changed_plugins)

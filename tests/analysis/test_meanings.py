@@ -12,8 +12,9 @@ import pytest
 from synthetic import write_study
 
 from analysis.page import comparison
-from analysis.study import details, provenance, tables, words
-from analysis.study.load import StudyData, load
+from analysis.page.page import render
+from analysis.study import details, naming, provenance, tables, words
+from analysis.study.load import StudyData, load, metric_columns
 from analysis.study.naming import Objective
 from analysis.views import front, learning, rate_distortion
 from evae.results.store import Store
@@ -158,3 +159,24 @@ def test_a_table_without_kinds_of_rates_ranks_as_before() -> None:
     table = pd.DataFrame({"rate_nats": [2.0, 1.0], "select_rate_nats": [2.0, 1.0]})
     assert list(tables.best(table, RATE)["rate_nats"]) == [1.0, 2.0]
     assert list(tables.best(table.assign(rate_is=[np.nan, "exact"]), RATE)["rate_nats"]) == [1.0, 2.0]
+
+
+def test_accuracies_have_names_identities_and_a_value_for_guessing(study: StudyData) -> None:
+    identity = {"labels": "a1", "n_labels": 200, "n_measured": 500, "split": "test", "seed": 0, "chance": 0.1}
+    trials = study.trials.assign(knn_accuracy_200=0.8, val_linear_accuracy_17=0.7, knn_speed=1.0)
+    of = {"knn_accuracy_200": identity, "gen_fd_x": NEW}
+    found = with_distances(replace(study, trials=trials), of)
+    assert {"knn_accuracy_200", "val_linear_accuracy_17"} <= set(metric_columns(trials))
+    assert "knn_speed" not in metric_columns(trials)
+    assert naming.label("knn_accuracy_200") == "5-nearest-neighbour accuracy, 200 labels"
+    assert naming.label("val_linear_accuracy_17") == "linear accuracy, 17 labels"
+    assert naming.unit("linear_accuracy_17") == "share of images"
+    assert tables.floor(found, "knn_accuracy_200") == 0.1
+    assert comparison.identity(found, "knn_accuracy_200")["labels"] == "a1"
+    assert "labels" not in comparison.identity(found, "gen_fd_x")
+    other = with_distances(found, of, of | {"knn_accuracy_200": identity | {"labels": "b2"}})
+    said = provenance.comparable(other)
+    assert (False, "knn_accuracy_200: taken in 2 ways that differ in labels: do not compare.") in said
+    assert (True, f"gen_fd_x: one identity for all {len(study.trials)} trials.") in said
+    page = render(found)
+    assert "<h3>Accuracies</h3>" in page and '<td class="mono">a1</td><td class="number">200</td>' in page

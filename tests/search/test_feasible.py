@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from tiny import labelled, tiny_images
 
 from evae.errors import UserError
 from evae.likelihoods import Laplace
@@ -15,7 +16,7 @@ from evae.posteriors.gaussian import Gaussian
 from evae.posteriors.kernel import KernelKL
 from evae.priors.mixture import MixturePrior
 from evae.recipe import Recipe
-from evae.search.feasible import check_possible, check_sharp
+from evae.search.feasible import check_labels, check_possible, check_sharp
 from evae.search.objectives import directions
 
 VAE, AE, EVAE, KERNEL = (Recipe(posterior=p) for p in (Gaussian(), Autoencoder(), Evae(), KernelKL()))
@@ -97,3 +98,19 @@ def test_one_pixel_in_one_picture_is_sharpness(place):
     images = flat().copy()
     images[place[0], 0, place[1], place[2]] ^= 1
     check_sharp(["rec_sharpness_gap"], {"validation": images})
+
+
+def test_accuracies_that_no_images_can_have_are_refused_and_those_that_some_can_are_said():
+    """Of the 24, 12 and 16 images three quarters have a label."""
+    images = labelled(tiny_images())
+    assert check_labels(["gen_fd"], (), tiny_images()) == [] == check_labels(["knn_accuracy_18"], (9, 18), images)
+    assert check_labels(["gen_fd"], (9, 19, 1000), images) == [
+        "no accuracies with 19 or 1,000 labels: there are 18 training images with a label"
+    ]
+    with pytest.raises(UserError, match="knn_accuracy_19 cannot be measured: tiny has 18 training images with a label"):
+        check_labels(["knn_accuracy_9", "knn_accuracy_19"], (9, 19), images)
+    with pytest.raises(UserError, match="tiny has no labels, which --downstream needs"):
+        check_labels(["gen_fd"], (9,), tiny_images())
+    none = replace(images, labels=replace(images.labels, test=np.full(16, -1)))
+    with pytest.raises(UserError, match="no labels of its test images, which linear_accuracy_9 needs"):
+        check_labels(["linear_accuracy_9"], (9,), none)

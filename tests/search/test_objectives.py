@@ -8,7 +8,7 @@ from torch import nn
 from evae.errors import UserError
 from evae.metrics.features import Features, frechet_column, kernel_column
 from evae.metrics.names import features as names
-from evae.search.objectives import counted, directions, objective_column, resolve_objectives
+from evae.search.objectives import counted, directions, labels_of, objective_column, resolve_objectives
 
 
 @pytest.mark.parametrize("name", names)
@@ -33,6 +33,14 @@ def test_directions_and_order_are_kept():
     ]
 
 
+def test_an_accuracy_is_an_objective_for_any_number_of_labels():
+    assert resolve_objectives(["knn_accuracy_17", "linear_accuracy_200"], "x") == [
+        ("knn_accuracy_17", "max"),
+        ("linear_accuracy_200", "max"),
+    ]
+    assert [labels_of(name) for name in ("knn_accuracy_17", "gen_fd", "rec_psnr_db")] == [17, None, None]
+
+
 @pytest.mark.parametrize(
     ("names", "text"),
     [
@@ -41,6 +49,10 @@ def test_directions_and_order_are_kept():
         (["gen_fid"], "Did you mean 'gen_fd'"),
         (["rec_sharpnes"], "Did you mean 'rec_sharpness'"),
         (["gen_fd_efficientnet_lite0_b4"], "unknown objective"),
+        (["knn_accuracy"], "Did you mean 'knn_accuracy_"),
+        (["linear_accuracy_0"], "unknown objective"),
+        (["linear_accuracy_007"], "unknown objective"),
+        (["psnr_200"], "unknown objective"),
     ],
 )
 def test_what_cannot_be_searched_for_is_a_user_error(names, text):

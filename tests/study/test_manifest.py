@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tiny import tiny_images
+from tiny import labelled, tiny_images
 
 import evae
 from evae.errors import UserError
@@ -307,3 +307,15 @@ def test_a_clock_that_was_set_back_does_not_disorder_the_sessions(store):
         third.check_continues(store)
     second.close(store, "finished", 1.0)
     assert 0 <= second.row["wall_s"] < 3600
+
+
+def test_other_labels_are_another_study_where_accuracies_are_measured(store):
+    """The images' digest knows nothing of labels, and no training depends on them."""
+    two, three = (labelled(tiny_images(), classes) for classes in (2, 3))
+    assert two.digest == three.digest and two.labels.digest != three.labels.digest
+    manifest(two, downstream=(9,)).write(store)
+    with pytest.raises(UserError, match="labels digest"):
+        manifest(three, downstream=(9,)).check_continues(store)
+    manifest(two, downstream=(9,)).check_continues(store)
+    manifest(two).write(store)
+    manifest(three).check_continues(store)

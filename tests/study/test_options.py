@@ -35,6 +35,7 @@ RECIPE_OPTIONS = {
     "ema": (0.9, lambda r: r.optimisation.ema),
     "beta_warm_up_epochs": (2.5, lambda r: r.optimisation.beta_warm_up_epochs),
     "features": ("efficientnet-lite0-b2", lambda r: r.evaluation.features),
+    "downstream": ((200, 1000), lambda r: r.evaluation.downstream),
 }
 
 
@@ -167,3 +168,10 @@ def test_every_option_is_explained():
         if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
     }
     assert explained == {field.name for field in dataclasses.fields(StudyOptions)}
+
+
+def test_accuracies_are_measured_for_the_labels_that_are_asked_for_and_for_those_of_objectives():
+    options = StudyOptions(downstream=(1000, 50), objectives=("gen_fd", "knn_accuracy_200", "linear_accuracy_1000"))
+    assert options.base_recipe().evaluation.downstream == (50, 200, 1000)
+    assert options.resolved_objectives()[1:] == [("knn_accuracy_200", "max"), ("linear_accuracy_1000", "max")]
+    assert StudyOptions().base_recipe().evaluation.downstream == ()
