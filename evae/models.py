@@ -74,7 +74,7 @@ class VAE(nn.Module):
         of its own. `loss` is the distortion and the posterior's terms with its weights times `beta_factor`, which is
         below 1 while they are warmed up. `elbo` = -(distortion + rate) is there only where the rate is the KL
         divergence, exact or estimated, and the distortion a whole log likelihood; elsewhere that sum bounds nothing.
-        Criteria are terms by their names, and part of the loss.
+        Criteria are terms by their names, and part of the loss, and so is the decoder's decay, `decoder_l2`.
         """
         share = share or Ranks().share(len(x))
         heads = self.encode(x)
@@ -85,6 +85,9 @@ class VAE(nn.Module):
         if self.prior is not None:
             terms["rate"] = self.estimated_rates(heads, codes).mean()
         weights = {name: beta_factor * weight for name, weight in self.posterior.weights.items()}
+        if decay := self.posterior.decoder_decay:
+            terms["decoder_l2"] = 0.5 * torch.stack([p.square().sum() for p in self.decoder.parameters()]).sum()
+            weights["decoder_l2"] = decay
         if self.criteria:
             drawn = self.sample_prior(share.whole, generator)
             seen = Seen(x, self.likelihood.images(outputs), heads, codes, drawn, share)

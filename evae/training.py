@@ -248,8 +248,8 @@ def hashed(*key: int) -> int:
 
 
 def column(term: str) -> str:
-    """A term's name with its unit. Those of a discriminator and criteria are not nats per image."""
-    own = term in ("adversarial", "discriminator", "disc_accuracy") or term in criterion
+    """A term's name with its unit. Those of a discriminator, squared lengths and criteria are not nats per image."""
+    own = term in ("adversarial", "discriminator", "disc_accuracy", "codes_l2", "decoder_l2") or term in criterion
     return term if own else f"{term}_nats"
 
 

@@ -17,6 +17,7 @@ from evae.posteriors.evae import Evae
 from evae.posteriors.gaussian import Gaussian
 from evae.posteriors.kernel import KernelKL
 from evae.posteriors.mixture import Mixture
+from evae.posteriors.rae import RAE
 from evae.recipe import Evaluation, Optimisation, Recipe
 
 POSTERIORS: tuple[Posterior, ...] = (
@@ -25,6 +26,7 @@ POSTERIORS: tuple[Posterior, ...] = (
     Evae(kernel="triweight", bandwidth=0.7, prior="gaussian", prior_width=2.0, sample_size=10, beta=0.2),
     KernelKL(kernel="uniform", prior="uniform", beta=3.0),
     Mixture(reading="moments", unbiased=True, mixture_size=14),
+    RAE(beta=0.5, decoder_decay=0.3),
 )
 
 

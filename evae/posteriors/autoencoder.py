@@ -1,4 +1,4 @@
-"""The plain autoencoder: the control without a posterior."""
+"""Posteriors without noise: the plain autoencoder, the control without a posterior, and what regularised ones share."""
 
 from __future__ import annotations
 
@@ -13,25 +13,16 @@ if TYPE_CHECKING:
     from evae.shapes import Codes, Heads
 
 
-@posterior
-@dataclass(frozen=True, kw_only=True)
-class Autoencoder(Posterior):
+class Deterministic(Posterior):
     """Every image has one code, without noise and without a rate.
 
-    An autoencoder has no prior, so there is nothing that its codes could be measured against: no rate, no units that
-    are active in standard deviations of a prior, no distance from one. Its "prior samples" are standard normal numbers
-    that nothing has made the codes resemble: they are drawn only so that its generated images can be shown beside
-    those of the other families.
+    There is no prior, so there is nothing that the codes could be measured against: no rate, no units that are active
+    in standard deviations of a prior, no distance from one. The "prior samples" are standard normal numbers: they are
+    drawn only so that generated images can be shown beside those of the other families.
     """
 
-    family: ClassVar[str] = "autoencoder"
     heads: ClassVar[int] = 1
     rate_is: ClassVar = "none"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.beta != 1.0:
-            raise UserError("an autoencoder has no rate for beta to weight: leave beta out.")
 
     @property
     def prior_std(self) -> float:
@@ -53,3 +44,16 @@ class Autoencoder(Posterior):
         self, n: int, latent: int, generator: torch.Generator, device: torch.device | str = "cpu"
     ) -> Codes:
         return torch.randn(n, latent, generator=generator, device=device)
+
+
+@posterior
+@dataclass(frozen=True, kw_only=True)
+class Autoencoder(Deterministic):
+    """The codes cost nothing, and nothing has made them resemble the samples of its prior."""
+
+    family: ClassVar[str] = "autoencoder"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.beta != 1.0:
+            raise UserError("an autoencoder has no rate for beta to weight: leave beta out.")

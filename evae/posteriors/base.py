@@ -103,6 +103,11 @@ class Posterior(ABC):
         """How many images the loss of an image depends on at most, if that can be more than its batch; else 0."""
         return 0
 
+    @property
+    def decoder_decay(self) -> float:
+        """What half the sum of squares of the decoder's parameters counts for in the loss, as the term `decoder_l2`."""
+        return 0.0
+
     def terms(self, heads: Heads, share: Share, recent: Recent | None = None) -> dict[str, Float[Tensor, ""]]:
         """What the codes of these images cost, by name, in nats per image averaged over them.
 

@@ -28,11 +28,11 @@ class Prior(ABC):
 
     @abstractmethod
     def build(self, latent: int) -> nn.Module:
-        """The density on codes (n, latent): a module with the methods of `Density`. Its parameters, if it has any, are
-        trained with the model's."""
+        """The density on codes (n, latent): a module with the methods of `PriorDensity`. Its parameters, if it has any,
+        are trained with the model's."""
 
 
-class Density:
+class PriorDensity:
     """What `Prior.build` returns offers, beside being a module."""
 
     def log_density(self, codes: Codes) -> Float[Tensor, " n"]:

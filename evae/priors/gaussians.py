@@ -5,13 +5,13 @@ import math
 import torch
 from torch import Tensor, nn
 
-from evae.priors.base import Density
+from evae.priors.base import PriorDensity
 
 LEAST = -6.0
 """Of ln sigma: a component cannot shrink to a point."""
 
 
-class Gaussians(Density, nn.Module):
+class Gaussians(PriorDensity, nn.Module):
     """Components start at draws from N(0, 1), each as wide as that."""
 
     def __init__(self, components: int, latent: int):

@@ -7,7 +7,7 @@ import torch
 
 from evae.errors import UserError
 from evae.kernels import KERNELS
-from evae.posteriors import Autoencoder, Evae, Gaussian, KernelKL, Mixture, Posterior
+from evae.posteriors import RAE, Autoencoder, Evae, Gaussian, KernelKL, Mixture, Posterior
 from evae.posteriors import posterior as families
 from evae.testing.posteriors import CHECKS
 
@@ -25,6 +25,8 @@ CASES = [
     Mixture(),
     Mixture(reading="moments"),
     Mixture(reading="moments", unbiased=True, mixture_size=3, population_beta=2.0),
+    RAE(),
+    RAE(beta=2.0, decoder_decay=0.1),
 ]
 every_posterior = pytest.mark.parametrize("posterior", CASES, ids=repr)
 
@@ -52,7 +54,7 @@ def test_the_log_density_is_that_of_samples(posterior):
         assert ((estimated.mean(0) - posterior.rate(given)[0]).abs() < 5 * error + 1e-9).all()
 
 
-@pytest.mark.parametrize("cls", [Gaussian, Evae, KernelKL])
+@pytest.mark.parametrize("cls", [Gaussian, Evae, KernelKL, RAE])
 def test_a_negative_beta_is_an_error(cls):
     with pytest.raises(UserError, match=r"beta .* at least 0, not -1"):
         cls(beta=-1.0)
