@@ -1,6 +1,7 @@
 """The page on which several studies stand side by side.
 
-Distances of different identity (features, resize rule, counts, split, seed, images) are never drawn on one axis: the
+First what named configurations are against a reference, which compares across data sets; then the values, which do not:
+distances of different identity (features, resize rule, counts, split, seed, images) are never drawn on one axis: the
 page has a chart for each group of studies that agree, and says in what the groups differ.
 """
 
@@ -10,11 +11,13 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.page import page
+from analysis.page import effects, page
 from analysis.study import naming, tables
+from analysis.study.across import Across, across
 from analysis.study.load import StudyData, load
 from analysis.study.naming import Objective, is_accuracy, is_distance
 from analysis.views import drawing, theme
+from analysis.views.forest import forest
 from evae.errors import UserError
 
 
@@ -34,8 +37,12 @@ def identity(study: StudyData, metric: str) -> dict[str, str]:
     if keys:
         rows = tables.identities(study)
         rows = rows[rows["metric"] == metric]
-        found |= {key: " and ".join(sorted(rows[key].astype(str).unique())) or "unknown" for key in keys}
+        found |= {key: " and ".join(sorted({*map(_known, rows[key])})) or "unknown" for key in keys}
     return found
+
+
+def _known(value: object) -> str:
+    return "unknown" if pd.isna(value) else str(value)
 
 
 def groups(studies: Sequence[StudyData], objectives: Sequence[Objective]) -> list[Group]:
@@ -63,18 +70,29 @@ def groups(studies: Sequence[StudyData], objectives: Sequence[Objective]) -> lis
 
 
 def shared(studies: Sequence[StudyData]) -> list[Objective]:
-    """The objectives of the first study that all studies have measured. Raises UserError when there is none."""
-    found = [
-        o
-        for o in studies[0].objectives
-        if all(o.metric in s.trials and s.trials[o.metric].notna().any() for s in studies)
-    ]
+    """The objectives of any study that all have measured. Raises UserError when there is none."""
+    every = {o.metric: o for study in reversed(studies) for o in reversed(study.objectives)}
+    found = [o for o in reversed(every.values()) if all(measured(study, o) for study in studies)]
     if not found:
-        wanted = ", ".join(o.metric for o in studies[0].objectives) or "no objective"
+        wanted = ", ".join(every) or "no objective"
         raise UserError(
-            f"{studies[0].name} has {wanted}, which not all of the others have measured, so there is nothing to "
+            f"the studies have {wanted}, none of which all of them have measured, so there is nothing to "
             "compare. Name studies that share an objective; distances on other features are other metrics."
         )
+    return found
+
+
+def measured(study: StudyData, objective: Objective) -> bool:
+    return objective.metric in study.trials and bool(study.trials[objective.metric].notna().any())
+
+
+def missing(studies: Sequence[StudyData], names: Sequence[str]) -> list[str]:
+    """What is said of objectives that not all studies have measured."""
+    found = []
+    for o in dict.fromkeys(o for study in studies for o in study.objectives):
+        lacking = [name for study, name in zip(studies, names, strict=True) if not measured(study, o)]
+        if lacking:
+            found.append(f"{o.metric} is left out: {' and '.join(lacking)} did not measure it.")
     return found
 
 
@@ -120,26 +138,45 @@ def figure(studies: Sequence[StudyData], names: Sequence[str], objectives: Seque
     return drawn
 
 
-def render(locations: Sequence[str]) -> str:
-    """The page's HTML. Raises UserError for fewer than two studies, or ones that share no objective."""
+def render(locations: Sequence[str], against: str | None = None) -> str:
+    """The page's HTML. Raises UserError for fewer than two studies, ones that share no objective, and a configuration
+    to compare `against` that no two of them have."""
     if len(locations) < 2:
         raise UserError("name two studies or more to compare, e.g. results/kernel-sweep results/faces")
     studies = [load(location) for location in locations]
     objectives = shared(studies)
     unique = len({s.name for s in studies}) == len(studies)
     names = [s.name if unique else s.location for s in studies]
-    found = groups(studies, objectives)
+    found, together = groups(studies, objectives), across(studies, names, objectives, against)
     drawn = {
         f"group-{k}": page.plain(figure([studies[i] for i in g.members], [names[i] for i in g.members], objectives))
         for k, g in enumerate(found)
     }
+    forests = {
+        f"forest-{o.metric}": (o, forest_of(together, names, o)) for o in objectives if _has_effects(together, o)
+    }
+    drawn |= {key: page.plain(chart) for key, (_, chart) in forests.items()}
     rows = best(studies, objectives)
     rows["text"] = [naming.interval(value, half) for value, half in zip(rows["value"], rows["half"], strict=True)]
     return page.template("compare.html").render(
         names=names,
         studies=studies,
+        reference=together.reference,
+        effects=effects.rows(together, names),
+        sentences=effects.sentences(together),
+        notes=[*together.notes, *missing(studies, names)],
+        family=int(together.combined["chance"].notna().sum()),
+        forests=[(key, objective, chart.layout.height) for key, (objective, chart) in forests.items()],
         groups=[(f"group-{k}", [names[i] for i in g.members], g.reasons) for k, g in enumerate(found)],
         rows=rows.to_dict("records"),
         data=page.script_json({"figures": drawn, "themes": page.themes()}),
         **page.assets(("compare.js",)),
     )
+
+
+def _has_effects(found: Across, objective: Objective) -> bool:
+    return bool((found.effects["objective"] == objective).any())
+
+
+def forest_of(found: Across, names: Sequence[str], objective: Objective) -> go.Figure:
+    return forest(found, names, objective, f"{objective.label}: {effects.meaning(found, objective)}")
