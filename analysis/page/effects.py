@@ -38,7 +38,8 @@ def interval(scale: str, effect: float, half: float) -> str:
 
 def rows(found: Across, names: Sequence[str]) -> list[dict[str, Any]]:
     """The table: of each objective its name and meaning, and of each configuration the cells of all studies and the
-    combined one, each with text, interval, arrow and tone ("good", "bad" or "" where its interval holds no effect)."""
+    combined one, each with text, interval, arrow and tone: "good", "bad", or "" where nothing is shown, by its interval
+    or, of the combined one, by its verdict."""
     table = []
     for objective, scale in found.scales.items():
         effects = found.effects[found.effects["objective"] == objective]
@@ -52,8 +53,8 @@ def rows(found: Across, names: Sequence[str]) -> list[dict[str, Any]]:
             whole, last = combined.loc[label], None
             if math.isfinite(whole["effect"]):
                 another = interval(scale, whole["effect"], whole["half_of_another"])
-                last = _cell(objective, scale, whole) | {"n": int(whole["n"]), "another": another}
-                last |= {"verdict": _verdict(objective, whole)}
+                last = _cell(objective, scale, whole) | {"verdict": _verdict(objective, whole), "another": another}
+                last |= {} if whole["differs"] else {"tone": ""}
             lines.append({"label": label, "cells": cells, "combined": last})
         if lines:
             table.append({"objective": objective, "meaning": meaning(found, objective), "lines": lines})

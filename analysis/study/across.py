@@ -13,15 +13,15 @@ import pandas as pd
 
 from analysis.study import agreement, tables
 from analysis.study.load import StudyData
-from analysis.study.naming import Objective, label, split_metric
+from analysis.study.naming import Objective, is_accuracy, label, split_metric
 from analysis.study.random_effects import holm, together
 from evae.errors import unknown
 from evae.search.noise import ERROR, ROUNDING, Noise, critical
 
 DEFAULT = "VAE"
 """The label of the reference, where the studies have it."""
-SAME_SCALE = ("psnr_db", "ssim", "sharpness_gap")
-"""Metrics that have one scale on all data, so that differences compare."""
+SAME_SCALE = ("psnr_db", "ssim", "sharpness_gap", "precision", "recall", "coverage")
+"""Metrics that, like accuracies, have one scale on all data, so that differences compare."""
 PART_OF = {"mnist-5k": "mnist"}
 """Data sources that are a part of another one's images."""
 CLEAR = 2
@@ -130,7 +130,7 @@ def _known(table: pd.DataFrame, objective: Objective) -> pd.DataFrame:
 def _scale(named: Sequence[pd.DataFrame], objective: Objective) -> str:
     """What effects on this objective are, for all studies the same."""
     metric = objective.metric
-    if split_metric(metric)[1] in SAME_SCALE:
+    if split_metric(metric)[1] in SAME_SCALE or is_accuracy(metric):
         return "difference"
     rows = pd.concat([_known(table, objective) for table in named])
     errors = rows[f"{metric}_error"].astype(float).fillna(0.0)

@@ -83,7 +83,13 @@ def _set_up(recipes: dict[str, dict[str, object]]) -> list[str]:
     """What the reference's recipe has otherwise in one study than in another."""
     found = []
     for key in sorted({key for recipe in recipes.values() for key in recipe}):
-        values = {name: str(recipe.get(key)) for name, recipe in recipes.items() if recipe}
-        if len({*values.values()}) > 1:
-            found.append(f"{key} ({', '.join(f'{value} in {name}' for name, value in values.items())})")
+        values: dict[str, list[str]] = {}
+        for name in (name for name, recipe in recipes.items() if recipe):
+            values.setdefault(str(recipes[name].get(key)), []).append(name)
+        if len(values) > 1:
+            found.append(f"{key} ({', '.join(f'{value} in {_and(of)}' for value, of in values.items())})")
     return [f"The studies also differ in {', '.join(found)}."] if found else []
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join(names)

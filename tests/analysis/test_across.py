@@ -89,9 +89,10 @@ def test_what_all_of_a_study_have_in_common_may_differ(tmp_path: Path) -> None:
     write_named(tmp_path / "0", "a", of(VALUES))
     longer = {label: {"optimisation": {"epochs": 50}} for label in VALUES}
     write_named(tmp_path / "1", "b", of(VALUES), recipes=longer)
-    result = found([load(tmp_path / "0"), load(tmp_path / "1")])
+    write_named(tmp_path / "2", "c", of(VALUES))
+    result = found([load(tmp_path / name) for name in "012"])
     assert result.labels == ("EVAE", "autoencoder")
-    assert said(result, "The studies also differ in optimisation.epochs (5 in study 0, 50 in study 1).")
+    assert said(result, "The studies also differ in optimisation.epochs (5 in study 0 and study 2, 50 in study 1).")
 
 
 def test_stores_without_recipes_agree_by_their_parameters(tmp_path: Path) -> None:
