@@ -1,27 +1,30 @@
 """A trained model measured: every metric on the test split, and again on the validation split (`val_`).
 
 The search optimises the validation values; the test values are what is reported. Reconstruction (`rec_`) is measured
-on the real images of the split, generation (`gen_`) on samples from the prior: they answer different questions.
+on the real images of the split, generation on samples from the prior (`gen_`) and from densities that are fitted to
+codes of training images afterwards (`xpd_<density>_`): they answer different questions.
 """
 
 import io
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
 from evae.data import tensor
 from evae.data.labels import UNLABELLED
+from evae.densities import Density
+from evae.ex_post import ExPost
 from evae.metrics.base import of as registered
 from evae.metrics.downstream import NEIGHBOURS, PENALTY, knn_accuracy, linear_accuracy
 from evae.metrics.features import Features, frechet_column, kernel_column
 from evae.metrics.frechet import Moments, frechet_distance, kernel_distance
 from evae.metrics.latents import active_units, aggregate_w1
-from evae.metrics.neighbours import precision_recall_density_coverage, ratio
+from evae.metrics.names import density_side
+from evae.metrics.neighbours import nearest_code_ratio, precision_recall_density_coverage, ratio
 from evae.metrics.reference import Reference, distance_identity
 from evae.metrics.sharpness import sharpness_gap
 from evae.ranks import Share
@@ -47,31 +50,60 @@ class Evaluated:
 
 @torch.no_grad()
 def evaluate(
-    training: Training, features: Features, references: Mapping[str, Reference], pictures: bool = True
+    training: Training,
+    features: Features,
+    references: Mapping[str, Reference],
+    pictures: bool = True,
+    searched: Iterable[str] | None = None,
 ) -> Evaluated:
     """Measure a trained model against the real images of each split in `references`, and draw `pictures`.
 
     `references` maps "test" and "validation" (where there is one) to the statistics of that split's real images on
-    `features`. The ranks of a training share the images, and all return the same. Raises Diverged when a loss term is
-    not finite.
+    `features`. `searched` are the metrics that a search looks at: on the validation split, samples from a density of
+    which it looks at none are not measured (None: all are). The ranks of a training share the images, and all return
+    the same. Raises Diverged when a loss term is not finite.
     """
     result = Evaluated()
     training.model.eval()
+    rebuilt = {split: _reconstruct(training, split, features) for split in references}
+    densities = {split: _wanted(training.recipe.evaluation.densities, split, searched) for split in references}
+    ex_post = ExPost(training, max(densities.values(), key=len))
+    drawn = {
+        split: ex_post.draw(wanted, len(getattr(training.images, split)), list(PREFIXES).index(split))
+        for split, wanted in densities.items()
+    }
     for split, reference in references.items():
-        rebuilt, measured = _reconstruct(training, split, features)
-        for kind, images in {"rec": rebuilt, "gen": _sample(training, split, features)}.items():
-            measured |= _taken(kind, images, reference)
-            for column, value, identity in _distances(training, split, kind, images["features"], features, reference):
+        rows, measured = rebuilt[split]
+        images = {"rec": rows, "gen": _sample(training, split, features)}
+        for side, codes in drawn[split].items():
+            images[side] = _decode(training, codes, features)
+            measured[f"{side}_nearest_code_ratio"] = nearest_code_ratio(codes.cpu(), rows["sampled"], ex_post.codes)
+        for side, seen in images.items():
+            measured |= _taken(side, seen, reference)
+            of_distances = _distances(training, split, side, seen["features"], features, reference)
+            for column, value, identity in of_distances:
                 measured[column] = value
-                result.distances[PREFIXES[split] + column] = identity
+                about = {"density": ex_post.about[side]} if side in ex_post.about else {}
+                result.distances[PREFIXES[split] + column] = identity | about
         for column, value, identity in _accuracies(training, split):
             measured[column] = value
             result.distances[PREFIXES[split] + column] = identity
         measured["real_sharpness"] = reference.sharpness
         result.metrics |= {PREFIXES[split] + name: value for name, value in measured.items()}
+    if ex_post.not_fitted:
+        reasons = (f"{family}: {reason}" for family, reason in ex_post.not_fitted.items())
+        result.metrics["not_fitted"] = "; ".join(reasons)
     if pictures:
-        result.pictures = _pictures(training)
+        result.pictures = _pictures(training, drawn.get("test", {}))
     return result
+
+
+def _wanted(densities: tuple[Density, ...], split: str, searched: Iterable[str] | None) -> tuple[Density, ...]:
+    """The densities that are sampled from on a split."""
+    if split == "test" or searched is None:
+        return densities
+    names = [column.removeprefix("val_") for column in searched]
+    return tuple(each for each in densities if any(name.startswith(f"{density_side(each.family)}_") for name in names))
 
 
 def _taken(kind: str, images: Mapping[str, Tensor], reference: Reference) -> dict[str, float]:
@@ -79,7 +111,7 @@ def _taken(kind: str, images: Mapping[str, Tensor], reference: Reference) -> dic
     means = {one.name: float(images[one.name].double().mean()) for one in registered("images")}
     found = {f"{kind}_{name}": mean for name, mean in means.items()}
     found[f"{kind}_sharpness_gap"] = sharpness_gap(means["sharpness"], reference.sharpness)
-    rows, real = images["features"], tensor(reference.features)
+    rows, real = images["features"], reference.rows
     for one in registered("features") + (registered("samples") if kind != "rec" else []):
         found[f"{kind}_{one.name}"] = float(one.measure(rows, real))
     found[f"{kind}_nearest_image_ratio"] = ratio(reference.distance_to_train(rows), reference.train_distance)
@@ -121,6 +153,15 @@ def _sample(training: Training, split: str, features: Features) -> dict[str, Ten
     return _over(training, len(getattr(training.images, split)), measure)
 
 
+def _decode(training: Training, codes: Tensor, features: Features) -> dict[str, Tensor]:
+    """What is seen on images decoded from codes (n, latent)."""
+
+    def measure(_: Share, which: slice) -> dict[str, Tensor]:
+        return _seen(training.model.decode(codes[which]), features)
+
+    return _over(training, len(codes), measure)
+
+
 def _reconstruct(training: Training, split: str, features: Features) -> tuple[dict[str, Tensor], dict]:
     """What is seen on reconstructions of a split's images, and what the model's terms, codes and pixels say of them."""
     model, posterior, recipe = training.model, training.recipe.posterior, training.recipe
@@ -134,7 +175,8 @@ def _reconstruct(training: Training, split: str, features: Features) -> tuple[di
         rebuilt = model.decode(codes if recipe.evaluation.reconstruct_from == "mean" else sampled)
         return {
             **{one.name: one.measure(rebuilt, x) for one in registered("pairs")},
-            **({"codes": codes, "sampled": sampled, "rates": posterior.rate(heads)} if has_prior else {}),
+            "sampled": sampled,
+            **({"codes": codes, "rates": posterior.rate(heads)} if has_prior else {}),
             **_seen(rebuilt, features),
         }
 
@@ -158,9 +200,8 @@ def _distances(
     """Column, value and identity of each distance."""
     moments = Moments()
     moments.update(activations)
-    real = torch.from_numpy(np.array(reference.features))
     drawn = _noise(training, SUBSETS, split, "cpu")
-    kernel = kernel_distance(activations, real, drawn, paired=kind == "rec")
+    kernel = kernel_distance(activations, reference.rows, drawn, paired=kind == "rec")
     for column, value, is_kernel in (
         (frechet_column(features, kind), frechet_distance(moments, reference.moments), False),
         (kernel_column(features, kind), kernel, True),
@@ -205,22 +246,23 @@ def _means(training: Training, split: str, which: Tensor) -> Tensor:
     return _over(training, len(which), measure)["codes"]
 
 
-def _pictures(training: Training) -> list[dict]:
-    """Grids of real, reconstructed and sampled images, straight lines between the codes of neighbours, and
-    perturbations of single latents (Rivera, arXiv 2309.13160, figures 5 and 4)."""
+def _pictures(training: Training, drawn: Mapping[str, Tensor]) -> list[dict]:
+    """Grids of real, reconstructed and sampled images, the last of codes `drawn` from densities too, straight lines
+    between the codes of neighbours, and perturbations of single latents (Rivera, arXiv 2309.13160, figures 5 and 4)."""
     model, posterior = training.model, training.recipe.posterior
     test = tensor(training.images.test)
     x = test[:TILES].to(training.device).float().div_(255)
     # The first of the samples that were measured, which were drawn a chunk at a time.
     noise = _noise(training, PRIOR, "test", training.device)
-    drawn = model.sample_prior(min(CHUNK, len(test)), noise)
-    samples = model.decode(drawn[: len(x)])
+    samples = model.decode(model.sample_prior(min(CHUNK, len(test)), noise)[: len(x)])
     heads = model.encode(x)
     codes = posterior.mean(heads)
     weights = torch.linspace(0, 1, STEPS, device=training.device)[:, None]
     pairs = codes[: STEPS * 2].split(2)[: len(codes) // 2]
     lines = torch.cat([model.decode(torch.lerp(*pair, weights)) for pair in pairs])
-    grids = {"real": x, "reconstructed": model.decode(codes), "sampled": samples, "interpolated": lines}
+    grids = {"real": x, "reconstructed": model.decode(codes), "sampled": samples}
+    grids |= {f"sampled_{side}": model.decode(given[: len(x)]) for side, given in drawn.items()}
+    grids["interpolated"] = lines
     perturbed = model.decode(perturbations(codes, posterior.std(heads)))
     return [
         *(picture(kind, images) for kind, images in grids.items()),

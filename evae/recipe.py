@@ -18,7 +18,7 @@ from evae import plugins
 from evae.adversarial import Adversarial
 from evae.criteria import Criterion, criterion
 from evae.data.base import SOURCES, DataRecipe
-from evae.densities import Density, density
+from evae.densities import Density, MixtureDensity, density
 from evae.errors import UserError, unknown
 from evae.likelihoods import Bernoulli, Likelihood, likelihood
 from evae.metrics.names import DEFAULT_FEATURES, features
@@ -53,7 +53,7 @@ class Evaluation:
     features: str = DEFAULT_FEATURES
     reconstruct_from: str = "mean"
     seed: int = 0
-    densities: tuple[Density, ...] = field(default=(), metadata=LATER)
+    densities: tuple[Density, ...] = field(default=(MixtureDensity(),), metadata=LATER)
     downstream: tuple[int, ...] = field(default=(), metadata=LATER)
 
     def __post_init__(self) -> None:

@@ -1,6 +1,6 @@
 """A density of one's own: codes uniform between their least and greatest values, latent by latent.
 
-    python -m evae.testing examples/box.py
+python -m evae.testing examples/box.py
 """
 
 from dataclasses import dataclass

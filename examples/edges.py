@@ -1,6 +1,6 @@
 """A metric of one's own that is an objective too: how well edges are where they were.
 
-    python studies/kernel_sweep.py --plugin examples/edges.py --objectives rec_edges gen_fd
+python studies/kernel_sweep.py --plugin examples/edges.py --objectives rec_edges gen_fd
 """
 
 import torch

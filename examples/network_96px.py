@@ -27,7 +27,7 @@ class Strided(Network):
     def build(self, image_size: int, channels: int, latent: int, heads: int) -> tuple[nn.Module, nn.Module]:
         if image_size != 96:
             raise UserError(f"the strided networks take images of 96 pixels, not {image_size}: use --image-size 96")
-        widths = [max(8, round(32 * self.width * 2**min(k, 2) / 8) * 8) for k in range(DEPTH)]
+        widths = [max(8, round(32 * self.width * 2 ** min(k, 2) / 8) * 8) for k in range(DEPTH)]
         side, deepest = image_size // 2**DEPTH, widths[-1]
         down, before = [], channels
         for width in widths:

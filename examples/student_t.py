@@ -1,6 +1,6 @@
 """A posterior of one's own: Student's t about the mean, searched beside ours.
 
-    python studies/kernel_sweep.py --plugin examples/student_t.py --trials 12
+python studies/kernel_sweep.py --plugin examples/student_t.py --trials 12
 """
 
 import math

@@ -1,7 +1,7 @@
 """Losses and metrics in TensorBoard while a study runs, a run for each trial.
 
-    python studies/kernel_sweep.py --plugin examples/tensorboard.py
-    tensorboard --logdir runs          # pip install tensorboard
+python studies/kernel_sweep.py --plugin examples/tensorboard.py
+tensorboard --logdir runs          # pip install tensorboard
 """
 
 from tensorboardX import SummaryWriter  # comes with Ray

@@ -14,7 +14,10 @@ from PIL import Image
 from tiny import POSTERIORS, labelled, tiny_images, tiny_recipe
 from torch import nn
 
+from evae.codes import training_codes
+from evae.densities import Density, GaussianDensity, KernelDensity, MixtureDensity, TrainingCodes
 from evae.evaluation import Evaluated, evaluate, perturbations, picture
+from evae.ex_post import SAMPLES as DRAWS
 from evae.metrics.features import Features, load_features
 from evae.metrics.frechet import Moments, frechet_distance
 from evae.metrics.reference import Reference, reference
@@ -23,20 +26,19 @@ from evae.posteriors.autoencoder import Autoencoder
 from evae.posteriors.evae import Evae
 from evae.posteriors.gaussian import Gaussian
 from evae.priors import MixturePrior
-from evae.training import Diverged, Training
+from evae.training import Diverged, Training, generator
 
 TAP = "efficientnet_lite0_b2"
 IMAGES = tiny_images()
-COUNTED = {f"gen_{name}" for name in ("precision", "recall", "density", "coverage")}
+SAMPLES = ("gen", "xpd_mixture")
+COUNTED = {f"{kind}_{name}" for kind in SAMPLES for name in ("precision", "recall", "density", "coverage")}
 """Of few images alike in different sets."""
 COLUMNS = {
     *COUNTED,
-    *(f"{kind}_{distance}_{TAP}" for kind in ("rec", "gen") for distance in ("fd", "kd")),
-    *(f"{kind}_sharpness" for kind in ("rec", "gen", "real")),
-    "rec_sharpness_gap",
-    "gen_sharpness_gap",
-    "rec_nearest_image_ratio",
-    "gen_nearest_image_ratio",
+    *(f"{kind}_{distance}_{TAP}" for kind in ("rec", *SAMPLES) for distance in ("fd", "kd")),
+    *(f"{kind}_sharpness" for kind in ("rec", *SAMPLES, "real")),
+    *(f"{kind}_{name}" for kind in ("rec", *SAMPLES) for name in ("sharpness_gap", "nearest_image_ratio")),
+    "xpd_mixture_nearest_code_ratio",
     *("rec_psnr_db", "rec_ssim", "distortion_nats", "rate_is"),
 }
 OF_A_PRIOR = {"rate_nats", "rate_per_latent", "active_units", "aggregate_w1"}
@@ -102,7 +104,7 @@ def test_the_elbo_is_minus_distortion_minus_rate_and_the_rate_is_the_sum_over_la
 
 def test_each_distance_has_its_identity(result, features, references):
     distances = {name for name in result.metrics if re.search(r"_[fk]d_", name)}
-    assert set(result.distances) == distances and len(distances) == 8
+    assert set(result.distances) == distances and len(distances) == 12
     for name, identity in result.distances.items():
         split = "validation" if name.startswith("val_") else "test"
         count = len(getattr(IMAGES, split))
@@ -110,10 +112,12 @@ def test_each_distance_has_its_identity(result, features, references):
         assert identity["n_real"] == identity["n_generated"] == count
         assert identity["features"] == "efficientnet-lite0-b2" and identity["digest"] == features.digest
         assert identity["resize"] == features.resize and identity["seed"] == 0
-        is_sample, is_kernel = "gen_" in name, "_kd_" in name
+        is_sample, is_kernel = "rec_" not in name, "_kd_" in name
         assert identity["floor"] == (references[split].floor if is_sample and not is_kernel else 0)
         assert identity["floor_sd"] == (references[split].kd_sd if is_sample and is_kernel else None)
         assert identity["pairs"] == ("left out" if is_kernel and not is_sample else None)
+        given = {"family": "mixture", "n_codes": 24, "components": 10, "iterations": 2000, "tolerance": 1e-3}
+        assert identity.get("density") == (given if "xpd_" in name else None)
 
 
 def test_with_another_prior_samples_and_rate_are_of_that_one(features, references):
@@ -155,6 +159,7 @@ class Perfect(Network):
 
 def test_perfect_reconstructions_are_at_the_floor_of_their_distances(features, references):
     recipe = replace(tiny_recipe(Autoencoder()), network=Perfect(), latent=32 * 32)
+    recipe = replace(recipe, evaluation=replace(recipe.evaluation, densities=()))
     result = evaluate(Training(recipe, IMAGES), features, references, pictures=False)
     for prefix in ("", "val_"):
         for name in (f"{prefix}rec_fd_{TAP}", f"{prefix}rec_kd_{TAP}"):
@@ -242,6 +247,81 @@ def test_generation_distance_by_hand(vae, result, features, references):
     expected = frechet_distance(moments, references["test"].moments)
     assert result.metrics[f"gen_fd_{TAP}"] == pytest.approx(expected, rel=1e-6)
     assert np.array_equal(decoded(result.pictures[2]), decoded(picture("sampled", samples)))
+
+
+def dense(*densities: Density, images=IMAGES, posterior=None, epochs: int = 1) -> Training:
+    """A trained model whose evaluation has these densities."""
+    recipe = tiny_recipe(posterior)
+    training = Training(replace(recipe, evaluation=replace(recipe.evaluation, densities=densities)), images)
+    for _ in range(epochs):
+        training.train_epoch()
+    return training
+
+
+def test_generation_from_a_density_by_hand(features, references):
+    """As from the prior, but for the codes, which are draws of the density that is kept with the weights."""
+    training = dense(GaussianDensity())
+    result = evaluate(training, features, references)
+    (fitted,) = training.model.densities.values()
+    moments = Moments()
+    with torch.no_grad():
+        samples = training.model.decode(fitted.sample(16, generator("cpu", 0, 0, DRAWS)))
+        moments.update(features(samples))
+    distance = frechet_distance(moments, references["test"].moments)
+    assert result.metrics[f"xpd_gaussian_fd_{TAP}"] == pytest.approx(distance, rel=1e-6)
+    shown = next(p for p in result.pictures if p["kind"] == "sampled_xpd_gaussian")
+    assert np.array_equal(decoded(shown), decoded(picture("sampled", samples)))
+    assert torch.equal(fitted.scaling.low, training_codes(training).amin(0).double())
+
+
+def test_densities_take_nothing_from_what_is_measured_without_them(vae, result, features, references):
+    """The same numbers, to the last bit, with none and with two."""
+    for densities in ((), (GaussianDensity(), TrainingCodes())):
+        metrics = evaluate(dense(*densities), features, references).metrics
+        assert {n: v for n, v in metrics.items() if "xpd_" not in n} == {
+            n: v for n, v in result.metrics.items() if "xpd_" not in n
+        }
+        sides = {n.removeprefix("val_").split("_")[1] for n in metrics if "xpd_" in n}
+        assert sides == {density.family for density in densities}
+
+
+def test_copies_of_training_codes_are_seen_and_new_codes_are_not_taken_for_them(features):
+    """Of the default model, whose codes are noisy; the smaller the kernels the nearer, and a Gaussian is as far away as
+    the codes of new images are."""
+    images = tiny_images(train=300, validation=60, test=60)
+    kernels = {width: KernelDensity(bandwidth=width) for width in (1e-3, 0.1)}
+    found = {}
+    for name, density in {"copies": TrainingCodes(), **kernels, "gaussian": GaussianDensity()}.items():
+        metrics = evaluate(dense(density, images=images), features, refer(features, images), pictures=False).metrics
+        found[name] = metrics[f"xpd_{density.family}_nearest_code_ratio"]
+    assert found["copies"] == pytest.approx(0, abs=1e-6)
+    assert 0 < found[1e-3] < 0.05 < found[0.1] < 0.6
+    assert 0.75 < found["gaussian"] < 1.4
+
+
+def test_a_density_that_cannot_be_fitted_is_recorded_and_the_rest_is_measured(features, references):
+    training = dense(MixtureDensity(components=1000), GaussianDensity())
+    result = evaluate(training, features, references)
+    assert result.metrics["not_fitted"].startswith("mixture: 1000 components are more than the 24 codes")
+    assert not any("xpd_mixture" in name for name in result.metrics.keys() | result.distances.keys())
+    assert math.isfinite(result.metrics[f"xpd_gaussian_fd_{TAP}"]) and set(training.model.densities) == {"gaussian"}
+    assert "sampled_xpd_mixture" not in {p["kind"] for p in result.pictures}
+
+
+@pytest.mark.parametrize(
+    ("searched", "has"),
+    [([], False), (["gen_sharpness"], False), (["xpd_codes_fd_x"], False), (["val_xpd_gaussian_recall"], True)],
+)
+def test_on_the_validation_split_densities_are_sampled_from_where_the_search_looks_at_them(
+    searched, has, features, references
+):
+    training = dense(GaussianDensity())
+    metrics = evaluate(training, features, references, pictures=False, searched=searched).metrics
+    assert (f"val_xpd_gaussian_fd_{TAP}" in metrics) == has and f"xpd_gaussian_fd_{TAP}" in metrics
+    only = {"validation": references["validation"]}
+    training.model.densities.clear()
+    metrics = evaluate(training, features, only, pictures=False, searched=searched).metrics
+    assert any("xpd_" in name for name in metrics) == bool(training.model.densities) == has
 
 
 def test_units_are_active_in_units_of_the_prior():
@@ -348,12 +428,13 @@ def decoded(row: dict) -> np.ndarray:
 def test_pictures_are_grids_of_the_stated_size(channels, features):
     images = tiny_images(test=40, channels=channels)
     pictures = evaluate(trained(images=images), features, refer(features, images)).pictures
-    assert [p["kind"] for p in pictures] == ["real", "reconstructed", "sampled", "interpolated", "perturbed"]
+    kinds = ["real", "reconstructed", "sampled", "sampled_xpd_mixture", "interpolated", "perturbed"]
+    assert [p["kind"] for p in pictures] == kinds
     for row in pictures:
         assert row["png"].startswith(b"\x89PNG") and row["image_size"] == 32
         size = (row["rows"] * 32, row["columns"] * 32)
         assert decoded(row).shape == (size if channels == 1 else (*size, 3))
-    assert [(p["rows"], p["columns"]) for p in pictures] == [(4, 8), (4, 8), (4, 8), (8, 8), (3, 9)]
+    assert [(p["rows"], p["columns"]) for p in pictures] == [(4, 8), (4, 8), (4, 8), (4, 8), (8, 8), (3, 9)]
 
 
 def test_the_tiles_are_the_first_test_images_row_by_row(result):
@@ -366,7 +447,7 @@ def test_the_tiles_are_the_first_test_images_row_by_row(result):
 
 def test_an_interpolation_begins_and_ends_with_the_reconstructions_of_neighbours(result):
     grids = {p["kind"]: decoded(p).astype(int) for p in result.pictures}
-    for pair in range(result.pictures[3]["rows"]):
+    for pair in range(grids["interpolated"].shape[0] // 32):
         line = grids["interpolated"][pair * 32 : (pair + 1) * 32]
         for column, index in ((0, 2 * pair), (7, 2 * pair + 1)):
             row, at = divmod(index, 8)

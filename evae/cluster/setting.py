@@ -15,6 +15,7 @@ class Setting:
 
     A trial has `workers` processes with `cpus` cores and `gpus` GPUs each, which may die `max_failures` times. Each
     process imports the `plugins` before its first trial. Where the study is `followed`, whole rows go to the driver.
+    `searched` are the metrics that the search looks at, None for all.
     """
 
     study: str
@@ -28,3 +29,4 @@ class Setting:
     max_failures: int = 2
     plugins: tuple[Plugin, ...] = ()
     followed: bool = False
+    searched: tuple[str, ...] | None = None

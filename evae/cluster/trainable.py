@@ -48,7 +48,8 @@ class EpochTrainable(tune.Trainable):
             self.worker = WorkerGroup(setting)
         else:
             device = torch.device(accelerator() if setting.gpus > 0 else "cpu")
-            self.worker = Worker(setting.images, setting.references, device, self.threads)
+            given = setting.images, setting.references, device, self.threads
+            self.worker = Worker(*given, searched=setting.searched)
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:

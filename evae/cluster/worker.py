@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -33,7 +33,8 @@ class Begun:
 
 
 class Worker:
-    """Trains on a device, with the other `ranks` of its group or alone. One trial at a time."""
+    """Trains on a device, with the other `ranks` of its group or alone, for a search that looks at the metrics
+    `searched` (see `evaluate`). One trial at a time."""
 
     losses = 0
     """A trial in one process cannot lose it and go on."""
@@ -45,10 +46,12 @@ class Worker:
         device: torch.device,
         threads: int,
         ranks: Ranks | None = None,
+        searched: Sequence[str] | None = None,
     ):
         # More threads than cores make concurrent trainings ten times slower, so each takes only its share.
         torch.set_num_threads(threads)
         self.images, self.references, self.device, self.ranks = images, references, device, ranks
+        self.searched = searched
         self.features: Features | None = None
         self.training: Training | None = None
 
@@ -88,12 +91,12 @@ class Worker:
         """The metrics of the model as it is now, on the validation split alone and without pictures; not those that
         are lists."""
         references = {"validation": self.references["validation"]}
-        metrics = evaluate(self.training, self._features(), references, pictures=False).metrics
+        metrics = evaluate(self.training, self._features(), references, False, self.searched).metrics
         return {name: value for name, value in metrics.items() if not isinstance(value, list)}
 
     def evaluate(self) -> Evaluated:
         """Measure the trained model."""
-        return evaluate(self.training, self._features(), self.references)
+        return evaluate(self.training, self._features(), self.references, searched=self.searched)
 
     def _features(self) -> Features:
         if self.features is None:

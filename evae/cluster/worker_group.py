@@ -61,7 +61,8 @@ def serve(config: dict[str, Any]) -> None:
     device = train.torch.get_device() if setting.gpus > 0 else torch.device("cpu")
     if ranks.rank == 0:
         ray.get(config["caretaker"].hold.remote(get_current_placement_group()))
-    worker = Worker(setting.images, setting.references, device, max(1, int(setting.cpus)), ranks)
+    threads = max(1, int(setting.cpus))
+    worker = Worker(setting.images, setting.references, device, threads, ranks, setting.searched)
     era, number = _enlist(board, ranks)
     watch = Watch()
     while True:

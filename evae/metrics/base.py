@@ -11,16 +11,17 @@ from evae.registry import Registry
 
 SIDES = {
     "pairs": ("rec",),
-    "images": ("rec", "gen"),
-    "features": ("rec", "gen"),
-    "samples": ("gen",),
+    "images": ("rec", "gen", "xpd"),
+    "features": ("rec", "gen", "xpd"),
+    "samples": ("gen", "xpd"),
+    "density": ("xpd",),
     "model": ("",),
     "labels": ("",),
 }
 """What a metric can be taken of, and the sides on which it then is: of reconstructions beside their originals, of
-reconstructions and samples alone, of the features of two sets, of those of samples and real images only, of the model
-as a whole, or of codes and labels."""
-OURS = ("model", "labels")
+reconstructions and samples alone, of the features of two sets, of those of samples and real images only, of an ex-post
+density, of the model as a whole, or of codes and labels."""
+OURS = ("density", "model", "labels")
 """What only metrics of ours can be taken of."""
 LABELS = (200, 1000, 5000)
 """The numbers of training labels for which the literature gives accuracies (Vafaii et al. 2024, Poisson VAE)."""
@@ -44,7 +45,8 @@ class Metric:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Its columns on the test split; of an accuracy those of the usual numbers of labels."""
+        """Its columns on the test split; of an ex-post density, `xpd_` stands for the column's `xpd_<density>_`; of an
+        accuracy those of the usual numbers of labels."""
         if self.of == "labels":
             return tuple(f"{self.name}_{count}" for count in LABELS)
         return tuple(f"{side}_{self.name}" if side else self.name for side in SIDES[self.of])
@@ -60,9 +62,9 @@ def metric(
 
     `of` "pairs": (reconstructions, originals), both (n, c, h, w) in [0, 1], to (n,); "images": (n, c, h, w) to (n,);
     "features": (n, dim) of reconstructions or samples and (m, dim) of real images to one number; "samples": the same of
-    samples only. Of (n,) numbers the mean is the metric. The columns are `rec_<name>` but for samples, and `gen_<name>`
-    but for pairs; where there is a `direction`, "min" or "max", they are objectives too. Raises UserError for other
-    words.
+    samples only. Of (n,) numbers the mean is the metric. The columns are `rec_<name>` but for samples, and but for
+    pairs `gen_<name>`, and `xpd_<density>_<name>` for each ex-post density; where there is a `direction`, "min" or
+    "max", they are objectives too. Raises UserError for other words.
     """
     if of not in SIDES or of in OURS:
         raise unknown("subject of a metric", of, [kind for kind in SIDES if kind not in OURS])

@@ -24,3 +24,9 @@ features: Registry[Callable[[], Features]] = Registry("features")
 def features_column(name: str) -> str:
     """How metric columns name the features."""
     return re.sub(r"\W", "_", name)
+
+
+def density_side(family: str) -> str:
+    """How the metric columns of samples from an ex-post density begin: `xpd_mixture`. The metric is what follows the
+    next underscore, so that the family's own are left out."""
+    return "xpd_" + re.sub(r"[\W_]", "", family)

@@ -18,6 +18,7 @@ declare("recall", of="samples", direction="max")
 declare("density", of="samples", direction="max")
 declare("coverage", of="samples", direction="max")
 declare("nearest_image_ratio", of="features")
+declare("nearest_code_ratio", of="density")
 
 NEAREST = 5
 """The neighbour whose distance is the radius of an image's ball (Naeem et al. 2020, section 4.1)."""
@@ -75,6 +76,18 @@ def ratio(distance: float, usual: float) -> float:
     """How far samples are from training images as a multiple of how far new images `usual`ly are: well below 1 they are
     copies. Infinite where the new images are themselves copies."""
     return distance / usual if usual else math.inf
+
+
+def nearest_code_ratio(samples: Tensor, held_out: Tensor, train: Tensor) -> float:
+    """How far codes that a density gives are from the nearest code (m, latent) that it was fitted to, over how far the
+    codes of held-out images are: 1 for draws of what all codes are drawn from, 0 for copies.
+
+    In units of each latent's standard deviation, in which densities are fitted; constant latents count for nothing.
+    """
+    std = train.double().std(0, correction=0)
+    varying = std > 0
+    samples, held_out, train = (codes.double()[:, varying] / std[varying] for codes in (samples, held_out, train))
+    return ratio(near_distance(samples, train), near_distance(held_out, train))
 
 
 def nearest_distances(rows: Tensor, others: Tensor) -> Tensor:

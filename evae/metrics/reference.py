@@ -68,14 +68,19 @@ class Reference:
         return Moments.from_dict({"count": torch.tensor(self.n), **arrays})
 
     @cached_property
+    def rows(self) -> torch.Tensor:
+        """`features` as a tensor."""
+        return torch.from_numpy(np.array(self.features))
+
+    @cached_property
     def radii(self) -> torch.Tensor:
         """(n,): see `neighbours.radii`."""
-        return radii(torch.from_numpy(np.array(self.features)))
+        return radii(self.rows)
 
     @cached_property
     def train_distance(self) -> float:
         """How far the images are from the training images."""
-        return self.distance_to_train(torch.from_numpy(np.array(self.features)))
+        return self.distance_to_train(self.rows)
 
     def distance_to_train(self, features: torch.Tensor) -> float:
         """See `neighbours.near_distance`."""
@@ -86,7 +91,7 @@ class Reference:
         return {item.name: np.asarray(getattr(self, item.name)) for item in fields(self)}
 
     def __getstate__(self) -> dict[str, np.ndarray]:
-        # Without the cached moments, which double the size and are quickly made again.
+        # Without what is cached, which more than doubles the size and is quickly made again.
         return self.arrays()
 
 
@@ -127,12 +132,12 @@ def distance_identity(
 ) -> dict[str, str | int | float | None]:
     """What a distance was taken on: without all of these equal, two values are not comparable.
 
-    `kind` is "gen" for samples and "rec" for reconstructions; `kernel` says that it is a kernel distance and not a
-    Fréchet distance. `floor` is what nothing can be expected to fall below: of reconstructions, which are of the same
-    images, 0. Where it is an average that single values scatter around, `floor_sd` is their standard deviation, else
-    None. `pairs` says of a kernel distance of reconstructions how it treats an image and its own (else None).
+    `kind` is "rec" for reconstructions, else the side of the samples; `kernel` says that it is a kernel distance and
+    not a Fréchet distance. `floor` is what nothing can be expected to fall below: of reconstructions, which are of the
+    same images, 0. Where it is an average that single values scatter around, `floor_sd` is their standard deviation,
+    else None. `pairs` says of a kernel distance of reconstructions how it treats an image and its own (else None).
     """
-    generated = kind == "gen"
+    generated = kind != "rec"
     return {
         "features": features.name,
         "digest": features.digest,

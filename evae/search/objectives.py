@@ -6,6 +6,7 @@ from typing import Any
 
 from evae.errors import UserError, unknown
 from evae.metrics.base import METRICS
+from evae.metrics.names import density_side
 
 DIVERGENCES = ("exact", "estimated")
 """What a rate has to be to compare with others: the KL divergence from the prior, or an unbiased estimate of it."""
@@ -27,8 +28,9 @@ def labels_of(name: str) -> int | None:
     return int(count) if is_accuracy and count == str(int(count)) and int(count) else None
 
 
-def resolve_objectives(names: Sequence[str], features_column: str) -> list[tuple[str, str]]:
-    """Short names to (column, "min" or "max"): "gen_fd" is the column of that distance on these features.
+def resolve_objectives(names: Sequence[str], features_column: str, density: str | None = None) -> list[tuple[str, str]]:
+    """Short names to (column, "min" or "max"): "gen_fd" is the column of that distance on these features, "xpd_fd" that
+    of samples from the ex-post `density` of that family.
 
     With the standard Inception features the columns are `gen_fid` and `gen_kid`. Raises UserError for a name that is
     not known, given twice, or when there is none.
@@ -40,13 +42,18 @@ def resolve_objectives(names: Sequence[str], features_column: str) -> list[tuple
     for name in names:
         if name not in known:
             raise unknown("objective", name, known)
-        resolved.append((objective_column(name, features_column), known[name]))
+        if name.startswith("xpd_") and density is None:
+            raise UserError(f"{name} is of samples from an ex-post density: give one, such as --densities mixture")
+        resolved.append((objective_column(name, features_column, density), known[name]))
     return resolved
 
 
-def objective_column(name: str, features_column: str) -> str:
+def objective_column(name: str, features_column: str, density: str | None = None) -> str:
     """The metric column of an objective's short name."""
     kind, _, short = name.partition("_")
+    if kind == "xpd" and density is not None:
+        kind = density_side(density)
+        name = f"{kind}_{short}"
     if short not in ("fd", "kd"):
         return name
     if features_column == "inception":

@@ -113,9 +113,10 @@ class StudyOptions:
     """What is searched for, one metric or more; fd is the Fréchet distance on --features."""
     features: str = DEFAULT_FEATURES
     """Network and tap of the Fréchet distance; "inception" is the standard FID (needs its weights)."""
-    densities: tuple[str, ...] = ()
-    """Densities fitted to a trained model's codes, with their default settings, and kept with its weights: gaussian,
-    mixture, kde, flow, second_stage, codes, or one of a plug-in's."""
+    densities: tuple[str, ...] = ("mixture",)
+    """Ex-post densities: fitted to each trained model's codes, with their default settings, and sampled from beside its
+    prior: gaussian, mixture, kde, flow, second_stage, codes, or one of a plug-in's. Objectives xpd_... are of the
+    first."""
     downstream: tuple[int, ...] = ()
     """Numbers of training labels for which knn_accuracy_N and linear_accuracy_N of the codes are measured, such as
     200 1000 (default: those of the objectives). Needs data with labels."""
@@ -207,7 +208,8 @@ class StudyOptions:
 
     def resolved_objectives(self) -> list[tuple[str, str]]:
         """(metric column, "min" or "max") of each objective."""
-        return resolve_objectives(self.objectives, features_column(self.features))
+        first = self.densities[0] if self.densities else None
+        return resolve_objectives(self.objectives, features_column(self.features), first)
 
     @property
     def label_counts(self) -> tuple[int, ...]:

@@ -54,6 +54,7 @@ def train(
         max_failures=options.max_failures,
         plugins=tuple(options.plugins),
         followed=bool(callback),
+        searched=tuple(metric for metric, _ in options.resolved_objectives()),
     )
     manifest.write(store, slots=float(slots.now()), sampler=options.sampler)
     searcher.room = slots.room

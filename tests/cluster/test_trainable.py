@@ -106,7 +106,8 @@ def test_a_finished_trial_leaves_rows_of_every_kind_pictures_and_weights(setting
     assert all(a["ended_at"] <= b["started_at"] for a, b in pairwise(epochs))
 
     pictures = store.rows("images", trial)
-    assert {p["kind"] for p in pictures} == {"real", "reconstructed", "sampled", "interpolated", "perturbed"}
+    sampled = {"sampled", "sampled_xpd_mixture"}
+    assert {p["kind"] for p in pictures} == {"real", "reconstructed", "interpolated", "perturbed", *sampled}
     for each in pictures:
         size = Image.open(io.BytesIO(each["png"])).size
         assert size == (each["columns"] * each["image_size"], each["rows"] * each["image_size"])

@@ -7,6 +7,7 @@ from torch import nn
 
 from evae.errors import UserError
 from evae.metrics.features import Features, frechet_column, kernel_column
+from evae.metrics.names import density_side
 from evae.metrics.names import features as names
 from evae.search.objectives import counted, directions, labels_of, objective_column, resolve_objectives
 
@@ -19,7 +20,27 @@ def test_a_distance_is_the_column_that_the_evaluation_writes(name, kind):
     assert objective_column(f"{kind}_kd", features.column) == kernel_column(features, kind)
 
 
-@pytest.mark.parametrize("name", sorted(set(directions()) - {"rec_fd", "gen_fd", "rec_kd", "gen_kd"}))
+@pytest.mark.parametrize("name", names)
+def test_a_density_s_are_the_columns_of_the_first(name):
+    features = Features(name, 1, "digest", "resize", lambda x: x, nn.Identity())
+    given = ["xpd_fd", "xpd_kd", "xpd_sharpness_gap"]
+    side = density_side("second_stage")
+    assert [column for column, _ in resolve_objectives(given, features.column, "second_stage")] == [
+        frechet_column(features, side),
+        kernel_column(features, side),
+        "xpd_secondstage_sharpness_gap",
+    ]
+
+
+def test_without_a_density_there_is_nothing_of_one_to_search_for():
+    with pytest.raises(UserError, match="--densities mixture"):
+        resolve_objectives(["gen_fd", "xpd_recall"], "x")
+
+
+DISTANCES = {f"{kind}_{distance}" for kind in ("rec", "gen", "xpd") for distance in ("fd", "kd")}
+
+
+@pytest.mark.parametrize("name", sorted(name for name in set(directions()) - DISTANCES if not name.startswith("xpd_")))
 def test_other_metrics_are_their_own_column(name):
     assert resolve_objectives([name], "inception") == [(name, directions()[name])]
 
