@@ -6,6 +6,7 @@ codes of training images afterwards (`xpd_<density>_`): they answer different qu
 """
 
 import io
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from torch import Tensor
 from evae.data import tensor
 from evae.data.labels import UNLABELLED
 from evae.densities import Density
+from evae.evidence import log_likelihood
 from evae.ex_post import ExPost
 from evae.metrics.base import of as registered
 from evae.metrics.downstream import NEIGHBOURS, PENALTY, knn_accuracy, linear_accuracy
@@ -31,7 +33,7 @@ from evae.ranks import Share
 from evae.training import Training, generator
 
 PREFIXES = {"test": "", "validation": "val_"}
-PRIOR, CODES, SUBSETS, LABELLED = 100, 200, 300, 500
+PRIOR, CODES, SUBSETS, LABELLED, WEIGHTS = 100, 200, 300, 500, 600
 """The independent random streams of an evaluation: these and the split's place in `PREFIXES`. Test values are taken
 on draws of their own, so that they owe nothing to those which a search has chosen by."""
 TILES, STEPS, CHUNK = 32, 8, 250
@@ -74,6 +76,7 @@ def evaluate(
     }
     for split, reference in references.items():
         rows, measured = rebuilt[split]
+        measured |= _log_likelihood(training, split)
         images = {"rec": rows, "gen": _sample(training, split, features)}
         for side, codes in drawn[split].items():
             images[side] = _decode(training, codes, features)
@@ -192,6 +195,22 @@ def _reconstruct(training: Training, split: str, features: Features) -> tuple[di
     if has_prior and model.prior is None:
         measured["rate_per_latent"] = rows["rates"].double().mean(0).tolist()
     return rows, measured
+
+
+def _log_likelihood(training: Training, split: str) -> dict[str, float]:
+    """The negative log likelihood of a split's images, where it is asked for and can be estimated."""
+    model, samples = training.model, training.recipe.evaluation.iw_samples
+    if not samples or not model.has_log_likelihood:
+        return {}
+    real, noise = tensor(getattr(training.images, split)), _noise(training, WEIGHTS, split, training.device)
+
+    def measure(share: Share, which: slice) -> dict[str, Tensor]:
+        x = real[which].to(training.device).float().div_(255)
+        return {"found": log_likelihood(model, x, samples, noise, share)}
+
+    nats = -float(_over(training, len(real), measure)["found"].double().mean())
+    bits = {"bits_per_dim": nats / (real[0].numel() * math.log(2))} if model.likelihood.of_levels else {}
+    return {"nll_nats": nats} | bits
 
 
 def _distances(

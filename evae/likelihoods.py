@@ -23,15 +23,21 @@ class Likelihood(ABC):
     """A likelihood family with its hyperparameters; it holds no tensors and no state.
 
     `outputs` below are what the decoder yields, of the images' shape. Where `has_elbo`, the distortion is the whole
-    negative log likelihood, so that it makes an ELBO with an exact rate.
+    negative log likelihood, so that it makes an ELBO with an exact rate. Where `of_levels` it is that of the 256 levels
+    that a number of an image can have: a probability, of which it makes sense to say how many bits a number takes.
     """
 
     family: ClassVar[str]
     has_elbo: ClassVar[bool]
+    of_levels: ClassVar[bool] = False
 
     @abstractmethod
     def distortion(self, outputs: Images, x: Images) -> Float[Tensor, ""]:
         """Nats per image, summed over pixels and channels: of images x in [0, 1], averaged over them."""
+
+    def distortions(self, outputs: Images, x: Images) -> Float[Tensor, " n"]:
+        """The distortion of each image."""
+        return torch.func.vmap(lambda out, one: self.distortion(out[None], one[None]))(outputs, x)
 
     @abstractmethod
     def images(self, outputs: Images) -> Images:
@@ -47,7 +53,8 @@ likelihood: Registry[type[Likelihood]] = Registry("likelihood")
 class Bernoulli(Likelihood):
     """Every pixel a Bernoulli variable with the output as its logit (Kingma & Welling, arXiv 1312.6114, appendix C).
 
-    Grey values in between are taken for its expectation, as everywhere in the field.
+    Grey values in between are taken for its expectation, as everywhere in the field: of other than black and white
+    images, what is called their log likelihood is minus a cross-entropy, and no probability of them.
     """
 
     family: ClassVar[str] = "bernoulli"
@@ -84,6 +91,37 @@ class Laplace(Likelihood):
 
     def distortion(self, outputs: Images, x: Images) -> Float[Tensor, ""]:
         return self.weight * F.l1_loss(outputs, 2 * x - 1)
+
+    def images(self, outputs: Images) -> Images:
+        return (outputs + 1) / 2
+
+
+@likelihood
+@dataclass(frozen=True, kw_only=True)
+class Logistic(Likelihood):
+    """Every number of an image one of 256 levels, with the probability that a logistic variable about the output gives
+    to its interval; the outermost levels have all that lies beyond (Kingma et al., arXiv 1606.04934, section 6).
+
+    Outputs are on the scale of pixels in [-1, 1], `scale` on that of [0, 1]: the same for all pixels.
+    """
+
+    family: ClassVar[str] = "logistic"
+    has_elbo: ClassVar[bool] = True
+    of_levels: ClassVar[bool] = True
+
+    scale: float = 0.05
+
+    def __post_init__(self) -> None:
+        if not 0 < self.scale < math.inf:
+            raise UserError(f"the scale of the logistic likelihood must be more than 0, not {self.scale!r}.")
+
+    def distortion(self, outputs: Images, x: Images) -> Float[Tensor, ""]:
+        # With the sigmoid s, s(b) - s(a) = s(b) s(-a) (1 - e^(a - b)), in which b - a is the same for all levels.
+        middle, half = (x - self.images(outputs)) / self.scale, 0.5 / 255 / self.scale
+        above = torch.where(x < 1, F.logsigmoid(middle + half), 0.0)
+        below = torch.where(x > 0, F.logsigmoid(half - middle), 0.0)
+        inner = math.log(-math.expm1(-2 * half)) * ((x > 0) & (x < 1))
+        return -(above + below + inner).sum() / len(x)
 
     def images(self, outputs: Images) -> Images:
         return (outputs + 1) / 2

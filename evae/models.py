@@ -55,6 +55,11 @@ class VAE(nn.Module):
         """Whether -(distortion + rate) is a lower bound of the log likelihood, or an unbiased estimate of one."""
         return self.rate_is in ("exact", "estimated") and self.likelihood.has_elbo
 
+    @property
+    def has_log_likelihood(self) -> bool:
+        """Whether the log likelihood of images can be bounded by importance sampling (`evae.evidence`)."""
+        return self.likelihood.has_elbo and self.posterior.has_density(own_prior=self.prior is None)
+
     def forward(
         self,
         x: Images,
@@ -101,8 +106,11 @@ class VAE(nn.Module):
         return terms
 
     def estimated_rates(self, heads: Heads, codes: Codes) -> Float[Tensor, " n"]:
-        """ln q(z | x) - ln p(z) of each image's sampled code, in nats: on average the KL divergence from `prior`."""
-        return self.posterior.log_density(heads, codes).sum(1) - self.prior.log_density(codes)
+        """ln q(z | x) - ln p(z) of each image's sampled code, in nats: on average the KL divergence from the prior.
+        Raises UserError where a family does not offer a density."""
+        own = self.prior is None
+        prior = self.posterior.prior_log_density(codes).sum(1) if own else self.prior.log_density(codes)
+        return self.posterior.log_density(heads, codes).sum(1) - prior
 
     def encode(self, x: Images) -> Heads:
         """The numbers that describe each image's posterior."""

@@ -46,8 +46,10 @@ class Evaluation:
     prior as the real split has. `seed` fixes the latent noise of samples, so that trials are compared on the same
     draws. Reconstructions decode the posterior mean ("mean"), or one posterior sample ("sample"). `densities` are
     fitted to the codes of training images afterwards, and kept with the weights. `downstream` are the numbers of
-    training labels for which accuracies on codes are measured, as far as there are so many. Raises UserError for
-    unknown names, for a family of densities that is given twice, and for numbers of labels below 1 or given twice.
+    training labels for which accuracies on codes are measured, as far as there are so many. `iw_samples` are the
+    importance samples of the log likelihood of each image (`evae.evidence`); with 0 it is not estimated. Raises
+    UserError for unknown names, for a family of densities that is given twice, for numbers of labels below 1 or given
+    twice, and for fewer than 0 samples.
     """
 
     features: str = DEFAULT_FEATURES
@@ -55,6 +57,7 @@ class Evaluation:
     seed: int = 0
     densities: tuple[Density, ...] = field(default=(MixtureDensity(),), metadata=LATER)
     downstream: tuple[int, ...] = field(default=(), metadata=LATER)
+    iw_samples: int = field(default=0, metadata=LATER)
 
     def __post_init__(self) -> None:
         features[self.features]  # raises for a name that is not known
@@ -66,6 +69,8 @@ class Evaluation:
         _check_seed(self.seed)
         if len({each.family for each in self.densities}) < len(self.densities):
             raise UserError("a density is given twice: give each family once.")
+        if self.iw_samples < 0:
+            raise UserError(f"iw_samples must be at least 0, got {self.iw_samples}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +95,7 @@ class Recipe:
         if self.latent < 1:
             raise UserError(f"the latent size must be at least 1, got {self.latent}")
         _check_seed(self.seed)
-        if self.prior is not None and type(self.posterior).log_density is Posterior.log_density:
+        if self.prior is not None and not self.posterior.has_density(own_prior=False):
             raise UserError(
                 f"the {self.posterior.family} posterior has no density, so that its rate against the prior "
                 f"{self.prior.family} cannot be estimated: leave prior out, or take another posterior."

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from evae.errors import UserError
-from evae.likelihoods import Bernoulli, Laplace
+from evae.likelihoods import Bernoulli, Laplace, Logistic
 from evae.likelihoods import likelihood as families
 from evae.models import VAE
 from evae.networks import Conv
@@ -35,6 +35,27 @@ def test_laplace_by_default_costs_5000_where_everything_is_wrong_by_1_at_any_siz
     assert float(Laplace().distortion(2 * x, x)) == pytest.approx(5000)
 
 
+@pytest.mark.parametrize("scale", [0.002, 0.05, 3.0])
+@pytest.mark.parametrize("output", [-1.4, -1.0, 0.13, 0.99])
+def test_logistic_gives_probabilities_to_256_levels(scale, output):
+    levels = (torch.arange(256, dtype=torch.float64) / 255).view(256, 1, 1, 1)
+    nats = Logistic(scale=scale).distortions(torch.full_like(levels, output), levels)
+    assert float(torch.exp(-nats).sum()) == pytest.approx(1)
+    middle = (output + 1) / 2
+    at, edge = torch.special.expit, 0.5 / 255
+    expected = at((levels + edge - middle) / scale) - at((levels - edge - middle) / scale)
+    inner = expected.flatten()[1:-1]
+    likely = inner > 1e-12
+    torch.testing.assert_close(torch.exp(-nats)[1:-1][likely], inner[likely], rtol=1e-3, atol=0)
+
+
+def test_a_level_far_from_its_output_costs_a_finite_number():
+    x = torch.tensor([0.0, 100 / 255, 1.0]).view(3, 1, 1, 1)
+    outputs = torch.tensor([30.0, 30.0, -30.0]).view(3, 1, 1, 1).requires_grad_()
+    nats = Logistic(scale=1e-3).distortion(outputs, x)
+    assert torch.isfinite(nats) and torch.isfinite(torch.autograd.grad(nats, outputs)[0]).all()
+
+
 @pytest.mark.parametrize("family", families)
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_it_keeps_its_contract(family, check):
@@ -56,7 +77,7 @@ def test_images_shown_are_in_0_to_1_and_outputs_beyond_have_a_gradient():
 def test_only_a_whole_log_likelihood_makes_an_elbo():
     encoder, decoder = Conv(width=0.1).build(32, 1, 2, 2)
     x = torch.rand(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))
-    for likelihood, expected in ((Bernoulli(), True), (Laplace(), False)):
+    for likelihood, expected in ((Bernoulli(), True), (Laplace(), False), (Logistic(), True)):
         vae = VAE(Gaussian(), encoder, decoder, latent=2, likelihood=likelihood)
         assert ("elbo" in vae(x, torch.Generator().manual_seed(0))) == vae.has_elbo == expected
 
@@ -65,3 +86,5 @@ def test_only_a_whole_log_likelihood_makes_an_elbo():
 def test_a_weight_outside_its_range_is_an_error(weight):
     with pytest.raises(UserError, match="weight of the laplace likelihood must be more than 0"):
         Laplace(weight=weight)
+    with pytest.raises(UserError, match="scale of the logistic likelihood must be more than 0"):
+        Logistic(scale=weight)

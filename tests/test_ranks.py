@@ -62,9 +62,14 @@ def with_labels(recipe: Recipe, counts: tuple[int, ...]) -> Recipe:
     return replace(recipe, evaluation=replace(recipe.evaluation, downstream=counts))
 
 
+def weighed(recipe: Recipe) -> Recipe:
+    """With the log likelihood of images among what is measured."""
+    return replace(recipe, evaluation=replace(recipe.evaluation, iw_samples=3))
+
+
 RECIPES = {
     **{posterior.family: dense(posterior) for posterior in POSTERIORS},
-    "mixtures across ranks": dense(Mixture(mixture_size=3)),
+    "mixtures across ranks": weighed(dense(Mixture(mixture_size=3))),
     "mixture of a batch": dense(Mixture(unbiased=True)),
     "adversarial": adversarial(Mixture(mixture_size=20)),
     "optimised as in papers": optimised(adversarial(Mixture(mixture_size=20))),

@@ -84,6 +84,7 @@ def test_no_field_at_another_value_is_lost():
             seed=4,
             downstream=(8, 20),
             densities=(MixtureDensity(components=2),),
+            iw_samples=3,
         ),
         seed=8,
     )

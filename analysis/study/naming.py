@@ -24,6 +24,8 @@ WHOLE = {
     "distortion_nats": ("distortion", "nats per image"),
     "rate_nats": ("rate", "nats per image"),
     "elbo_nats": ("ELBO", "nats per image"),
+    "nll_nats": ("negative log likelihood", "nats per image, an upper bound"),
+    "bits_per_dim": ("bits per dimension", "of the negative log likelihood, an upper bound"),
     "active_units": ("active units", "latents"),
     "aggregate_w1": ("aggregate posterior to prior", "prior standard deviations"),
 }

@@ -92,3 +92,5 @@ def of(kind: str) -> list[Metric]:
 declare("distortion_nats", of="model", direction="min")
 declare("rate_nats", of="model", direction="min")
 declare("elbo_nats", of="model", direction="max")
+declare("nll_nats", of="model", direction="min")
+declare("bits_per_dim", of="model", direction="min")

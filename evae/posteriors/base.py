@@ -93,6 +93,16 @@ class Posterior(ABC):
         """ln q(z | x) of each latent, in nats. A family that has it can be trained against any prior."""
         raise UserError(f"the {self.family} posterior has no density, so that it keeps the prior of its own.")
 
+    def prior_log_density(self, codes: Codes) -> Codes:
+        """ln p(z) of each latent under the family's own prior, in nats. With that and `log_density` the log likelihood
+        of images can be estimated."""
+        raise UserError(f"the density of the {self.family} posterior's own prior is not known.")
+
+    def has_density(self, *, own_prior: bool) -> bool:
+        """Whether the family has a `log_density`, and with `own_prior` a `prior_log_density` too."""
+        methods = ["log_density", "prior_log_density"][: 1 + own_prior]
+        return all(getattr(type(self), method) is not getattr(Posterior, method) for method in methods)
+
     @property
     def weights(self) -> dict[str, float]:
         """What each of the `terms` counts for in the loss; those that are missing are only measured."""

@@ -50,6 +50,9 @@ class Gaussian(Posterior):
         mu, log_variance = heads.chunk(2, dim=-1)
         return -0.5 * ((codes - mu).square() * torch.exp(-log_variance) + log_variance + math.log(2 * math.pi))
 
+    def prior_log_density(self, codes: Codes) -> Codes:
+        return -0.5 * (codes.square() + math.log(2 * math.pi))
+
     def sample_prior(
         self, n: int, latent: int, generator: torch.Generator, device: torch.device | str = "cpu"
     ) -> Codes:

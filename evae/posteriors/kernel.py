@@ -80,9 +80,20 @@ class KernelKL(Posterior):
 
     def log_density(self, heads: Heads, codes: Codes) -> Codes:
         mu, r = self._parameters(heads)
-        density = self.shape.density((codes - mu) / r)
-        # A draw on the very edge of a compact kernel has a density of 0.
-        return torch.log(density.clamp(min=torch.finfo(density.dtype).tiny)) - torch.log(r)
+        t, limits = (codes - mu) / r, torch.finfo(codes.dtype)
+        if math.isfinite(self.shape.support):
+            # By rounding, a draw near the edge of a compact kernel comes out on it, or beyond.
+            slack = 4 * limits.eps * (self.shape.support + (codes.abs() + mu.abs()) / r)
+            edge = self.shape.support * (1 - limits.eps)
+            t = torch.where(t.abs() <= self.shape.support + slack, t.clamp(-edge, edge), t)
+        return torch.log(self.shape.density(t).clamp(min=limits.tiny)) - torch.log(r)
+
+    def prior_log_density(self, codes: Codes) -> Codes:
+        if self.prior == "gaussian":
+            return -0.5 * (codes.square() + math.log(2 * math.pi))
+        # A posterior whose support ends where the prior's does may reach beyond it by rounding.
+        inside = codes.abs() <= HALF_WIDTH * (1 + 4 * torch.finfo(codes.dtype).eps)
+        return torch.full_like(codes, -math.log(2 * HALF_WIDTH)).masked_fill(~inside, -math.inf)
 
     def sample_prior(
         self, n: int, latent: int, generator: torch.Generator, device: torch.device | str = "cpu"

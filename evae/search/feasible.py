@@ -31,9 +31,24 @@ def _no_prior(recipe: Recipe) -> str | None:
     return f"the {recipe.posterior.family} posterior" if rate_is(recipe) == "none" else None
 
 
+def _no_log_likelihood(recipe: Recipe) -> str | None:
+    if not recipe.evaluation.iw_samples:
+        return "0 --iw-samples"
+    if not recipe.posterior.has_density(own_prior=recipe.prior is None):
+        return f"the {recipe.posterior.family} posterior"
+    return None if recipe.likelihood.has_elbo else f"the {recipe.likelihood.family} likelihood"
+
+
+def _no_bits(recipe: Recipe) -> str | None:
+    levels = None if recipe.likelihood.of_levels else f"the {recipe.likelihood.family} likelihood"
+    return levels or _no_log_likelihood(recipe)
+
+
 LACKING: dict[str, Callable[[Recipe], str | None]] = {
     "rate_nats": _no_divergence,
     "elbo_nats": _no_elbo,
+    "nll_nats": _no_log_likelihood,
+    "bits_per_dim": _no_bits,
     "active_units": _no_prior,
     "aggregate_w1": _no_prior,
 }

@@ -20,6 +20,15 @@ def distortion_is_a_mean_over_images(likelihood: Likelihood) -> None:
     expect(torch.allclose(once, twice), "distortion", "not a mean over images: twice the same images cost otherwise")
 
 
+def distortions_are_of_each_image(likelihood: Likelihood) -> None:
+    """Whatever the other images are; their mean is the distortion."""
+    outputs, x = batch(0) - 0.5, batch(1)
+    alone = torch.stack([likelihood.distortion(one[None], other[None]) for one, other in zip(outputs, x, strict=True)])
+    found = likelihood.distortions(outputs, x)
+    holds = found.shape == (len(x),) and torch.allclose(found, alone)
+    expect(holds, "distortions", "not what `distortion` gives for each image by itself")
+
+
 def gradients_are_finite_differences(likelihood: Likelihood) -> None:
     outputs = (batch(0, 1) - 0.5).requires_grad_()
     holds = torch.autograd.gradcheck(lambda o: likelihood.distortion(o, batch(1, 1)), outputs, raise_exception=False)
@@ -48,6 +57,7 @@ def the_cheapest_outputs_show_the_images(likelihood: Likelihood) -> None:
 
 CHECKS: tuple[Check, ...] = (
     distortion_is_a_mean_over_images,
+    distortions_are_of_each_image,
     images_have_the_outputs_shape,
     gradients_are_finite_differences,
     the_cheapest_outputs_show_the_images,

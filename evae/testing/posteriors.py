@@ -79,6 +79,20 @@ def randomness_comes_from_the_generator(posterior: Posterior) -> None:
             expect(differs, method, "ignores its generator: another seed gives the same numbers")
 
 
+def densities_make_the_rate(posterior: Posterior) -> None:
+    """On average over samples, ln q - ln p of each latent is the exact rate."""
+    if posterior.rate_is == "exact" and posterior.has_density(own_prior=True):
+        given = heads(posterior, 2)
+        many = given.repeat(MANY, 1)
+        codes = posterior.sample(many, generator())
+        ratios = posterior.log_density(many, codes) - posterior.prior_log_density(codes)
+        expect(ratios.shape == codes.shape, "log_density", f"{tuple(ratios.shape)} for codes of {tuple(codes.shape)}")
+        ratios = ratios.view(MANY, 2, LATENT)
+        off = (ratios.mean(0) - posterior.rate(given)).abs()
+        holds = (off <= 5 * ratios.std(0) / math.sqrt(MANY) + 1e-9).all()
+        expect(holds, "log_density", "its mean less that of `prior_log_density`, over samples, is not the rate")
+
+
 def latents_and_images_are_drawn_independently(posterior: Posterior) -> None:
     given = torch.zeros(20_000, posterior.heads * 2, dtype=torch.float64)
     noise = posterior.sample(given, generator())
@@ -142,6 +156,7 @@ CHECKS: tuple[Check, ...] = (
     an_exact_rate_is_never_negative,
     samples_have_the_moments_it_says,
     prior_has_the_standard_deviation_it_says,
+    densities_make_the_rate,
     latents_and_images_are_drawn_independently,
     gradients_are_finite_differences,
 )

@@ -104,6 +104,29 @@ def test_under_the_uniform_prior_the_support_stays_inside_whatever_the_encoder_y
 
 
 @pytest.mark.parametrize("name", COMPACT)
+def test_rounding_takes_no_draw_out_of_its_support(name):
+    """In single precision, narrow and far from 0: what is lost of a draw's place is no part of its density."""
+    posterior = KernelKL(kernel=name)
+    heads = torch.tensor([[100.0, -20.0]]).repeat(50_000, 1)
+    codes = posterior.sample(heads, torch.Generator().manual_seed(0))
+    found = posterior.log_density(heads, codes) + math.log(float(posterior.std(heads)[0]))
+    assert found.min() > -20  # and -87 or so where a density of 0 was found
+    if name == "uniform":
+        torch.testing.assert_close(found, torch.full_like(found, -math.log(2 * math.sqrt(3))))
+    beyond = posterior.log_density(heads[:1], torch.tensor([[100.1]]))
+    assert float(beyond) < -70
+
+
+@pytest.mark.parametrize("name", COMPACT)
+def test_under_the_uniform_prior_no_draw_is_beyond_the_prior(name):
+    posterior = KernelKL(kernel=name, prior="uniform")
+    heads = torch.cartesian_prod(torch.tensor([-60.0, 0.0, 60.0]), torch.tensor([-6.0, 0.0, 60.0])).repeat(2000, 1)
+    codes = posterior.sample(heads, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(posterior.prior_log_density(codes), torch.full_like(codes, -math.log(2 * HALF_WIDTH)))
+    assert posterior.prior_log_density(torch.tensor([[-1.74, 1.8]])).eq(-math.inf).all()
+
+
+@pytest.mark.parametrize("name", COMPACT)
 def test_the_uniform_prior_has_unit_variance_and_those_edges(name):
     prior = KernelKL(kernel=name, prior="uniform").sample_prior(20_000, 1, torch.Generator().manual_seed(0))
     assert stats.kstest(prior[:, 0], stats.uniform(-HALF_WIDTH, 2 * HALF_WIDTH).cdf).pvalue > 1e-6

@@ -8,19 +8,20 @@ import torch
 from tiny import labelled, tiny_images
 
 from evae.errors import UserError
-from evae.likelihoods import Laplace
+from evae.likelihoods import Laplace, Logistic
 from evae.metrics.sharpness import sharpness
 from evae.posteriors.autoencoder import Autoencoder
 from evae.posteriors.evae import Evae
 from evae.posteriors.gaussian import Gaussian
 from evae.posteriors.kernel import KernelKL
 from evae.priors.mixture import MixturePrior
-from evae.recipe import Recipe
+from evae.recipe import Evaluation, Recipe
 from evae.search.feasible import check_labels, check_possible, check_sharp
 from evae.search.objectives import directions
 
 VAE, AE, EVAE, KERNEL = (Recipe(posterior=p) for p in (Gaussian(), Autoencoder(), Evae(), KernelKL()))
 LAPLACE = replace(VAE, likelihood=Laplace())
+WEIGHED = replace(VAE, evaluation=Evaluation(iw_samples=5))
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,10 @@ LAPLACE = replace(VAE, likelihood=Laplace())
         ([EVAE], ["elbo_nats"], "elbo_nats is not known with the evae posterior"),
         ([LAPLACE], ["elbo_nats"], "elbo_nats is not known with the laplace likelihood"),
         ([LAPLACE, AE], ["elbo_nats", "rec_ssim"], "the autoencoder posterior or the laplace likelihood"),
+        ([VAE, KERNEL], ["nll_nats"], "nll_nats is not known with 0 --iw-samples"),
+        ([WEIGHED], ["bits_per_dim"], "bits_per_dim is not known with the bernoulli likelihood"),
+        ([replace(WEIGHED, posterior=Evae())], ["nll_nats"], "nll_nats is not known with the evae posterior"),
+        ([replace(WEIGHED, likelihood=Laplace())], ["nll_nats"], "nll_nats is not known with the laplace likelihood"),
         ([AE], ["active_units"], "active_units is not known with the autoencoder posterior"),
         ([AE, AE], ["aggregate_w1"], "aggregate_w1 is not known with the autoencoder posterior"),
         (
@@ -67,6 +72,11 @@ def test_what_only_some_recipes_have_is_said_in_a_line_each():
         "ranked",
     ]
     assert check_possible(["rate_nats", "elbo_nats"], [VAE, KERNEL]) == []
+
+
+def test_likelihoods_are_known_where_they_are_asked_for_and_can_be_estimated():
+    assert check_possible(["nll_nats"], [WEIGHED, replace(WEIGHED, prior=MixturePrior())]) == []
+    assert check_possible(["nll_nats", "bits_per_dim"], [replace(WEIGHED, likelihood=Logistic())]) == []
 
 
 def test_with_a_prior_the_rate_is_estimated():

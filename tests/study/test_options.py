@@ -34,6 +34,7 @@ RECIPE_OPTIONS = {
     "warm_up_epochs": (1.5, lambda r: r.optimisation.warm_up_epochs),
     "ema": (0.9, lambda r: r.optimisation.ema),
     "beta_warm_up_epochs": (2.5, lambda r: r.optimisation.beta_warm_up_epochs),
+    "iw_samples": (7, lambda r: r.evaluation.iw_samples),
     "features": ("efficientnet-lite0-b2", lambda r: r.evaluation.features),
     "downstream": ((200, 1000), lambda r: r.evaluation.downstream),
 }
@@ -146,6 +147,7 @@ def test_a_study_that_cannot_be_is_refused_when_its_options_are_made(given, text
         ({"learning_rate": -1.0}, "learning_rate must be above 0"),
         ({"epochs": 5, "warm_up_epochs": 6.0}, "warm_up_epochs must be at least 0 and at most the 5 epochs"),
         ({"cosine_restarts": 2}, "of the schedule cosine"),
+        ({"iw_samples": -1}, "iw_samples must be at least 0, got -1"),
         ({"fit": "crop"}, "unknown fit"),
         ({"channels": 2}, "channels must be 1"),
         ({"test_images": 0}, "test_images must be at least 1"),
