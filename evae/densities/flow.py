@@ -30,11 +30,11 @@ class Flow(LearnedDensity):
     density_is: ClassVar = "exact"
 
     transforms: int = 3
-    bins: int = 8
+    bins: int = 4
     width: int = 64
-    steps: int = 300
+    steps: int = 400
     batch_size: int = 256
-    learning_rate: float = 3e-3
+    learning_rate: float = 5e-3
 
     def __post_init__(self) -> None:
         super().__post_init__()

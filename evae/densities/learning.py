@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from dataclasses import dataclass
 
 from evae.densities.base import Density
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+HELD_OUT, EVERY = 10, 20
+"""One code of so many is held out, and the loss of these looked at after so many steps each time."""
 LARGEST_GRADIENT = 10.0
 """Gradients are scaled down to this norm: else a step on a few codes far out would undo many."""
 
@@ -21,7 +24,8 @@ LARGEST_GRADIENT = 10.0
 @dataclass(frozen=True, kw_only=True)
 class LearnedDensity(Density):
     """Fitted in `steps` steps of Adam, each on `batch_size` codes, with a learning rate that falls to 0 along half a
-    cosine."""
+    cosine. A tenth of the codes are held out, and the state kept that explains these best.
+    """
 
     steps: int
     batch_size: int
@@ -41,23 +45,34 @@ class LearnedDensity(Density):
     ) -> None:
         """Make the loss of batches of codes small, and freeze the parameters. Raises NotFitted where it is not
         finite."""
+        first = max(1, len(codes) // HELD_OUT)
+        held, known = codes[torch.randperm(len(codes), generator=generator)].tensor_split([first])
         optimiser = torch.optim.Adam(parameters, self.learning_rate)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, self.steps)
-        with torch.enable_grad():
-            for step in range(self.steps):
-                value = loss(codes[torch.randint(len(codes), (self.batch_size,), generator=generator)])
-                if not torch.isfinite(value):
-                    raise NotFitted(
-                        f"the loss of the {self.family} density became {float(value.detach())} in step {step + 1}: "
-                        "give a smaller learning rate"
-                    )
+        least, best = math.inf, None
+        for step in range(1, self.steps + 1):
+            batch = known[torch.randint(len(known), (self.batch_size,), generator=generator)]
+            with torch.enable_grad():
+                self._check(value := loss(batch), step)
                 optimiser.zero_grad(set_to_none=True)
                 value.backward()
-                torch.nn.utils.clip_grad_norm_(parameters, LARGEST_GRADIENT)
-                optimiser.step()
-                schedule.step()
-        for parameter in parameters:
-            parameter.requires_grad_(False)
+            torch.nn.utils.clip_grad_norm_(parameters, LARGEST_GRADIENT)
+            optimiser.step()
+            schedule.step()
+            if step % EVERY == 0 or step == self.steps:
+                with torch.no_grad():
+                    self._check(value := loss(held), step)
+                if float(value) < least:
+                    least, best = float(value), [parameter.detach().clone() for parameter in parameters]
+        for parameter, value in zip(parameters, best, strict=True):
+            parameter.requires_grad_(False).copy_(value)
+
+    def _check(self, loss: Tensor, step: int) -> None:
+        if not torch.isfinite(loss):
+            raise NotFitted(
+                f"the loss of the {self.family} density became {float(loss.detach())} in step {step}: give a smaller "
+                "learning rate"
+            )
 
 
 @contextlib.contextmanager

@@ -41,7 +41,7 @@ class SecondStage(LearnedDensity):
     density_is: ClassVar = "bound"
 
     width: int = 256
-    steps: int = 1000
+    steps: int = 1500
     batch_size: int = 128
     learning_rate: float = 3e-3
 
