@@ -1,6 +1,13 @@
 """How much a value differs from seed to seed, and when a difference is more than that: one model for the race and for
-all that the report says."""
+all that the report says.
 
+The value of configuration i with seed j is m_i + s_i (a_j + e_ij): seeds are blocks, since trials of the same seed have
+the same initialisation and order of images where their networks agree. a_j is what all trials of a seed have in common,
+e_ij what each has for itself; neither is known, and how large the one is beside the other is not either. In a
+difference of configurations with the same seeds a_j cancels, as in a paired test.
+"""
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +16,14 @@ from scipy import special
 TAUS = 25
 """Sizes of a mean, evenly spaced in their logarithm, that are tried as the one from which on the spread grows."""
 PRIORS = np.array([1.0, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64])
-"""Degrees of freedom that are tried as those of what configurations share of their spread."""
+"""Degrees of freedom that are tried as those of what configurations, or groups of them, share of their variance."""
+GP = PRIORS
+EQUAL, EQUAL_GROUPS = 0.5, 0.25
+"""Probability, before there is data, that configurations of a group, and that groups, have the same variance."""
+SHARES = np.linspace(0, 0.9, 19)
+"""Shares of the variance that are tried as the one that all trials of a seed have in common."""
+ALONE = 0.3
+"""Probability, before there is data, that they have nothing in common."""
 STEPS = 25
 """Of the iteration for the shared variance, which gains a digit in about four."""
 ERROR = 0.05
@@ -22,94 +36,179 @@ NODES = 100  # degrees of freedom at which a quantile is taken, to be interpolat
 
 @dataclass(frozen=True)
 class Noise:
-    """Of each configuration's mean: `error` (n,), its standard error, NaN where no configuration has two seeds;
-    `freedom` (n,), the degrees of freedom behind it."""
+    """Of each configuration's mean over its seeds: `error` (n,), its standard error, and `freedom` (n,), the degrees of
+    freedom behind it. Of it `own` (n,) with `own_freedom` (n,) is the part that each trial has for itself, and `seeds`
+    (n, seeds) what each seed contributes that is common to all trials of that seed: error^2 = own^2 + sum of seeds^2.
+    NaN and 0 degrees where no configuration has two seeds."""
 
     error: np.ndarray
     freedom: np.ndarray
+    own: np.ndarray
+    own_freedom: np.ndarray
+    seeds: np.ndarray
 
     def half(self, tail: float) -> np.ndarray:
         """(n,) distance that the mean is from the truth, to one side, with a probability of `tail`."""
         return special.stdtrit(self.freedom, 1 - tail) * self.error
 
-
-def of_means(means: np.ndarray, deviations: np.ndarray, counts: np.ndarray) -> Noise:
-    """The noise of `means` (n,) over `counts` (n,) seeds; arguments as those of `between_seeds`. No error is less than
-    rounding."""
-    spread, freedom = between_seeds(means, deviations, counts)
-    counts = np.where(counts > 0, counts, np.nan)
-    return Noise(np.fmax(spread / np.sqrt(counts), ROUNDING / 4 * np.abs(means) + 0 * spread), freedom)
+    def rows(self) -> list[tuple]:
+        """What `joined` makes the noise of some of the means of, one for each."""
+        return list(zip(*vars(self).values(), strict=True))
 
 
-def between_seeds(means: np.ndarray, deviations: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """((n,) standard deviation between single seeds of each configuration, (n,) degrees of freedom behind it).
+def joined(rows: Iterable[tuple]) -> Noise:
+    """The noise of means whose `Noise.rows` these are, all from one."""
+    rows = list(rows)
+    if not rows:
+        return Noise(*np.zeros((4, 0)), np.zeros((0, 0)))
+    return Noise(*(np.array(part, float) for part in zip(*rows, strict=True)))
 
-    `means` and `deviations` (n,), the sample standard deviation, are over `counts` (n,) seeds; those of configurations
-    with fewer than two do not count. Two or three seeds say little about their own spread, so that each is shrunk
-    towards what all configurations share. The shared variance of configurations with the same mean is the same, and
 
-    - the same for all, as in a one-way analysis of variance; or, where that explains the deviations clearly better,
-    - c sqrt(tau^2 + mean^2), squared, which is constant for means far below tau and proportional to those far above it
-      (the two-component model of Rocke & Durbin, J. Comput. Biol. 8 (2001), 557-569).
+def of(values: np.ndarray, groups: Sequence | None = None, sizes: np.ndarray | None = None) -> Noise:
+    """The noise of the means of `values` (n, seeds) over the seeds that each configuration has: NaN where it has none.
 
-    A distance or a sharpness, whose means differ many times over, has the second kind of spread. A spread relative to
-    the mean alone would have no limit where a mean is near 0, and one spread for all would be wrong for each mean that
-    is not of the usual size. tau is what makes the deviations most likely, for normal values.
+    Two or three seeds say little about their own spread, so that each variance is shrunk towards what others share. It
+    is made up of three parts.
 
-    A configuration's own variance scatters around the shared one as a scaled inverse chi-squared with d0 degrees of
-    freedom; its estimate is the posterior mean of Smyth's moderated variances (Stat. Appl. Genet. Mol. Biol. 3 (2004),
-    article 3): (d0 shared + d own) / (d0 + d), with d0 + d degrees of freedom. d0 and the shared variance are those
-    that make the own ones, which are shared * F(d, d0), most likely. Where d0 explains them no better than one spread
-    for all does, d0 is infinite and the variance is pooled, with the degrees of freedom of all seeds together.
+    - A size: the same for all, or where that explains the deviations clearly better, c sqrt(tau^2 + size^2), which is
+      constant for means far below tau and proportional to those far above it (the two-component model of Rocke &
+      Durbin, J. Comput. Biol. 8 (2001), 557-569). `sizes` (n,) are those of the means unless given. Clearly better
+      means a logarithm of the likelihood greater by more than 1, the price that Akaike puts on a parameter.
+    - A group's: those of `groups` (n,), labels of configurations that may have a spread of their own, as the methods
+      and kernels do, scatter around a common one.
+    - A configuration's own, which scatters around its group's.
 
-    Clearly better means a logarithm of the likelihood greater by more than 1, the price that Akaike puts on a
-    parameter; that of tau also costs a degree of freedom. NaN and 0 degrees where no configuration has two seeds.
+    Both are moderated variances (`_moderated`). What seeds have in common is found by an analysis of variance of
+    configurations and seeds, without interaction, in units of each configuration's spread: its share of the variance is
+    averaged over `SHARES` by their posterior probabilities, for few seeds cannot tell it. No error is less than
+    rounding.
     """
-    own = np.maximum(np.asarray(counts, float) - 1, 0)
-    known, total = own > 0, float(own.sum())
-    if not total:
-        return np.full(len(means), np.nan), np.zeros(len(means))
-    size, unit = np.abs(means), float(np.max(deviations[known]))
+    values = np.asarray(values, float)
+    has = np.isfinite(values)
+    counts = has.sum(axis=1)
+    n, own = len(values), np.maximum(counts - 1, 0).astype(float)
+    means = np.divide(np.where(has, values, 0).sum(axis=1), counts, out=np.full(n, np.nan), where=counts > 0)
+    rounding = ROUNDING / 4 * np.abs(means)
+    aside = np.where(has, values - means[:, None], 0.0)
+    known, unit = own > 0, float(np.abs(aside).max(initial=0.0))
+    if not known.any():
+        return Noise(np.full(n, np.nan), np.zeros(n), np.full(n, np.nan), np.zeros(n), np.full(values.shape, np.nan))
     if not unit:
-        return np.zeros(len(means)), np.full(len(means), total)
-    squares, freedom, seen = (deviations[known] / unit) ** 2, own[known], size[known]
+        return Noise(rounding, np.full(n, own.sum()), rounding, np.full(n, own.sum()), np.zeros(values.shape))
+    aside /= unit
+    _, group = np.unique([str(g) for g in groups] if groups is not None else np.zeros(n), return_inverse=True)
+    shape = _shape(np.abs(means if sizes is None else sizes), (aside**2).sum(axis=1), own)
+    spread = np.sqrt(_levels((aside**2).sum(axis=1) / shape, own, group)[0] * shape)
+    left, seen, common = _blocks(aside / spread[:, None], has, own)
+    variance, freedom = _levels(left * spread**2 / shape, own, group)
+    deviation, weights = np.sqrt(variance * shape) * unit, has / np.maximum(counts, 1)[:, None]
+    alone = np.fmax(np.where(counts > 0, deviation / np.sqrt(np.maximum(counts, 1)), np.nan), rounding)
+    seeds = np.sqrt(common) * deviation[:, None] * weights
+    error = np.sqrt(alone**2 + (seeds**2).sum(axis=1))
+    return Noise(error, 1 / (1 / freedom + seen[1]), alone, 1 / (1 / freedom + seen[0]), seeds)
 
-    def fit(shape: np.ndarray) -> tuple[float, float]:
-        """(c^2, logarithm of the likelihood up to a constant) where variances are c^2 times `shape`."""
-        scale = float(freedom @ (squares / shape)) / total
-        return scale, -0.5 * float(freedom @ np.log(scale * shape))
 
-    shape, cost, most = np.ones(len(size)), 0, fit(np.ones(len(seen)))[1] + 1
+def _shape(sizes: np.ndarray, sums: np.ndarray, freedom: np.ndarray) -> np.ndarray:
+    """(n,) what variances are proportional to: 1, or 1 + (size / tau)^2 where that explains `sums` (n,) of squares
+    with `freedom` (n,) degrees clearly better."""
+    known, shape = freedom > 0, np.ones(len(sizes))
+    squares, degrees, seen, total = sums[known], freedom[known], sizes[known], float(freedom.sum())
+
+    def likelihood(of: np.ndarray) -> float:
+        """Its logarithm, up to a constant, where variances are proportional to `of`."""
+        return -0.5 * float(degrees @ np.log(float((squares / of).sum()) / total * of))
+
+    most = likelihood(np.ones(len(seen))) + 1
     for tau in np.geomspace(seen[seen > 0].min() / 3, 3 * seen.max(), TAUS) if seen.any() else []:
-        likelihood = fit(1 + (seen / tau) ** 2)[1]
-        if likelihood > most:
-            most, cost, shape = likelihood, 1, 1 + (size / tau) ** 2
-    relative = squares / shape[known]
-    prior, scale = _shared(relative, freedom)
-    if np.isinf(prior):
-        return unit * np.sqrt(scale * shape), np.full(len(size), total - cost)
-    variance = np.full(len(size), prior * scale)
-    variance[known] += freedom * relative
-    return unit * np.sqrt(variance / (prior + own) * shape), np.minimum(prior + own, total - cost)
+        if (found := likelihood(1 + (seen / tau) ** 2)) > most:
+            most, shape = found, 1 + (np.nan_to_num(sizes) / tau) ** 2
+    return shape
 
 
-def _shared(squares: np.ndarray, freedom: np.ndarray) -> tuple[float, float]:
-    """(d0, shared variance) of own variances `squares` (n,) with `freedom` (n,) degrees each; d0 may be infinite."""
-    total = float(freedom.sum())
-    pooled = float(freedom @ squares) / total
-    degrees, times = np.unique(freedom, return_counts=True)
+def _levels(sums: np.ndarray, freedom: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """((n,) variances, (n,) degrees of freedom) of `sums` (n,) of squares with `freedom` (n,) degrees: each shrunk
+    towards its group's, and these towards the common one."""
+    degrees = np.bincount(group, freedom)
+    common, behind = _moderated(np.bincount(group, sums), degrees, np.full(len(degrees), degrees.sum()), EQUAL_GROUPS, GP)
+    common, behind = np.maximum(common, 1e-300)[group], behind[group]
+    variance, behind = _moderated(sums / common, freedom, behind, EQUAL)
+    return variance * common, behind
+
+
+def _moderated(
+    sums: np.ndarray, freedom: np.ndarray, behind: np.ndarray, equal: float, PRIORS=PRIORS
+) -> tuple[np.ndarray, np.ndarray]:
+    """((n,) variances, (n,) degrees of freedom) of `sums` (n,) of squares with `freedom` (n,) degrees of their own; the
+    variance that they share has those `behind` (n,) it.
+
+    Smyth's moderated variances (Stat. Appl. Genet. Mol. Biol. 3 (2004), article 3): own variances scatter around the
+    shared one as a scaled inverse chi-squared with d0 degrees of freedom, and the posterior mean is
+    (d0 shared + d own) / (d0 + d). He takes the d0 that is most likely, which of few variances is often infinite while
+    they differ by much, and intervals are too short then. Here variances and degrees of freedom are averaged over d0 by
+    its posterior probability: infinite, which is one spread for all, with a probability of `equal` before, and
+    `PRIORS`. The shared variance is the most likely one for each d0.
+
+    2 / freedom is the variance of an estimate's logarithm: that of own and shared seeds, and that between the d0.
+    """
+    known, total = freedom > 0, float(freedom.sum())
+    squares, degrees = sums[known], freedom[known]
+    pooled = float(squares.sum()) / total
+    if known.sum() < 2 or not pooled:
+        return np.full(len(sums), pooled), behind
     half = degrees / 2
     # Of chi-squared over its degrees, and of F below, without the powers of `squares`, which both have.
-    normal = float(times @ (half * np.log(half / pooled) - special.gammaln(half))) - total / 2
-    d0, sums = PRIORS[:, None], freedom * squares
-    scale = np.full((len(PRIORS), 1), pooled)
+    normal = float((half * np.log(half / pooled) - special.gammaln(half)).sum()) - total / 2
+    d0, scale = PRIORS[:, None], np.full((len(PRIORS), 1), pooled)
     for _ in range(STEPS):  # the equation that the derivative's zero makes, as a fixed point
-        scale = scale * ((freedom + d0) * sums / (d0 * scale + sums)).sum(axis=1, keepdims=True) / total
+        scale = scale * ((degrees + d0) * squares / (d0 * scale + squares)).sum(axis=1, keepdims=True) / total
     gammas = special.gammaln(half + d0 / 2) - special.gammaln(half) - special.gammaln(d0 / 2)
-    known = (times * (gammas + half * np.log(degrees / (d0 * scale)))).sum(axis=1)
-    likelihood = known - ((freedom + d0) / 2 * np.log1p(sums / (d0 * scale))).sum(axis=1)
-    best = int(np.argmax(likelihood))
-    return (float(PRIORS[best]), float(scale[best, 0])) if likelihood[best] > normal + 1 else (np.inf, pooled)
+    each = gammas + half * np.log(degrees / (d0 * scale))
+    likelihood = (each - (half + d0 / 2) * np.log1p(squares / (d0 * scale))).sum(axis=1)
+    logs = np.r_[likelihood + np.log((1 - equal) / len(PRIORS)), normal + np.log(equal)]
+    weights = np.exp(logs - logs.max())
+    weights = (weights / weights.sum())[:, None]
+    variance = np.vstack([(d0 * scale + sums) / (d0 + freedom), np.full((1, len(sums)), pooled)])
+    own, shared = 1 / (d0 + freedom), (d0 / (d0 + freedom)) ** 2 / behind
+    scatter = np.vstack([own + shared, 1 / behind[None]])
+    logarithm = np.log(np.maximum(variance, 1e-300))
+    between = (weights * (logarithm - (weights * logarithm).sum(axis=0)) ** 2).sum(axis=0) / 2
+    return (weights * variance).sum(axis=0), 1 / ((weights * scatter).sum(axis=0) + between)
+
+
+def _blocks(aside: np.ndarray, has: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, tuple[float, float], float]:
+    """((n,) sums of squares of what trials have for themselves, with the `own` (n,) degrees of freedom; what not
+    knowing the common share adds to 1 / freedom of these, and of the whole; the variance that seeds have in common, in
+    units of what trials have for themselves).
+
+    `aside` (n, seeds) are deviations from a configuration's mean in units of its spread, where it `has` that seed. Of
+    their sum of squares, seeds explain one part, whose variance is 1 + k lambda times the other's (k is the number of
+    configurations where each has every seed). The likelihood of lambda is that of both sums, without the variance
+    (Jeffreys' prior).
+    """
+    counts = np.maximum(has.sum(axis=1), 1)
+    apart = np.diag(has.sum(axis=0).astype(float)) - (has / counts[:, None]).T @ has
+    inverse = np.linalg.pinv(apart, rcond=1e-9, hermitian=True)
+    effect = inverse @ aside.sum(axis=0)
+    effects = np.where(has, effect - (has @ effect / counts)[:, None], 0.0)
+    taken = has @ np.diag(inverse) - ((has @ inverse) * has).sum(axis=1) / counts  # degrees of freedom, by row
+    by_seeds, of_seeds = float(effect @ apart @ effect), float(taken.sum())
+    own_sums = ((aside - effects) ** 2).sum(axis=1)
+    total, all_degrees = float(own_sums.sum()), float(own.sum())
+    common = SHARES / (1 - SHARES)
+    more = 1 + np.trace(apart) / max(of_seeds, 1e-9) * common
+    variance = np.maximum(total + by_seeds / more, 1e-300) / all_degrees
+    prior = np.r_[ALONE, np.full(len(SHARES) - 1, (1 - ALONE) / (len(SHARES) - 1))]
+    logs = np.log(prior) - of_seeds / 2 * np.log(more) - all_degrees / 2 * np.log(variance)
+    weights = np.exp(logs - logs.max())
+    weights /= weights.sum()
+
+    def unknown(estimate: np.ndarray) -> float:
+        return float(weights @ (np.log(estimate) - weights @ np.log(estimate)) ** 2) / 2
+
+    seen = unknown(variance), unknown(variance * (1 + common))
+    rest = float(weights @ (by_seeds / more))
+    shared = np.expm1(float(weights @ np.log1p(common)))
+    return own_sums + taken / max(of_seeds, 1e-9) * rest, seen, shared
 
 
 def critical(noise: Noise, j: np.ndarray | slice, k: np.ndarray | slice, tail: float) -> np.ndarray:
@@ -117,18 +216,25 @@ def critical(noise: Noise, j: np.ndarray | slice, k: np.ndarray | slice, tail: f
     probability of `tail`; NaN where the noise is not known.
 
     Welch's test: errors add up in squares, with the degrees of freedom of Satterthwaite (Biometrics Bull. 2 (1946),
-    110-114). Variances share what they are shrunk towards, so that their degrees are not more than one's own.
+    110-114). What is common to the seeds that both have cancels, as far as their spreads agree. Variances share what
+    they are shrunk towards, so that their degrees are not more than one's own.
     """
-    one, two = noise.error[j, None] ** 2, noise.error[None, k] ** 2
-    most, least = float(noise.freedom.max()), float(noise.freedom.min())
+    one, two = noise.own[j, None] ** 2, noise.own[None, k] ** 2
+    here, there = noise.seeds[j], noise.seeds[k]
+    aside = (here**2).sum(axis=1)[:, None] + (there**2).sum(axis=1)[None] - 2 * here @ there.T
+    aside = np.maximum(aside, 0.0)
+    variance = one + two + aside
+    most, least = float(noise.own_freedom.max()), float(min(noise.own_freedom.min(), noise.freedom.min()))
     if most == least:
         quantile = special.stdtrit(most, 1 - tail)
     else:
         with np.errstate(invalid="ignore", divide="ignore"):
-            freedom = (one + two) ** 2 / (one**2 / noise.freedom[j, None] + two**2 / noise.freedom[None, k])
+            scatter = one**2 / noise.own_freedom[j, None] + two**2 / noise.own_freedom[None, k]
+            scatter += aside**2 / np.minimum(noise.freedom[j, None], noise.freedom[None, k])
+            freedom = np.where(variance > 0, variance**2 / scatter, most)
         nodes = np.geomspace(least, most, NODES)
         quantile = np.interp(np.minimum(freedom, most), nodes, special.stdtrit(nodes, 1 - tail))
-    return quantile * np.sqrt(one + two)
+    return quantile * np.sqrt(variance)
 
 
 def beaten(means: np.ndarray, noises: list[Noise], error: float = ERROR) -> np.ndarray:
