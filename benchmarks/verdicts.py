@@ -25,7 +25,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
-from _record import table, write_result
+from _record import table as markdown
+from _record import write_result
 from scipy import special
 
 from analysis.study import inference
@@ -55,15 +56,19 @@ NOISES: dict[str, Draw] = {
 
 def of(values: np.ndarray) -> tuple[np.ndarray, noise.Noise]:
     """(n,) means of (n, seeds) values, and their noise."""
-    means = values.mean(axis=1)
-    return means, noise.of_means(means, values.std(axis=1, ddof=1), np.full(len(values), values.shape[1]))
+    return values.mean(axis=1), noise.of(values, np.arange(len(values)) % 3)
+
+
+def table(means: np.ndarray, of_means: noise.Noise, control: np.ndarray | bool) -> pd.DataFrame:
+    """The columns of the report's table that `apart_by` reads."""
+    parts = {f"{GOAL.metric}_{name}": list(part) for name, part in vars(of_means).items()}
+    return pd.DataFrame({GOAL.metric: means, "control": control} | parts)
 
 
 def verdicts(means: np.ndarray, of_means: noise.Noise) -> tuple[bool, bool]:
     """Whether a control, and whether a runner-up that is none, is told from the best, by the words' own test."""
     order = np.argsort(means, kind="stable")
-    columns = {"control": order < CONTROLS, f"{GOAL.metric}_error": of_means.error[order]}
-    rows = pd.DataFrame(columns | {f"{GOAL.metric}_freedom": of_means.freedom[order]})
+    rows = table(means, of_means, np.arange(len(means)) < CONTROLS).iloc[order]
     called = np.abs(means[order] - means[order[0]]) > apart_by(rows, GOAL)
     control = rows["control"].to_numpy()
     return bool((called & control)[1:].any()), bool(called[1] and not control[1])
@@ -110,8 +115,7 @@ def power(size: tuple[int, int], studies: int) -> dict[str, str]:
         for _ in range(studies):
             values = np.r_[30.0, 30 + by, np.full(n - 2, 40.0)][:, None] + random.normal(size=size)
             means, of_means = of(values)
-            rows = pd.DataFrame({"control": False, f"{GOAL.metric}_error": of_means.error}, index=range(n))
-            rows[f"{GOAL.metric}_freedom"] = of_means.freedom
+            rows = table(means, of_means, False)
             gap = means[1] - means[0]
             told.append(gap > apart_by(rows, GOAL)[1])
             pooled = np.sqrt(values.var(axis=1, ddof=1).mean() * 2 / seeds)
@@ -182,12 +186,14 @@ def main() -> None:
     text = (
         f"{studies} studies a row. What the columns are: see the benchmark's docstring.\n\n## Equal configurations\n\n"
     )
-    text += table([equal(kind, size, studies) for kind in NOISES for size in SIZES])
-    text += "\n## A difference between the best and the runner-up\n\n" + table([power(size, studies) for size in SIZES])
+    text += markdown([equal(kind, size, studies) for kind in NOISES for size in SIZES])
+    text += "\n## A difference between the best and the runner-up\n\n"
+    text += markdown([power(size, studies) for size in SIZES])
     text += "\n## Equal kernels at equal rate: one is called worse\n\n"
-    text += table([{"kernels": str(n), "of studies": kernels(n, studies)} for n in (2, 4, 9)])
-    text += "\n## Importance\n\n" + table([importances(n, studies // 4) for n in (12, 30, 50, 200, 1000)])
-    text += "\n## The band of slices holds the truth\n\n" + table([bands(n, studies // 4) for n in (10, 30, 60, 150)])
+    text += markdown([{"kernels": str(n), "of studies": kernels(n, studies)} for n in (2, 4, 9)])
+    text += "\n## Importance\n\n" + markdown([importances(n, studies // 4) for n in (12, 30, 50, 200, 1000)])
+    text += "\n## The band of slices holds the truth\n\n"
+    text += markdown([bands(n, studies // 4) for n in (10, 30, 60, 150)])
     write_result("verdicts", "How often what the report says of differences is wrong", text)
 
 

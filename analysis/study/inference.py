@@ -15,7 +15,7 @@ FEWEST = 10  # configurations with a parameter, below which nothing is said of i
 
 def flattery(means: np.ndarray, noise: Noise) -> float:
     """By how much the least of `means` (n,) is expected to be below its own truth, having been chosen for its value;
-    NaN where the noise is not known.
+    NaN where the noise is not known. What seeds have in common with all is no luck of one.
 
     A parametric bootstrap: means are drawn around what stands for the truth, the least is chosen each time, and its
     distance to its own truth is averaged. The means differ more than the truths do, and choice would seem to cost less
@@ -24,16 +24,16 @@ def flattery(means: np.ndarray, noise: Noise) -> float:
     311-319). The rest are too far away to matter. In simulations it is right where all are equal in truth, and
     up to a half too large where few are near the best (benchmarks/results/verdicts.md).
     """
-    if not np.isfinite(noise.error).all() or not len(means):
+    if not np.isfinite(noise.own).all() or not len(means):
         return np.nan
     truth, near = means.astype(float), ~beaten(means[:, None], [noise])
-    variance = noise.error[near] ** 2
+    variance = noise.own[near] ** 2
     between = max(0.0, float(np.var(means[near], ddof=1) - variance.mean())) if near.sum() > 1 else 0.0
     # An error of 0 has nothing to shrink.
     kept = between / np.where(variance > 0, between + variance, 1.0) if variance.any() else 1.0
     centre = means[near].mean()
     truth[near] = centre + kept * (means[near] - centre)
-    error = np.where(near, noise.error, 0.0)
+    error = np.where(near, noise.own, 0.0)
     luck = error[:, None] * np.random.default_rng(0).normal(size=(len(means), DRAWS))
     chosen = np.argmin(truth[:, None] + luck, axis=0)
     return float(-luck[chosen, np.arange(DRAWS)].mean())

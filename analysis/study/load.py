@@ -156,6 +156,7 @@ def load(results: str | os.PathLike[str] | Store) -> StudyData:
     if manifest.get("state") != "running":
         trials.loc[trials["state"] == "running", "state"] = "interrupted"
     trials, epochs = _without_a_prior(trials.sort_values(["number", "seed"]).reset_index(drop=True), epochs)
+    trials["kernel"] = _kernels(trials)
     objectives = _objectives(manifest, trials, notes)
     name = manifest.get("study") or next(iter(trials["study"].dropna()), None)
     return StudyData(
@@ -236,6 +237,16 @@ def _objectives(manifest: dict[str, Any], trials: pd.DataFrame, notes: list[str]
     if assumed:
         notes.append(f"No objectives are recorded; assumed {' and '.join(o.label for o in assumed)}.")
     return assumed
+
+
+def _kernels(trials: pd.DataFrame) -> pd.Series:
+    """The kernel of each trial's configuration: searched, or as its recipe has it; None where its method has none."""
+    kernels: dict[object, object] = {}
+    for row in trials.groupby("configuration").head(1).itertuples():
+        posterior = parse(row.recipe, {}).get("posterior")
+        own = posterior.get("kernel") if isinstance(posterior, dict) else None
+        kernels[row.configuration] = parse(row.params, {}).get("kernel") or own
+    return trials["configuration"].map(kernels).astype(object).where(trials["configuration"].notna(), None)
 
 
 def _with_metrics(trials: pd.DataFrame, objectives: list[Objective]) -> pd.DataFrame:

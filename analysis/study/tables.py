@@ -6,6 +6,7 @@ it did not see (test split), so that the best of many is not flattered by its ow
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ import pandas as pd
 
 from analysis.study.load import StudyData, metric_columns, parse
 from analysis.study.naming import Objective, is_accuracy, is_gap, is_kernel_distance, split_metric
-from evae.search.noise import BLOCK, ERROR, ROUNDING, Noise, beaten, of_means
+from evae.search import noise
+from evae.search.noise import BLOCK, ERROR, ROUNDING, Noise, beaten
 from evae.search.objectives import DIVERGENCES
 from evae.search.pareto import dominates
 
@@ -34,13 +36,17 @@ def differ(values: Iterable[float]) -> bool:
 
 def spreading(trials: pd.DataFrame, column: str) -> pd.Series:
     """The values whose spread between seeds gives the intervals of `column`: its own, but of a sharpness gap the ratio
-    of the sharpness to real images' where both are known.
+    of the sharpness to real images' where both are known, turned round where a configuration is below real images, so
+    that differences have the gap's sign.
 
     The gap |ratio - 1| spreads as the ratio does, which grows with the ratio: images of 0.1 and of 1.9 times the
     sharpness have the same gap and very different spreads.
     """
     raw, real = ratio_columns(column)
-    return trials[raw] / trials[real] if is_gap(column) and {raw, real} <= set(trials) else trials[column]
+    if not (is_gap(column) and {raw, real} <= set(trials)):
+        return trials[column]
+    ratio = trials[raw] / trials[real]
+    return ratio.where(ratio.groupby(trials["configuration"]).transform("mean") > 1, -ratio)
 
 
 def ratio_columns(gap: str) -> tuple[str, str]:
@@ -62,15 +68,15 @@ def configurations(study: StudyData) -> pd.DataFrame:
     point of a grid), method, kernel, params (dict), trial (its first finished one), rate_is (of that one), n_trials,
     n (finished seeds), n_lost (seeds that something went wrong with), the mean over seeds of every metric, and for each
     objective `<metric>_sd`, `<metric>_n`, `<metric>_half` (half a 95 % interval), `<metric>_chosen` (half of what all
-    configurations' means are in together, so that one chosen for its value is too), `<metric>_error` and
-    `<metric>_freedom` (see `noise.Noise`), `select_<metric>` and its error and freedom (the same on the split that
+    configurations' means are in together, so that one chosen for its value is too), `<metric>_error`,
+    `<metric>_freedom` and the other parts of `noise.Noise`, `select_<metric>` and its noise (the same on the split that
     ranks). The intervals are NaN where no configuration has replicates.
     """
     trials = study.trials
     finished = trials[trials["state"] == "finished"].groupby("configuration")
     first = trials.groupby("configuration", sort=False).head(1).set_index("configuration")
     params = first["params"].map(lambda text: parse(text, {}))
-    kernel = [_kernel(*pair) for pair in zip(params, first["recipe"], strict=True)]
+    kernel = first["kernel"]
     table = pd.DataFrame(
         {
             "number": first["number"],
@@ -79,7 +85,7 @@ def configurations(study: StudyData) -> pd.DataFrame:
             "label": first["label"],
             "control": first["label"].notna() & (first["origin"] != "grid"),
             "method": first["method"],
-            "kernel": pd.Series(kernel, first.index, dtype=object),
+            "kernel": kernel,
             "params": params,
             "trial": finished["trial"].first().reindex(first.index),
             "rate_is": finished["rate_is"].first().reindex(first.index),
@@ -98,20 +104,22 @@ def configurations(study: StudyData) -> pd.DataFrame:
         table[f"select_{o.metric}"] = selection.mean()
         for prefix, column in ((f"{o.metric}_", o.metric), (f"select_{o.metric}_", study.selection_column(o))):
             table = table.join(noise_of_means(trials, column).add_prefix(prefix))
-        noise = noise_of(table, o.metric)
         table[f"{o.metric}_half"] = half_of_mean(trials, o.metric)
-        table[f"{o.metric}_chosen"] = noise.half(ERROR / 2 / max(1, value.mean().notna().sum()))
+        table[f"{o.metric}_chosen"] = noise_of(table, o.metric).half(ERROR / 2 / max(1, value.mean().notna().sum()))
     return table.reset_index()
 
 
 def noise_of_means(trials: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Columns error and freedom (see `noise.Noise`) of a metric's mean over the finite values of each configuration's
-    finished trials, by configuration: what the spread supposes is said at `noise.between_seeds`."""
+    """The parts of `noise.Noise`, as columns, of a metric's mean over the finite values of each configuration's
+    finished trials, by configuration. Methods and kernels may differ in their spread."""
     done = trials[trials["state"] == "finished"]
     values = spreading(done, column).astype(float)
-    values = values.where(np.isfinite(values)).groupby(done["configuration"])
-    of = [part.to_numpy(float) for part in (values.mean(), values.std(), values.count())]
-    return pd.DataFrame(vars(of_means(*of)), index=values.mean().index)
+    # Where seeds are not recorded: by their order, of which the model finds that they share nothing.
+    seed = done["seed"].fillna(done.groupby("configuration").cumcount())
+    values = values.where(np.isfinite(values)).groupby([done["configuration"], seed]).mean().unstack()
+    of = done.groupby("configuration").head(1).set_index("configuration").loc[values.index]
+    found = noise.of(values.to_numpy(float), list(zip(of["method"], of["kernel"], strict=True)))
+    return pd.DataFrame({name: list(part) for name, part in vars(found).items()}, index=values.index)
 
 
 def half_of_mean(trials: pd.DataFrame, column: str) -> pd.Series:
@@ -122,13 +130,13 @@ def half_of_mean(trials: pd.DataFrame, column: str) -> pd.Series:
 
 def noise_of(table: pd.DataFrame, column: str) -> Noise:
     """The noise of `<metric>` or `select_<metric>` in rows of `configurations`."""
-    return Noise(table[f"{column}_error"].to_numpy(float), table[f"{column}_freedom"].to_numpy(float))
-
-
-def _kernel(params: dict[str, object], recipe: str | None) -> object:
-    """The kernel of a configuration: searched, or as its recipe has it; None where its method has none."""
-    posterior = parse(recipe, {}).get("posterior")
-    return params.get("kernel") or (posterior.get("kernel") if isinstance(posterior, dict) else None)
+    parts = {field.name: table[f"{column}_{field.name}"] for field in fields(Noise)}
+    # A configuration without a finished trial has no seeds.
+    seeds = [part if np.ndim(part) else np.array([]) for part in parts.pop("seeds")]
+    each = np.full((len(table), max(map(len, seeds), default=0)), np.nan)
+    for row, part in zip(each, seeds, strict=True):
+        row[: len(part)] = part
+    return Noise(**{name: part.to_numpy(float) for name, part in parts.items()}, seeds=each)
 
 
 def name(label: str | None, number: float, *families: object) -> str:

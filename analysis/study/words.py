@@ -245,9 +245,11 @@ def method(study: StudyData, table: pd.DataFrame) -> str:
     return text + (
         " Intervals are 95 % intervals of the mean over a configuration's seeds; those of the best and the runner-up "
         "hold for all configurations together, and so for one that was chosen. The spread between seeds of each "
-        "configuration is shrunk towards what all share, which is the same for all, or grows with the value where the "
-        "seeds show that it does. Per objective, a control is called better or worse than the best by mistake in about "
-        "one study of twenty or fewer, and so is the runner-up; a configuration that belongs on the front is drawn as "
-        "dominated by more than noise as seldom. Where configurations differ much in their spread, two or three seeds "
-        "cannot show it, and mistakes are somewhat more frequent."
+        "configuration is shrunk towards that of its method and kernel, and this towards what all share; it grows with "
+        "the value where the seeds show that it does. Differences leave out what is common to all trainings of a seed, "
+        "so that intervals may overlap where a difference is more than noise. Per objective, a control is called "
+        "better or worse than the best by mistake in about one study of twenty or fewer, and so is the runner-up; a "
+        "configuration that belongs on the front is drawn as dominated by more than noise as seldom. Where methods "
+        "differ much in their spread, a few configurations of two or three seeds cannot show it, and mistakes are more "
+        "frequent."
     )

@@ -17,7 +17,7 @@ import numpy as np
 
 from evae.search.objectives import complete
 from evae.search.pareto import nondominated, signed
-from evae.search.replicates import near_front
+from evae.search.replicates import unbeaten
 
 if TYPE_CHECKING:
     from evae.search.searcher import Configuration
@@ -53,22 +53,10 @@ class Confirmation:
         had = {key: max(self.at_first, len(configurations[key].fresh)) for key in keys}
         if any(len(configurations[key].fresh) < self.at_first for key in keys):
             return had
-        unbeaten = self._unbeaten(configurations, keys)
-        fewest = min((had[key] for key in unbeaten), default=self.seeds)
-        return had | {key: min(self.seeds, fewest + 1) for key in unbeaten if had[key] == fewest}
-
-    def _unbeaten(self, configurations: Mapping[str, Configuration], keys: Sequence[str]) -> list[str]:
-        """Those of `keys` that no other one beats by more than noise, by fresh seeds alone."""
-        rows = {key: complete(configurations[key].fresh.values(), self.objectives) for key in keys}
-        values = {key: signed(of, self.objectives) for key, of in rows.items() if of}
-        if not values:
-            return []
-        near = near_front(
-            np.array([v.mean(axis=0) for v in values.values()]),
-            np.array([v.std(axis=0, ddof=len(v) > 1) for v in values.values()]),
-            [len(v) for v in values.values()],
-        )
-        return [key for key, is_near in zip(values, near, strict=True) if is_near]
+        fresh, recipes = ({key: getattr(configurations[key], part) for key in keys} for part in ("fresh", "recipe"))
+        near = unbeaten(fresh, recipes, self.objectives)
+        fewest = min((had[key] for key in near), default=self.seeds)
+        return had | {key: min(self.seeds, fewest + 1) for key in near if had[key] == fewest}
 
 
 def chosen(configurations: Mapping[str, Configuration], objectives: Sequence[tuple[str, str]]) -> list[str]:

@@ -16,13 +16,14 @@ from scipy import special
 TAUS = 25
 """Sizes of a mean, evenly spaced in their logarithm, that are tried as the one from which on the spread grows."""
 PRIORS = np.array([1.0, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64])
-"""Degrees of freedom that are tried as those of what configurations, or groups of them, share of their variance."""
-GP = PRIORS
+"""Degrees of freedom that are tried as those of what configurations share of their variance."""
+OF_GROUPS = PRIORS[:7]
+"""The same of groups, which are few: intervals are too short where differences between them are not seen."""
 EQUAL, EQUAL_GROUPS = 0.5, 0.25
 """Probability, before there is data, that configurations of a group, and that groups, have the same variance."""
-SHARES = np.linspace(0, 0.9, 19)
-"""Shares of the variance that are tried as the one that all trials of a seed have in common."""
-ALONE = 0.3
+EDGES = np.r_[np.linspace(0, 0.9, 19), 0.95, 0.98, 0.99, 0.998, 0.999]
+"""Between these lie the shares of the variance that are tried as the one that all trials of a seed have in common."""
+ALONE = 0.5
 """Probability, before there is data, that they have nothing in common."""
 STEPS = 25
 """Of the iteration for the shared variance, which gains a digit in about four."""
@@ -31,6 +32,7 @@ ERROR = 0.05
 ROUNDING = 1e-6
 """Share of their size by which values differ without meaning: sums in single precision, taken in another order."""
 BLOCK = 256  # configurations compared with all others at a time, so that ten thousand fit in memory
+LEADERS = 64  # configurations that all are compared with before the rest
 NODES = 100  # degrees of freedom at which a quantile is taken, to be interpolated between for a million pairs
 
 
@@ -64,23 +66,23 @@ def joined(rows: Iterable[tuple]) -> Noise:
     return Noise(*(np.array(part, float) for part in zip(*rows, strict=True)))
 
 
-def of(values: np.ndarray, groups: Sequence | None = None, sizes: np.ndarray | None = None) -> Noise:
+def of(values: np.ndarray, groups: Sequence[object] | None = None) -> Noise:
     """The noise of the means of `values` (n, seeds) over the seeds that each configuration has: NaN where it has none.
 
     Two or three seeds say little about their own spread, so that each variance is shrunk towards what others share. It
-    is made up of three parts.
+    has three parts.
 
-    - A size: the same for all, or where that explains the deviations clearly better, c sqrt(tau^2 + size^2), which is
+    - A size: the same for all, or where that explains the deviations clearly better, c sqrt(tau^2 + mean^2), which is
       constant for means far below tau and proportional to those far above it (the two-component model of Rocke &
-      Durbin, J. Comput. Biol. 8 (2001), 557-569). `sizes` (n,) are those of the means unless given. Clearly better
-      means a logarithm of the likelihood greater by more than 1, the price that Akaike puts on a parameter.
+      Durbin, J. Comput. Biol. 8 (2001), 557-569). Clearly better means a logarithm of the likelihood greater by more
+      than 1, the price that Akaike puts on a parameter.
     - A group's: those of `groups` (n,), labels of configurations that may have a spread of their own, as the methods
       and kernels do, scatter around a common one.
     - A configuration's own, which scatters around its group's.
 
     Both are moderated variances (`_moderated`). What seeds have in common is found by an analysis of variance of
     configurations and seeds, without interaction, in units of each configuration's spread: its share of the variance is
-    averaged over `SHARES` by their posterior probabilities, for few seeds cannot tell it. No error is less than
+    averaged over all from 0 to 1 by their posterior probabilities, for few seeds cannot tell it. No error is less than
     rounding.
     """
     values = np.asarray(values, float)
@@ -97,7 +99,7 @@ def of(values: np.ndarray, groups: Sequence | None = None, sizes: np.ndarray | N
         return Noise(rounding, np.full(n, own.sum()), rounding, np.full(n, own.sum()), np.zeros(values.shape))
     aside /= unit
     _, group = np.unique([str(g) for g in groups] if groups is not None else np.zeros(n), return_inverse=True)
-    shape = _shape(np.abs(means if sizes is None else sizes), (aside**2).sum(axis=1), own)
+    shape = _shape(np.abs(means), (aside**2).sum(axis=1), own)
     spread = np.sqrt(_levels((aside**2).sum(axis=1) / shape, own, group)[0] * shape)
     left, seen, common = _blocks(aside / spread[:, None], has, own)
     variance, freedom = _levels(left * spread**2 / shape, own, group)
@@ -129,14 +131,15 @@ def _levels(sums: np.ndarray, freedom: np.ndarray, group: np.ndarray) -> tuple[n
     """((n,) variances, (n,) degrees of freedom) of `sums` (n,) of squares with `freedom` (n,) degrees: each shrunk
     towards its group's, and these towards the common one."""
     degrees = np.bincount(group, freedom)
-    common, behind = _moderated(np.bincount(group, sums), degrees, np.full(len(degrees), degrees.sum()), EQUAL_GROUPS, GP)
+    every = np.full(len(degrees), degrees.sum())
+    common, behind = _moderated(np.bincount(group, sums), degrees, every, OF_GROUPS, EQUAL_GROUPS)
     common, behind = np.maximum(common, 1e-300)[group], behind[group]
-    variance, behind = _moderated(sums / common, freedom, behind, EQUAL)
+    variance, behind = _moderated(sums / common, freedom, behind, PRIORS, EQUAL)
     return variance * common, behind
 
 
 def _moderated(
-    sums: np.ndarray, freedom: np.ndarray, behind: np.ndarray, equal: float, PRIORS=PRIORS
+    sums: np.ndarray, freedom: np.ndarray, behind: np.ndarray, priors: np.ndarray, equal: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """((n,) variances, (n,) degrees of freedom) of `sums` (n,) of squares with `freedom` (n,) degrees of their own; the
     variance that they share has those `behind` (n,) it.
@@ -145,8 +148,8 @@ def _moderated(
     shared one as a scaled inverse chi-squared with d0 degrees of freedom, and the posterior mean is
     (d0 shared + d own) / (d0 + d). He takes the d0 that is most likely, which of few variances is often infinite while
     they differ by much, and intervals are too short then. Here variances and degrees of freedom are averaged over d0 by
-    its posterior probability: infinite, which is one spread for all, with a probability of `equal` before, and
-    `PRIORS`. The shared variance is the most likely one for each d0.
+    its posterior probability: infinite, which is one spread for all, with a probability of `equal` before, and one of
+    `priors`. The shared variance is the most likely one for each d0.
 
     2 / freedom is the variance of an estimate's logarithm: that of own and shared seeds, and that between the d0.
     """
@@ -158,13 +161,13 @@ def _moderated(
     half = degrees / 2
     # Of chi-squared over its degrees, and of F below, without the powers of `squares`, which both have.
     normal = float((half * np.log(half / pooled) - special.gammaln(half)).sum()) - total / 2
-    d0, scale = PRIORS[:, None], np.full((len(PRIORS), 1), pooled)
+    d0, scale = priors[:, None], np.full((len(priors), 1), pooled)
     for _ in range(STEPS):  # the equation that the derivative's zero makes, as a fixed point
         scale = scale * ((degrees + d0) * squares / (d0 * scale + squares)).sum(axis=1, keepdims=True) / total
     gammas = special.gammaln(half + d0 / 2) - special.gammaln(half) - special.gammaln(d0 / 2)
     each = gammas + half * np.log(degrees / (d0 * scale))
     likelihood = (each - (half + d0 / 2) * np.log1p(squares / (d0 * scale))).sum(axis=1)
-    logs = np.r_[likelihood + np.log((1 - equal) / len(PRIORS)), normal + np.log(equal)]
+    logs = np.r_[likelihood + np.log((1 - equal) / len(priors)), normal + np.log(equal)]
     weights = np.exp(logs - logs.max())
     weights = (weights / weights.sum())[:, None]
     variance = np.vstack([(d0 * scale + sums) / (d0 + freedom), np.full((1, len(sums)), pooled)])
@@ -194,10 +197,11 @@ def _blocks(aside: np.ndarray, has: np.ndarray, own: np.ndarray) -> tuple[np.nda
     by_seeds, of_seeds = float(effect @ apart @ effect), float(taken.sum())
     own_sums = ((aside - effects) ** 2).sum(axis=1)
     total, all_degrees = float(own_sums.sum()), float(own.sum())
-    common = SHARES / (1 - SHARES)
+    shares = np.r_[0, (EDGES[1:] + EDGES[:-1]) / 2]
+    common = shares / (1 - shares)
     more = 1 + np.trace(apart) / max(of_seeds, 1e-9) * common
     variance = np.maximum(total + by_seeds / more, 1e-300) / all_degrees
-    prior = np.r_[ALONE, np.full(len(SHARES) - 1, (1 - ALONE) / (len(SHARES) - 1))]
+    prior = np.r_[ALONE, (1 - ALONE) * np.diff(EDGES) / EDGES[-1]]
     logs = np.log(prior) - of_seeds / 2 * np.log(more) - all_degrees / 2 * np.log(variance)
     weights = np.exp(logs - logs.max())
     weights /= weights.sum()
@@ -206,9 +210,11 @@ def _blocks(aside: np.ndarray, has: np.ndarray, own: np.ndarray) -> tuple[np.nda
         return float(weights @ (np.log(estimate) - weights @ np.log(estimate)) ** 2) / 2
 
     seen = unknown(variance), unknown(variance * (1 + common))
-    rest = float(weights @ (by_seeds / more))
-    shared = np.expm1(float(weights @ np.log1p(common)))
-    return own_sums + taken / max(of_seeds, 1e-9) * rest, seen, shared
+    # Means of logarithms, so that the whole variance of a single configuration is its own whatever its share.
+    rest = max(0.0, np.exp(float(weights @ np.log(variance))) * all_degrees - total)
+    # Where hardly any is a trial's own, no share that is tried is large enough: not less than all deviations have.
+    whole = max(np.exp(float(weights @ np.log1p(common))), (total + by_seeds) / max(total + rest, 1e-300))
+    return own_sums + taken / max(of_seeds, 1e-9) * rest, seen, whole - 1
 
 
 def critical(noise: Noise, j: np.ndarray | slice, k: np.ndarray | slice, tail: float) -> np.ndarray:
@@ -219,22 +225,24 @@ def critical(noise: Noise, j: np.ndarray | slice, k: np.ndarray | slice, tail: f
     110-114). What is common to the seeds that both have cancels, as far as their spreads agree. Variances share what
     they are shrunk towards, so that their degrees are not more than one's own.
     """
-    one, two = noise.own[j, None] ** 2, noise.own[None, k] ** 2
-    here, there = noise.seeds[j], noise.seeds[k]
-    aside = (here**2).sum(axis=1)[:, None] + (there**2).sum(axis=1)[None] - 2 * here @ there.T
-    aside = np.maximum(aside, 0.0)
+    every = np.arange(len(noise.own))
+    return _critical(noise, every[j][:, None], every[k][None], tail)
+
+
+def _critical(noise: Noise, j: np.ndarray, k: np.ndarray, tail: float) -> np.ndarray:
+    """The same for each pair of `j` and `k`, integers of shapes that go together."""
+    one, two = noise.own[j] ** 2, noise.own[k] ** 2
+    aside = sum(((seed[j] - seed[k]) ** 2 for seed in noise.seeds.T), np.zeros(1))
     variance = one + two + aside
-    most, least = float(noise.own_freedom.max()), float(min(noise.own_freedom.min(), noise.freedom.min()))
+    most, least = float(noise.own_freedom.max()), float(noise.freedom.min())
     if most == least:
-        quantile = special.stdtrit(most, 1 - tail)
-    else:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            scatter = one**2 / noise.own_freedom[j, None] + two**2 / noise.own_freedom[None, k]
-            scatter += aside**2 / np.minimum(noise.freedom[j, None], noise.freedom[None, k])
-            freedom = np.where(variance > 0, variance**2 / scatter, most)
-        nodes = np.geomspace(least, most, NODES)
-        quantile = np.interp(np.minimum(freedom, most), nodes, special.stdtrit(nodes, 1 - tail))
-    return quantile * np.sqrt(variance)
+        return special.stdtrit(most, 1 - tail) * np.sqrt(variance)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        scatter = one**2 / noise.own_freedom[j] + two**2 / noise.own_freedom[k]
+        scatter += aside**2 / np.minimum(noise.freedom[j], noise.freedom[k])
+        freedom = np.where(variance > 0, variance**2 / scatter, most)
+    nodes = np.geomspace(least, most, NODES)
+    return np.interp(np.minimum(freedom, most), nodes, special.stdtrit(nodes, 1 - tail)) * np.sqrt(variance)
 
 
 def beaten(means: np.ndarray, noises: list[Noise], error: float = ERROR) -> np.ndarray:
@@ -242,19 +250,33 @@ def beaten(means: np.ndarray, noises: list[Noise], error: float = ERROR) -> np.n
 
     `means` (n, objectives) are to be minimised, `noises` those of each objective. Another is ahead by more than noise
     when its mean is at least as good in every objective, and in one of them better by more than what noise exceeds with
-    a probability of error / ((n - 1) objectives), by Welch's test. So one that is in truth as good as all others, or on
+    a probability of error / ((n - 1) objectives), by `critical`. So one that is in truth as good as all others, or on
     the front, is called beaten with a probability of at most `error`, however many there are: multiple comparisons with
     the best, by Bonferroni's inequality (Hsu, Multiple Comparisons (1996), chapter 4). Those not beaten are, with that
     confidence, a set that holds the best one. Where the noise is not known, nothing is beaten.
     """
     n, objectives = means.shape
     found, tail = np.zeros(n, bool), error / (max(n - 1, 1) * max(objectives, 1))
-    for start in range(0, n, BLOCK):
-        some = slice(start, start + BLOCK)
-        at_least, apart = np.ones((n, len(means[some])), bool), np.zeros((n, len(means[some])), bool)
-        for of, noise in zip(means.T, noises, strict=True):
-            gap = of[None, some] - of[:, None]
-            at_least &= gap >= 0
-            apart |= gap > critical(noise, slice(None), some, tail)
-        found[some] = (at_least & apart).any(axis=0)
+    # The best first, who beat most of those that are beaten.
+    order = np.argsort(np.argsort(means, axis=0), axis=0).sum(axis=1).argsort(kind="stable")
+    for others in (order[:LEADERS], order[LEADERS:]):
+        for start in range(0, n, BLOCK):
+            some = start + np.flatnonzero(~found[start : start + BLOCK])
+            found[some] = _behind(means, noises, others, some, tail)
+    return found
+
+
+def _behind(means: np.ndarray, noises: list[Noise], others: np.ndarray, some: np.ndarray, tail: float) -> np.ndarray:
+    """(len(some),) booleans: which of `some` one of `others` is ahead of by more than noise."""
+    at_least, far = np.ones((len(others), len(some)), bool), np.zeros((len(others), len(some)), bool)
+    for of, noise in zip(means.T, noises, strict=True):
+        gap = of[some][None] - of[others][:, None]
+        at_least &= gap >= 0
+        # No pair has a smaller error than that of its own with no other, nor more degrees of freedom.
+        far |= gap > special.stdtrit(noise.own_freedom.max(initial=0.0), 1 - tail) * noise.own[some]
+    j, k = np.nonzero(at_least & far)
+    found = np.zeros(len(some), bool)
+    for of, noise in zip(means.T, noises, strict=True):
+        apart = of[some[k]] - of[others[j]] > _critical(noise, others[j], some[k], tail)
+        found[k[apart]] = True
     return found

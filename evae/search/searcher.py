@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 import optuna
 from optuna.samplers import BaseGASampler, BaseSampler, QMCSampler, RandomSampler
 from optuna.trial import TrialState
@@ -27,8 +26,7 @@ from evae.recipe import Recipe
 from evae.search.confirmation import Confirmation
 from evae.search.job import CONFIRM, ENDED, FIRST_FRESH, SEARCH, Job, is_fresh
 from evae.search.objectives import complete
-from evae.search.pareto import signed
-from evae.search.replicates import near_front
+from evae.search.replicates import unbeaten
 from evae.search.rungs import Rungs
 from evae.search.space import Space
 
@@ -298,17 +296,9 @@ class StudySearcher:
 
     def _near_front(self) -> set[str]:
         """The keys of the configurations near the front."""
-        values = {
-            key: signed(rows, self.objectives) for key, c in self.configurations.items() if (rows := self._finite(c))
-        }
-        if not values:
-            return set()
-        near = near_front(
-            np.array([v.mean(axis=0) for v in values.values()]),
-            np.array([v.std(axis=0, ddof=len(v) > 1) for v in values.values()]),
-            [len(v) for v in values.values()],
-        )
-        return {key for key, is_near in zip(values, near, strict=True) if is_near}
+        of = self.configurations
+        ended, recipes = ({key: getattr(c, part) for key, c in of.items()} for part in ("ended", "recipe"))
+        return set(unbeaten(ended, recipes, self.objectives))
 
     def _tell(self, configuration: Configuration) -> None:
         trial, values = configuration.optuna_trial, self.means(configuration)

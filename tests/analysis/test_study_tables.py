@@ -15,7 +15,8 @@ from analysis.study import naming, tables, timing, words
 from analysis.study.load import StudyData
 from analysis.study.naming import Objective
 from analysis.views import importance, kernels, timeline
-from evae.search.noise import of_means
+from evae.search import noise
+from evae.search.noise import Noise
 
 DOWN, UP = Objective("gen_fd_x", "min"), Objective("gen_sharpness", "max")
 
@@ -28,32 +29,45 @@ def a_table(down: list[float], up: list[float], error: float = math.nan) -> pd.D
     for objective, values in ((DOWN, down), (UP, up)):
         columns |= {objective.metric: values, f"select_{objective.metric}": values}
         for column in (objective.metric, f"select_{objective.metric}"):
-            columns |= {f"{column}_error": error, f"{column}_freedom": 1000.0}
+            columns |= known(column, apart(np.full(len(down), error)))
     return pd.DataFrame(columns)
+
+
+def apart(error: np.ndarray) -> Noise:
+    """The noise of means that have no seed in common."""
+    many = np.full(len(error), 1000.0)
+    return Noise(error, many, error, many, np.zeros((len(error), 2)))
+
+
+def known(column: str, of: Noise) -> dict[str, list]:
+    """Columns of `tables.configurations`."""
+    return {f"{column}_{name}": list(part) for name, part in vars(of).items()}
 
 
 def test_the_interval_of_a_single_configuration_is_scipys() -> None:
     values = np.array([3.1, 2.7, 3.6, 2.9])
     low, high = stats.t.interval(0.95, 3, loc=np.mean(values), scale=stats.sem(values))
-    noise = of_means(values.mean(keepdims=True), values.std(ddof=1, keepdims=True), np.array([4]))
-    assert noise.half(0.025) == pytest.approx((high - low) / 2)
+    assert noise.of(values[None]).half(0.025) == pytest.approx((high - low) / 2)
 
 
 def half_of_mean(trials: pd.DataFrame, metric: str) -> pd.Series:
     """Where all trials have finished."""
-    return tables.half_of_mean(trials.assign(state="finished"), metric)
+    none = {"seed": np.nan, "method": None, "kernel": None}
+    return tables.half_of_mean(trials.assign(**none, state="finished"), metric)
 
 
 def halves(means: Sequence[float], deviation: float, metric: str = "gen_kd_x") -> list[float]:
     """Half widths of configurations of three seeds each, all with the same standard deviation."""
-    rows = [(str(k), mean + deviation * step) for k, mean in enumerate(means) for step in (-1, 0, 1)]
+    rows = [(str(k), mean + deviation * ((k + step) % 3 - 1)) for k, mean in enumerate(means) for step in range(3)]
     return half_of_mean(pd.DataFrame(rows, columns=["configuration", metric]), metric).tolist()
 
 
 @pytest.mark.parametrize("means", [[0.0002, 1, 2, 3], [0, 1, 2, 3], [-0.0001, -1, 2, -3], [0, 0, 0, 0]])
 def test_a_mean_near_zero_widens_no_interval(means: list[float]) -> None:
     """An unbiased kernel distance is about 0, or below, where a model is good."""
-    assert halves(means, 0.02) == pytest.approx([stats.t.ppf(0.975, 8) * 0.02 / math.sqrt(3)] * 4)
+    found = halves(means, 0.02)
+    assert found == pytest.approx(halves([20, 20, 20, 20], 0.02))
+    assert found == pytest.approx([stats.t.ppf(0.975, 8) * 0.02 / math.sqrt(3)] * 4, rel=0.2)
 
 
 def test_a_value_that_is_not_finite_widens_no_interval() -> None:
@@ -61,7 +75,8 @@ def test_a_value_that_is_not_finite_widens_no_interval() -> None:
     trials = pd.DataFrame(rows, columns=["configuration", "m"]).assign(state="finished")
     half = half_of_mean(trials, "m")
     one = stats.t.ppf(0.975, 1) * np.std([1.0, 1.1], ddof=1)
-    assert half[["a", "b"]].tolist() == pytest.approx([one / math.sqrt(2), one]) and half[["c", "d"]].isna().all()
+    assert half["a"] == pytest.approx(one / math.sqrt(2)) and 0.99 * one < half["b"] < 1.2 * one
+    assert half[["c", "d"]].isna().all()
 
 
 def test_the_interval_of_a_collapsed_rate_is_as_small_as_its_spread() -> None:
@@ -96,8 +111,7 @@ def test_intervals_cover_the_mean_as_often_as_they_say(truth: np.ndarray, spread
     for _ in range(700):
         draws = truth[:, None] + spread[:, None] * rng.normal(size=(12, 3))
         draws[n == 2, 2] = np.nan
-        mean = np.nanmean(draws, axis=1)
-        covered.append(np.abs(mean - truth) <= of_means(mean, np.nanstd(draws, axis=1, ddof=1), n).half(0.025))
+        covered.append(np.abs(np.nanmean(draws, axis=1) - truth) <= noise.of(draws).half(0.025))
     assert np.mean(covered) == pytest.approx(0.95, abs=0.02)
     assert np.mean(covered, axis=0).min() > 0.87
 
@@ -128,7 +142,7 @@ def test_replicates_may_differ_in_number(racing: StudyData) -> None:
     table = tables.configurations(racing).set_index("number")
     assert list(table.loc[[1, 4, 0, 6], "n"]) == [3, 3, 1, 0]
     half = table[f"{DISTANCE}_half"]
-    assert half[0] / half[1] == pytest.approx(math.sqrt(3))
+    assert half[0] > 1.5 * half[[1, 4]].max()
     assert "Configurations have 1 to 3 finished seeds each" in words.method(racing, table.reset_index())
 
 
@@ -151,8 +165,8 @@ def test_words_about_a_sharpness_gap_say_on_which_side_it_is(racing: StudyData) 
     louder = table.assign(rec_sharpness=table["rec_sharpness"].where(table["number"] != 2, 0.6))
     said = words.best(louder, gap)
     assert "Sharper than real images by more than noise: 1 configuration, which is beta-VAE 0.1 with 4 times" in said
-    apart = louder.assign(**{f"{GAP}_error": 1e-6})
-    assert "farther from real images' sharpness by more than noise" in words.best(apart, gap)
+    sure = louder.assign(**known(GAP, apart(np.full(len(louder), 1e-6))))
+    assert "farther from real images' sharpness by more than noise" in words.best(sure, gap)
 
 
 def test_without_replicates_there_is_no_interval(study: StudyData) -> None:
@@ -185,17 +199,14 @@ def test_noise_excuses_only_what_no_dominating_one_is_ahead_of() -> None:
 def some_study(random: np.random.Generator, truth: np.ndarray, seeds: int) -> pd.DataFrame:
     """A table of configurations with a noise of 1 a seed, ranked by what is shown; the last four are controls."""
     values = truth[:, None] + random.normal(size=(len(truth), seeds))
-    means, noise = (
-        values.mean(axis=1),
-        of_means(values.mean(axis=1), values.std(axis=1, ddof=1), np.full(len(truth), seeds)),
-    )
+    means, of = values.mean(axis=1), noise.of(values)
     table = pd.DataFrame(
         {"name": [f"#{i}" for i in range(len(truth))], "control": np.arange(len(truth)) >= len(truth) - 4}
     )
     table = table.assign(n=seeds, gen_fd_x_n=seeds, rate_is="exact")
     for column in ("gen_fd_x", "select_gen_fd_x"):
-        table = table.assign(**{column: means, f"{column}_error": noise.error, f"{column}_freedom": noise.freedom})
-    return table.assign(gen_fd_x_half=noise.half(0.025), gen_fd_x_chosen=noise.half(0.025 / len(truth)))
+        table = table.assign(**{column: means} | known(column, of))
+    return table.assign(gen_fd_x_half=of.half(0.025), gen_fd_x_chosen=of.half(0.025 / len(truth)))
 
 
 @pytest.mark.parametrize(("configurations", "seeds"), [(7, 2), (30, 3)])

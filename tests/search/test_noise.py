@@ -5,55 +5,59 @@ import pytest
 from scipy import stats
 
 from evae.search import noise
-from evae.search.noise import Noise, between_seeds
+from evae.search.noise import Noise
 
-THREE = np.array([3.0, 3.0, 3.0, 3.0])
+THREE = np.array([[-1.0, 0.0, 1.0], [0.0, 1.0, -1.0], [1.0, -1.0, 0.0], [1.0, 0.0, -1.0]])
+"""Deviations of three seeds, of which hardly anything is common to a seed."""
 
 
-def test_equal_spreads_are_pooled_as_in_an_analysis_of_variance():
-    means, deviations = np.array([2.0, 10.0, 7.0, 8.0]), np.array([0.2, 0.25, np.nan, 0.0])
-    spread, freedom = between_seeds(means, deviations, np.array([3, 2, 1, 0]))
-    np.testing.assert_allclose(spread, np.sqrt((2 * 0.2**2 + 1 * 0.25**2) / 3))
-    assert (freedom == 3).all()
+def test_equal_spreads_are_nearly_those_of_an_analysis_of_variance():
+    values = np.array([[2.1, 1.9, 2.2], [10.0, 9.8, np.nan], [7.0, np.nan, np.nan], [np.nan] * 3])
+    found = noise.of(values)
+    pooled = np.sqrt((2 * np.var(values[0], ddof=1) + np.var(values[1, :2], ddof=1)) / 3)
+    np.testing.assert_allclose(found.error[:3] * np.sqrt([3, 2, 1]), pooled, rtol=0.2)
+    assert np.isnan(found.error[3]) and (found.freedom[:3] > 0.9).all() and (found.freedom <= 3).all()
 
 
 @pytest.mark.parametrize("means", [[0.0002, 1, 2, 3], [0, 0, 0, 0], [-0.001, 0, -2, 3], [-115, -116, -115.5, -117]])
 def test_a_mean_near_zero_changes_nothing(means: list[float]):
-    spread, freedom = between_seeds(np.array(means, float), np.full(4, 0.02), THREE)
-    np.testing.assert_allclose(spread, 0.02)
-    assert (freedom == 8).all()
+    found = noise.of(np.array(means, float)[:, None] + 0.02 * THREE)
+    np.testing.assert_allclose(found.error, noise.of(50 + 0.02 * THREE).error)
+    np.testing.assert_allclose(found.error, 0.02 / np.sqrt(3), rtol=0.2)
 
 
 def test_each_mean_has_the_spread_of_its_size():
     """A collapsed VAE's rate beside those of others: the spread grows with the mean, but not from 0."""
     means, deviations = np.array([0.0004, 0.0003, 20.0, 22.0, 40.0]), np.array([0.0004, 0.0005, 0.1, 0.12, 0.2])
-    spread, freedom = between_seeds(means, deviations, np.full(5, 3))
-    assert (np.abs(np.log2(spread / deviations)) < 1).all()
-    assert (freedom == 9).all()
+    found = noise.of(means[:, None] + deviations[:, None] * np.vstack([THREE, [-1, 1, 0]]))
+    assert (np.abs(np.log2(found.error * np.sqrt(3) / deviations)) < 1).all()
+    assert (found.freedom > 3).all()
 
 
 def test_signs_units_and_order_make_no_difference():
     rng = np.random.default_rng(0)
-    means = np.geomspace(0.01, 100, 12)
-    deviations, counts = means * rng.uniform(0.05, 0.2, 12), rng.integers(1, 4, 12)
-    spread, freedom = between_seeds(means, deviations, counts)
-    for of, by in ((-means, 1.0), (means * 1e-9, 1e-9), (means * 1e9, 1e9)):
-        other, same = between_seeds(of, deviations * by, counts)
-        np.testing.assert_allclose(other, spread * by)
-        assert (same == freedom).all()
-    np.testing.assert_allclose(between_seeds(means[::-1], deviations[::-1], counts[::-1])[0], spread[::-1])
+    means, has = np.geomspace(0.01, 100, 12), np.arange(3) < rng.integers(1, 4, 12)[:, None]
+    values = np.where(has, means[:, None] * (1 + rng.normal(0, 0.1, (12, 3))), np.nan)
+    groups = rng.choice(list("abc"), 12)
+    found = noise.of(values, groups)
+    for by in (-1.0, 1e-9, 1e9):
+        other = noise.of(by * values, groups)
+        np.testing.assert_allclose(other.error, abs(by) * found.error)
+        np.testing.assert_allclose(other.freedom, found.freedom)
+    np.testing.assert_allclose(noise.of(values[::-1, ::-1], groups[::-1]).error, found.error[::-1])
 
 
 def test_without_a_second_seed_nothing_is_known():
-    spread, freedom = between_seeds(np.array([1.0, 2.0]), np.zeros(2), np.array([1, 1]))
-    assert np.isnan(spread).all() and not freedom.any()
-    spread, freedom = between_seeds(np.zeros(0), np.zeros(0), np.zeros(0))
-    assert len(spread) == len(freedom) == 0
+    for values in (np.ones((2, 1)), np.array([[1.0, np.nan], [np.nan, 2.0]]), np.zeros((0, 3))):
+        found = noise.of(values)
+        assert np.isnan(found.error).all() and not found.freedom.any() and len(found.error) == len(values)
+        assert not noise.beaten(np.arange(len(values))[:, None], [found]).any()
 
 
-def test_seeds_that_all_agree_have_no_spread():
-    spread, freedom = between_seeds(np.array([0.0, 12.0]), np.zeros(2), np.array([2, 3]))
-    assert spread.tolist() == [0, 0] and (freedom == 3).all()
+def test_seeds_that_all_agree_have_no_spread_but_rounding():
+    found = noise.of(np.array([[0.0, 0.0, np.nan], [12.0, 12.0, 12.0]]))
+    assert found.error[0] == 0 and 0 < found.error[1] < 1e-5 and (found.freedom == 3).all()
+    assert noise.beaten(np.array([[0.0], [12.0]]), [found]).tolist() == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -67,34 +71,45 @@ def test_seeds_that_all_agree_have_no_spread():
 )
 def test_the_spread_is_found_where_it_is_constant_and_where_it_grows(means: np.ndarray, spread: np.ndarray):
     rng, found = np.random.default_rng(1), []
-    for _ in range(400):
-        values = means[:, None] + spread[:, None] * rng.normal(size=(12, 3))
-        found.append(between_seeds(values.mean(axis=1), values.std(axis=1, ddof=1), np.full(12, 3))[0])
-    assert np.abs(np.log(np.median(found, axis=0) / spread)).max() < 0.15
+    for _ in range(300):
+        found.append(noise.of(means[:, None] + spread[:, None] * rng.normal(size=(12, 3))).own * np.sqrt(3))
+    assert np.abs(np.log(np.median(found, axis=0) / spread)).max() < 0.25
 
 
 def test_a_configuration_that_is_noisier_than_others_has_the_wider_spread():
     """Shrunk, not pooled: where spreads differ fourfold, five seeds tell, and their degrees of freedom are fewer."""
     rng, spread = np.random.default_rng(0), np.array([0.5, 1.0, 2.0])[np.arange(60) % 3]
-    values = 10 + spread[:, None] * rng.normal(size=(60, 5))
-    found, freedom = between_seeds(values.mean(axis=1), values.std(axis=1, ddof=1), np.full(60, 5))
-    assert [np.median(found[spread == s]) for s in (0.5, 1.0, 2.0)] == pytest.approx([0.6, 1.0, 1.8], abs=0.25)
-    assert (freedom > 4).all() and (freedom < 20).all()
+    found = noise.of(10 + spread[:, None] * rng.normal(size=(60, 5)))
+    medians = [np.median(found.error[spread == s]) * np.sqrt(5) for s in (0.5, 1.0, 2.0)]
+    assert medians == pytest.approx([0.6, 1.0, 1.7], abs=0.3)
+    assert (found.freedom > 4).all() and (found.freedom < 20).all()
+
+
+def test_a_group_of_one_seed_each_has_the_spread_of_those_of_two():
+    """Of the noisier group a single seed is known to be noisier, too, which its own values cannot say."""
+    rng, group = np.random.default_rng(0), np.arange(40) % 2
+    values = 10 + np.array([0.5, 3.0])[group, None] * rng.normal(size=(40, 2))
+    values[:8, 1] = np.nan
+    found = noise.of(values, group)
+    assert found.error[:8][group[:8] == 0] == pytest.approx(0.5, rel=0.5)
+    assert found.error[:8][group[:8] == 1] == pytest.approx(3.0, rel=0.5)
 
 
 @pytest.mark.parametrize("freedom", [2.0, 6.0])
 def test_the_prior_is_found_from_the_scatter_of_the_variances(freedom: float):
     """Variances drawn from the prior of Smyth's model, with four degrees of freedom of their own."""
     rng = np.random.default_rng(0)
-    variances = 3.0 * freedom / rng.chisquare(freedom, 3000) * rng.chisquare(4, 3000) / 4
-    prior, scale = noise._shared(variances, np.full(3000, 4.0))
-    assert prior == pytest.approx(freedom, rel=0.5) and scale == pytest.approx(3.0, rel=0.15)
+    own = 3.0 * freedom / rng.chisquare(freedom, 3000) * rng.chisquare(4, 3000) / 4
+    every = np.full(3000, 4.0)
+    variance, degrees = noise._moderated(4 * own, every, 3000 * every, noise.PRIORS, noise.EQUAL)
+    np.testing.assert_allclose(variance, (freedom * 3.0 + 4 * own) / (freedom + 4), rtol=0.3)
+    assert degrees == pytest.approx(freedom + 4, rel=0.4)
 
 
-def test_a_difference_of_two_is_welchs():
+def test_a_difference_without_common_seeds_is_welchs():
     one, two = np.array([3.1, 2.7, 3.6, 2.9]), np.array([4.0, 4.9, 2.2])
     error = np.array([stats.sem(one), stats.sem(two)])
-    of = Noise(error, np.array([3.0, 2.0]))
+    of = Noise(error, np.array([3.0, 2.0]), error, np.array([3.0, 2.0]), np.zeros((2, 4)))
     wanted = stats.ttest_ind(one, two, equal_var=False)
     # The variances share nothing here, and the degrees of freedom lie between those of each.
     assert 2 < wanted.df < 3
@@ -102,26 +117,68 @@ def test_a_difference_of_two_is_welchs():
     assert half == pytest.approx(wanted.confidence_interval(0.95).high - (one.mean() - two.mean()), rel=1e-3)
 
 
-@pytest.mark.parametrize("configurations", [7, 30])
-@pytest.mark.parametrize("tails", ["normal", "heavy", "bad seeds"])
-def test_among_equals_each_is_beaten_at_most_as_often_as_said(configurations: int, tails: str):
-    rng, shape, called = np.random.default_rng(0), (configurations, 3), []
-    draw = {
-        "normal": lambda: rng.normal(size=shape),
-        "heavy": lambda: rng.standard_t(3, shape),
-        "bad seeds": lambda: rng.normal(size=shape) + 6 * (rng.random(shape) < 0.1),
-    }[tails]
+def test_a_difference_of_the_same_seeds_leaves_out_what_is_common_to_them():
+    """As a paired test does, and the interval of a mean does not. What one lacks a seed of is not left out."""
+    rng = np.random.default_rng(0)
+    values = 10 + 5 * rng.normal(size=(1, 6)) + 0.5 * rng.normal(size=(12, 6))
+    found = noise.of(values)
+    apart = noise.critical(found, np.array([0]), np.array([1]), 0.025)[0, 0]
+    assert apart == pytest.approx(stats.t.ppf(0.975, 55) * 0.5 * np.sqrt(2 / 6), rel=0.3)
+    assert np.median(found.half(0.025)) > 2
+    values[1, 3:] = np.nan
+    assert noise.critical(noise.of(values), np.array([0]), np.array([1]), 0.025)[0, 0] > 3 * apart
+
+
+def drawn(kind: str, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Values of equal means, the groups of `arange(n) % 3`."""
+    common = np.sqrt({"shared": 0.3, "unequal": 0.3}.get(kind, 0.0))
+    own = np.sqrt(1 - common**2) * rng.normal(size=shape) + common * rng.normal(size=(1, shape[1]))
+    if kind == "heavy":
+        own = rng.standard_t(3, shape) / np.sqrt(3)
+    spread = np.array([0.5, 1.0, 2.0])[np.arange(shape[0]) % 3, None] if kind == "unequal" else 1.0
+    return 10 + spread * (own + 6 * (rng.random(shape) < 0.1) * (kind == "bad seeds"))
+
+
+KINDS = ("normal", "shared", "unequal", "heavy", "bad seeds")
+
+
+@pytest.mark.parametrize("shape", [(7, 3), (30, 2)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_among_equals_each_is_beaten_at_most_as_often_as_said(kind: str, shape: tuple[int, int]):
+    rng, called = np.random.default_rng(0), []
     for _ in range(200):
-        values = 10 + draw()
-        of = noise.of_means(values.mean(axis=1), values.std(axis=1, ddof=1), np.full(configurations, 3))
+        values = drawn(kind, shape, rng)
+        of = noise.of(values, np.arange(len(values)) % 3)
         called.append(noise.beaten(values.mean(axis=1)[:, None], [of]).mean())
     assert np.mean(called) < 0.05 + 4 * np.std(called) / np.sqrt(200)
 
 
+@pytest.mark.parametrize("kind", ["normal", "shared", "unequal"])
+def test_intervals_of_the_noisiest_group_hold_and_power_is_that_of_the_pooled_test(kind: str):
+    """30 configurations of two seeds in three groups; a difference of two standard deviations of a seed."""
+    rng, held, told, pooled = np.random.default_rng(0), [], [], []
+    some, others = np.arange(15), np.arange(15, 30)
+    for _ in range(150):
+        values = drawn(kind, (30, 2), rng)
+        of, means = noise.of(values, np.arange(30) % 3), values.mean(axis=1)
+        held.append((np.abs(means - 10) <= of.half(0.025))[2::3].mean())
+        gap = 2 + means[others] - means[some]
+        told.append((gap > np.diag(noise.critical(of, others, some, 0.025))).mean())
+        pooled.append((gap > stats.t.ppf(0.975, 30) * np.sqrt(values.var(axis=1, ddof=1).mean())).mean())
+    assert np.mean(held) > 0.93
+    assert np.mean(told) > np.mean(pooled) + (-0.04 if kind == "normal" else 0.05)
+
+
 def test_many_configurations_are_compared_as_few_are(monkeypatch: pytest.MonkeyPatch):
     rng = np.random.default_rng(0)
-    means, deviations, counts = rng.normal(size=(50, 2)), rng.uniform(0.1, 0.3, (50, 2)), rng.integers(1, 5, 50)
-    noises = [noise.of_means(*pair, counts) for pair in zip(means.T, deviations.T, strict=True)]
-    whole = noise.beaten(means, noises)
+    values = rng.normal(size=(2, 50, 1)) + rng.uniform(0.1, 0.3, (2, 50, 1)) * rng.normal(size=(2, 50, 4))
+    values[:, np.arange(4) >= rng.integers(1, 5, 50)[:, None]] = np.nan
+    means, noises = np.nanmean(values, axis=2).T, [noise.of(of) for of in values]
+    tail = 0.05 / (49 * 2)
+    gaps = [m[None] - m[:, None] for m in means.T]
+    apart = [gap > noise.critical(of, slice(None), slice(None), tail) for gap, of in zip(gaps, noises, strict=True)]
+    each = ((gaps[0] >= 0) & (gaps[1] >= 0) & (apart[0] | apart[1])).any(axis=0)
+    assert (noise.beaten(means, noises) == each).all() and 0 < each.sum() < 50
     monkeypatch.setattr(noise, "BLOCK", 7)
-    assert (noise.beaten(means, noises) == whole).all() and 0 < whole.sum() < 50
+    monkeypatch.setattr(noise, "LEADERS", 3)
+    assert (noise.beaten(means, noises) == each).all()

@@ -3,12 +3,22 @@
 import numpy as np
 import pytest
 
-from evae.search.replicates import near_front
+from evae.recipe import Recipe
+from evae.search.replicates import near_front, unbeaten
 
 
 def single(*means: tuple[float, ...]) -> list[bool]:
-    values = np.array(means, dtype=float)
-    return near_front(values, np.zeros_like(values), [1] * len(values)).tolist()
+    return near_front(np.array(means, dtype=float)[:, None]).tolist()
+
+
+def a_table(means: list, deviation: float, counts: list[int]) -> np.ndarray:
+    """(n, seeds, objectives): normal values of just these means and this deviation where there are two seeds."""
+    rng, values = np.random.default_rng(0), np.full((len(means), max(counts), len(means[0])), np.nan)
+    for of, mean, count in zip(values, means, counts, strict=True):
+        draws = rng.normal(size=(count, len(mean)))
+        draws -= draws.mean(axis=0)
+        of[:count] = mean + deviation * draws / (draws.std(axis=0, ddof=1) if count > 1 else 1.0)
+    return values
 
 
 def test_without_replicates_all_are_near():
@@ -18,29 +28,27 @@ def test_without_replicates_all_are_near():
 
 def test_what_is_dominated_within_noise_is_near_and_what_is_dominated_clearly_is_not():
     # A spread of 0.1 from the first; a single run has an error of about 0.1, a difference one of about 0.12.
-    means = np.array([[1.0, 1.0], [1.1, 1.1], [1.0, 1.5]])
-    deviations = np.array([[0.1, 0.1], [0, 0], [0, 0]])
-    assert near_front(means, deviations, [30, 1, 1]).tolist() == [True, True, False]
+    values = a_table([[1.0, 1.0], [1.1, 1.1], [1.0, 1.7]], 0.1, [30, 1, 1])
+    assert near_front(values).tolist() == [True, True, False]
 
 
 def test_more_seeds_settle_the_same_difference():
-    means, deviations = np.array([[1.0], [1.1]]), np.array([[0.1], [0.11]])
-    assert near_front(means, deviations, [3, 3]).tolist() == [True, True]
-    assert near_front(means, deviations, [50, 50]).tolist() == [True, False]
+    means = [[1.0], [1.1]]
+    assert near_front(a_table(means, 0.1, [3, 3])).tolist() == [True, True]
+    assert near_front(a_table(means, 0.1, [50, 50])).tolist() == [True, False]
 
 
 def test_signs_and_units_of_an_objective_make_no_difference():
-    rng = np.random.default_rng(1)
-    means, deviations, counts = rng.normal(5, 1, (12, 2)), rng.uniform(0.1, 0.3, (12, 2)), rng.integers(1, 4, 12)
-    found = near_front(means, deviations, counts)
-    assert (near_front(means * [100, 0.01], deviations * [100, 0.01], counts) == found).all()
+    values = a_table(list(np.random.default_rng(1).normal(5, 1, (12, 2))), 0.2, [1, 2, 3] * 4)
+    found = near_front(values)
+    assert (near_front(values * [100, 0.01]) == found).all()
     assert 0 < found.sum() < 12
 
 
 def test_a_mean_of_zero_makes_nothing_else_near():
     """An unbiased kernel distance may be 0, or below it, where a model is good."""
-    means = np.array([[0.0], [0.3], [-0.001], [2.0]])
-    assert near_front(means, np.full((4, 1), 0.02), [3, 3, 3, 3]).tolist() == [True, False, True, False]
+    values = a_table([[0.0], [0.3], [-0.001], [2.0]], 0.02, [3, 3, 3, 3])
+    assert near_front(values).tolist() == [True, False, True, False]
 
 
 @pytest.mark.parametrize(("truth", "others"), [(0.0, 0.0), (-1.0, 0.0)], ids=["equal", "best by one"])
@@ -48,9 +56,31 @@ def test_the_best_is_seldom_given_up(truth: float, others: float):
     """The docstring's 5 %, by drawing: 30 configurations of one seed, some of two; 22 of 200 have 0.1 % at 5 %."""
     rng, given_up = np.random.default_rng(2), 0
     for _ in range(200):
-        values, counts = rng.normal(others, 1.0, (30, 2)), np.r_[np.full(8, 2), np.ones(22)]
+        values = rng.normal(others, 1.0, (30, 2, 1))
         values[-1] += truth - others
-        values[8:, 1] = values[8:, 0]
-        near = near_front(values.mean(axis=1)[:, None], values.std(axis=1, ddof=1)[:, None], counts)
-        given_up += not near[-1]
+        values[8:, 1] = np.nan
+        given_up += not near_front(values)[-1]
     assert given_up <= 22
+
+
+def test_trials_count_by_their_seed_and_only_with_all_objectives():
+    """Beside one another, seeds differ by far more than configurations: only as pairs can these be told apart."""
+    objectives, rng = [("a", "min"), ("b", "max")], np.random.default_rng(0)
+    luck = {seed: 10 * rng.normal() for seed in range(8)}
+
+    def row(mean: float, seed: int) -> dict:
+        return {"state": "finished", "a": mean + luck[seed] + 0.1 * rng.normal(), "b": 0.0}
+
+    ended = {str(mean): {seed: row(mean, seed) for seed in range(8)} for mean in range(6)}
+    ended |= {
+        "diverged": {0: {"state": "diverged", "a": 0.0, "b": 1.0}},
+        "lost": {1: row(0, 1) | {"b": None}},
+        "no": {},
+    }
+    recipes = dict.fromkeys(ended, Recipe())
+    assert unbeaten(ended, recipes, objectives) == ["0"]
+    shuffled = {
+        key: dict(zip(rng.permutation(list(of)).tolist(), of.values(), strict=True)) for key, of in ended.items()
+    }
+    assert len(unbeaten(shuffled, recipes, objectives)) > 1
+    assert unbeaten({"no": {}}, recipes, objectives) == []
