@@ -153,20 +153,29 @@ def _effects(
         if name not in rows.index or reference not in rows.index:
             continue
         means, noise = rows[objective.metric].to_numpy(float), tables.noise_of(rows, objective.metric)
-        one, other = (np.array([rows.index.get_loc(n)]) for n in (name, reference))
-        # Of logarithms, the first term of the error's series: that of the mean over the mean.
-        usual = math.sqrt(float(np.mean(means**2))) if scale == "share" else 1.0
-        unit = np.abs(means) if scale == "ratio" else np.full(len(means), usual)
-        if not unit[[one, other]].all():
+        one, other = (int(rows.index.get_loc(n)) for n in (name, reference))
+        size, own, half = effect(means, noise, one, other, scale)
+        if math.isnan(size):
             continue
-        values = np.log(unit) if scale == "ratio" else means / usual
-        error = np.fmax(noise.error / unit, ROUNDING / 4 + 0 * noise.error)
-        half = float(critical(Noise(error, noise.freedom), one, other, ERROR / 2)[0, 0])
-        both = math.hypot(error[one[0]], error[other[0]])
         enters = math.isfinite(half) and alike[place] is not None and alike[place] not in entered
         entered |= {alike[place]} if enters else set()
-        found.append((objective, name, place, float(values[one[0]] - values[other[0]]), both, half, enters))
+        found.append((objective, name, place, size, own, half, enters))
     return found
+
+
+def effect(means: np.ndarray, noise: Noise, one: int, other: int, scale: str) -> tuple[float, float, float]:
+    """(effect, its standard error, half a 95 % interval) of configuration `one` against `other`, of `means` (n,) with
+    their noise; `scale` as in `Across`. NaN where a mean of 0 makes no ratio, or all are 0."""
+    usual = math.sqrt(float(np.mean(means**2))) if scale == "share" else 1.0
+    unit = np.abs(means) if scale == "ratio" else np.full(len(means), usual)
+    if not unit[[one, other]].all():
+        return math.nan, math.nan, math.nan
+    values = np.log(unit) if scale == "ratio" else means / usual
+    # Of a logarithm, the first term of the series: the error of the mean over the mean.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error = np.fmax(noise.error / unit, ROUNDING / 4 + 0 * noise.error)
+    half = critical(Noise(error, noise.freedom), np.array([one]), np.array([other]), ERROR / 2)[0, 0]
+    return float(values[one] - values[other]), math.hypot(error[one], error[other]), float(half)
 
 
 def _data_sets(studies: Sequence[StudyData]) -> list[str | None]:
