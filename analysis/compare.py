@@ -5,7 +5,7 @@ python analysis/compare.py results/digits results/clothes results/photos --again
 
 Configurations that two studies or more have by the same name are each held against one of them on the same data, as a
 ratio of means or a difference, and over all data sets together (random effects): one table, with intervals, and what
-differs at an error rate of 5 % for the whole table.
+differs at an error rate of 5 % for the whole table (benchmarks/data_sets.py).
 
 Distances of different identity (features, resize rule, counts, split, seed, images) are never drawn on one axis: the
 page then has a chart for each group of studies that agree, and says in what the groups differ.
