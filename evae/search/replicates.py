@@ -30,18 +30,26 @@ def unbeaten(
     recipes: Mapping[str, Recipe],
     objectives: Sequence[tuple[str, str]],
 ) -> list[str]:
-    """The keys of the configurations near the front: `ended` are the rows of each one's trials by seed, of which those
-    count that have all `objectives`."""
+    """The keys of the configurations near the front; arguments as those of `by_seed`."""
+    keys, values, groups = by_seed(ended, recipes, objectives)
+    return [key for key, near in zip(keys, near_front(values, groups), strict=True) if near] if keys else []
+
+
+def by_seed(
+    ended: Mapping[str, Mapping[int, Mapping[str, Any]]],
+    recipes: Mapping[str, Recipe],
+    objectives: Sequence[tuple[str, str]],
+) -> tuple[list[str], np.ndarray, list[tuple[str, str | None]]]:
+    """(keys, their values (n, seeds, objectives) to be minimised, NaN where there are none, their `group`) of the
+    configurations with values: `ended` are the rows of each one's trials by seed, of which those count that have all
+    `objectives`."""
     rows = {key: {seed: row for seed, row in of.items() if complete([row], objectives)} for key, of in ended.items()}
     keys = [key for key, of in rows.items() if of]
     places = {seed: i for i, seed in enumerate(sorted({seed for of in rows.values() for seed in of}))}
-    if not keys:
-        return []
     values = np.full((len(keys), len(places), len(objectives)), np.nan)
     for i, key in enumerate(keys):
         values[i, [places[seed] for seed in rows[key]]] = signed(list(rows[key].values()), objectives)
-    near = near_front(values, [group(recipes[key]) for key in keys])
-    return [key for key, is_near in zip(keys, near, strict=True) if is_near]
+    return keys, values, [group(recipes[key]) for key in keys]
 
 
 def group(recipe: Recipe) -> tuple[str, str | None]:

@@ -57,7 +57,7 @@ def share_sequence(values: list[object], metric: np.ndarray, error: float) -> tu
         if found.is_known:
             last, (below, above) = n, found.limits(spent * error / 2)
             low, high = max(low, below), min(high, above)
-    return low, max(low, high), last
+    return float(low), float(max(low, high)), last
 
 
 def configurations_needed(kinds: int, share: float, limit: float, error: float) -> float:

@@ -20,6 +20,8 @@ from evae.search.noise import ERROR, ROUNDING
 from evae.search.objectives import counted
 
 HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
+IN_VAIN = 5
+"""Fresh seeds without a value, or without any difference, after which more of them are no use."""
 
 Row = Mapping[str, Any]
 """A trial: the store's row with `params` as a dict, and `kernel` beside `method`."""
@@ -33,7 +35,8 @@ class Verdict:
     stays as it is, and cost `hours` on so many cores or GPUs (`on`). NaN stands for what is not known.
 
     `left` and `right` are the keys of the configurations, None where there are none yet; `names` what they are called.
-    `why` says what keeps an undecided claim from a verdict, "" where it is noise alone.
+    `why` says what keeps an undecided claim from a verdict, "" where it is noise alone; more seeds are no use where it
+    `is_in_vain`.
     """
 
     stated: Stated
@@ -50,6 +53,7 @@ class Verdict:
     more: float = math.nan
     hours: float = math.nan
     on: str = "core"
+    is_in_vain: bool = False
 
     @property
     def decided(self) -> bool:
@@ -95,13 +99,14 @@ def _compared(stated: Stated, rows: Sequence[Row], error: float) -> Verdict:
     names = tuple(name(own[0]) if own else side for own, side in zip(of, (claim.left, claim.right), strict=True))
     common = {"stated": stated, "left": keys[0], "right": keys[1], "names": names}
     if keys[0] is not None and keys[0] == keys[1]:
-        return Verdict(**common, why="both sides are the same configuration")
+        return Verdict(**common, why="both sides are the same configuration", is_in_vain=True)
     fresh = [_fresh_values(own, claim.metric, stated.first_seed) for own in of]
     seeds = [
         seed for seed in sorted(fresh[0].keys() & fresh[1].keys()) if math.isfinite(fresh[0][seed] + fresh[1][seed])
     ]
     if not seeds:
-        return Verdict(**common, why=_nothing(of, names, fresh, stated))
+        in_vain = min(map(len, fresh)) >= IN_VAIN
+        return Verdict(**common, why=_nothing(of, names, fresh, stated), is_in_vain=in_vain)
     left, right = (np.array([values[seed] for seed in seeds]) for values in fresh)
     right = claim.factor * right
     differences, least = left - right, ROUNDING * (np.abs(left).mean() + np.abs(right).mean()) / 2
@@ -120,7 +125,8 @@ def _compared(stated: Stated, rows: Sequence[Row], error: float) -> Verdict:
         needed = anytime.values_needed(size, spread, error)
     more = max(1.0, needed - len(seeds)) if not math.isnan(needed) else needed
     hours, on = _cost(of, more)
-    return Verdict(**found, why=why, more=more, hours=hours, on=on)
+    in_vain = spread <= least >= abs(size) and len(seeds) >= IN_VAIN
+    return Verdict(**found, why=why, more=more, hours=hours, on=on, is_in_vain=in_vain)
 
 
 def _fresh_values(rows: Sequence[Row], metric: str, first_seed: int) -> dict[int, float]:
@@ -147,10 +153,8 @@ def _cost(of: list[list[Row]], more: float) -> tuple[float, str]:
     """(hours of so many more seeds of both, on what), by what their trials took so far."""
     seconds, on = 0.0, "core"
     for own in of:
-        took = [
-            (row.get("wall_s") or math.nan) * _devices(row) for row in own if row["state"] == "finished"
-        ]  # of a study's first sessions and the last alike
-        known = [t for t in took if math.isfinite(t)]
+        took = [(row.get("wall_s") or math.nan) * _devices(row) for row in own if row["state"] == "finished"]
+        known = [each for each in took if math.isfinite(each)]
         seconds += sum(known) / len(known) if known else math.nan
         on = "GPU" if any(_on_gpu(row) for row in own) else on
     return more * seconds / 3600, on
@@ -179,7 +183,7 @@ def _explained(stated: Stated, rows: Sequence[Row], error: float) -> Verdict:
     parameter = [given[number] for number in numbers]
     metric = np.array([sum(values[number]) / len(values[number]) for number in numbers])
     low, high, last = shares.share_sequence(parameter, metric, error)
-    size = shares.share(parameter, metric)
+    size = float(shares.share(parameter, metric))
     found = {"stated": stated, "n": len(numbers), "size": size, "low": low, "high": high}
     if high < claim.limit or low > claim.limit:
         return Verdict(**found, said=HOLDS if (high < claim.limit) == claim.less else FAILS)
