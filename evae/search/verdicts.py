@@ -195,6 +195,50 @@ def _explained(stated: Stated, rows: Sequence[Row], error: float) -> Verdict:
     return Verdict(**found, why=why, more=more)
 
 
+def sentence(verdict: Verdict) -> str:
+    """A verdict in a line: what, how much, by how many seeds or configurations, and what deciding it would take."""
+    claim, parts = verdict.stated.claim, []
+    if math.isfinite(verdict.size) and isinstance(claim, Comparison):
+        parts.append(f"difference {verdict.size:.3g}{relative(verdict)}")
+    elif math.isfinite(verdict.size):
+        parts.append(f"it explains {100 * verdict.size:.0f} %")
+    if math.isfinite(verdict.high - verdict.low):
+        parts.append(f"between {verdict.low:.3g} and {verdict.high:.3g}")
+    parts += [evidence(verdict)] if verdict.n else []
+    parts += [taking(verdict)] if not verdict.decided else []
+    return f"{verdict.said}: {claim.text} ({', '.join(filter(None, parts))})"
+
+
+def relative(verdict: Verdict) -> str:
+    """The difference as a share of the right side, in brackets; "" where that is not known."""
+    if not math.isfinite(verdict.relative):
+        return ""
+    return f" ({100 * abs(verdict.relative):.2g} % {'less' if verdict.relative < 0 else 'more'})"
+
+
+def evidence(verdict: Verdict) -> str:
+    """On how many fresh seeds, or configurations, a verdict rests."""
+    noun = "fresh seed" if isinstance(verdict.stated.claim, Comparison) else "configuration"
+    return _count(verdict.n, noun)
+
+
+def taking(verdict: Verdict) -> str:
+    """What deciding a claim would take, or why it is not known."""
+    if verdict.is_in_vain or math.isnan(verdict.more):
+        return verdict.why
+    why = f"{verdict.why}; " if verdict.why else ""
+    if math.isinf(verdict.more):
+        return verdict.why or "too near to be decided by any number of them"
+    if isinstance(verdict.stated.claim, Explained):
+        return f"{why}about {_count(verdict.more, 'more configuration')}"
+    hours = f", {verdict.hours:.2g} {verdict.on}-hours" if math.isfinite(verdict.hours) else ""
+    return f"{why}about {_count(verdict.more, 'more seed')} of two configurations{hours}"
+
+
+def _count(n: float, noun: str) -> str:
+    return f"{n:,.0f} {noun}{'' if n == 1 else 's'}"
+
+
 def name(row: Row) -> str:
     """What a trial's configuration is called: its label, or its number and kernel or method."""
     return row["label"] or f"#{row['number']:.0f} {row.get('kernel') or row.get('method') or ''}".strip()

@@ -19,6 +19,8 @@ from evae.metrics.base import METRICS
 from evae.recipe import Recipe
 from evae.results.places import shown
 from evae.results.store import SCHEMA_VERSION, Store, to_json
+from evae.search.claims import Claim, Stated, together
+from evae.search.job import ENDED, FIRST_FRESH, is_fresh
 from evae.study.options import StudyOptions
 
 SESSION = "%Y%m%dT%H%M%S%fZ"
@@ -84,6 +86,7 @@ class Manifest:
             "objectives": to_json(self.identity["objectives"]),
             "metrics": to_json({one.name: [one.label, one.unit] for one in theirs}),
             "identity": to_json(self.identity),
+            "claims": to_json([]),
             "git_commit": commit,
             "git_dirty": dirty,
             "packages": to_json({"evae": evae.__version__, **{name: hardware.installed(name) for name in PACKAGES}}),
@@ -147,6 +150,23 @@ class Manifest:
             lines = [f"  {key}: {then.get(key, 'absent')} then, {now.get(key, 'absent')} now" for key in changed]
             raise UserError(f"{store.location} holds another study:\n" + "\n".join(lines) + f"\n{remedy}")
 
+    def state_claims(self, store: Store, claims: Sequence[Claim], history: Sequence[Mapping[str, Any]]) -> list[Stated]:
+        """All claims of the study: those of earlier sessions, which stay, and these, which are marked with how many
+        trials of the `history` there were before them.
+
+        Raises UserError for one that contradicts what was stated, and StoreError where that cannot be read.
+        """
+        now = Stated(
+            None,
+            self.row["session"],
+            trials=sum(row["state"] in ENDED for row in history),
+            first_seed=max((1 + row["seed"] for row in history if is_fresh(row)), default=FIRST_FRESH),
+            first_number=max((1 + row["number"] for row in history), default=0),
+        )
+        found = together(_stated(store), claims, now)
+        self.row["claims"] = to_json([stated.to_dict() for stated in found])
+        return found
+
     def write(self, store: Store, **changes: Any) -> None:
         # Not before: torch knows the GPUs, and takes seconds to import.
         self.row |= {"hardware": to_json(hardware.describe()), **changes}
@@ -183,6 +203,20 @@ def _sessions(store: Store) -> dict[str, dict[str, Any]]:
     if damaged:
         raise store.damaged("study", damaged)
     return sessions
+
+
+def _stated(store: Store) -> list[Stated]:
+    """The claims of all sessions, each as it was stated first; versions before 0.2 knew none."""
+    found: dict[tuple, Stated] = {}
+    for session, row in sorted(_sessions(store).items()):
+        try:
+            for plain in json.loads(row.get("claims") or "[]"):
+                stated = Stated.from_dict(plain)
+                found.setdefault(stated.claim.key, stated)
+        except (KeyError, TypeError, ValueError) as error:
+            damaged = {f"study/{session}.parquet": "its claims are none"}
+            raise store.damaged("study", damaged) from error
+    return list(found.values())
 
 
 def _command() -> str:

@@ -26,6 +26,7 @@ from evae.search.space import Space
 REPLICATES = ("all", "race")
 RESUME = ("must", "auto", "never")
 EARLY_STOPPING = ("none", "median", "halving")
+UNTIL = ("decided",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +133,16 @@ class StudyOptions:
     confirm: int = 0
     """Fresh seeds, at the end, for what the search has chosen: the front, the controls, and the best of each method and
     kernel. With --replicates race, more than two are for those that may still be on the front."""
+    claim: Annotated[tuple[str, ...], UseAppendAction] = ()
+    """A comparison to be decided by fresh seeds, of configurations by their labels, "EVAE, paper < VAE in rec_fd", of
+    the best of methods or kernels, "best evae < 0.9 * best kernel cosine in gen_fd", or a parameter's share of what
+    the search sees, "kernel explains < 0.1 of gen_fd"; repeatable. The report begins with the verdicts. What was once
+    stated stays."""
+    until: str | None = None
+    """"decided": fresh seeds go, one by one, where a claim or a place on the front is undecided."""
+    budget: float | None = None
+    """With --until decided: begin no more of them once all trials of the study together have taken this many hours
+    (default: until a configuration has 20)."""
     sampler: str = "tpe"
     """How new configurations are drawn: tpe (the parameters of a branch of the space together), nsga2, gp, qmc or
     random."""
@@ -173,9 +184,21 @@ class StudyOptions:
             raise unknown("way to replicate", self.replicates, REPLICATES)
         if self.early_stopping not in EARLY_STOPPING:
             raise unknown("early stopping", self.early_stopping, EARLY_STOPPING)
+        if self.until not in (None, *UNTIL):
+            raise unknown("end of a study", self.until, UNTIL)
+        if self.budget is not None and self.until is None:
+            raise UserError("--budget is what --until decided may cost: add that, or use --time-limit to stop a study")
         if self.size not in SIZES:
             raise unknown("size", self.size, SIZES)
-        for option in ("trials", "seeds", "workers_per_trial", "cpus_per_worker", "trials_at_once", "time_limit"):
+        for option in (
+            "trials",
+            "seeds",
+            "workers_per_trial",
+            "cpus_per_worker",
+            "trials_at_once",
+            "time_limit",
+            "budget",
+        ):
             value = getattr(self, option)
             if value is not None and not value > 0:
                 raise UserError(f"--{option.replace('_', '-')} must be above 0, got {value}")

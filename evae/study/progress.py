@@ -11,7 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from evae.search.deciding import Deciding, rows_of
 from evae.search.searcher import Configuration, StudySearcher
+from evae.search.verdicts import judge, sentence
 
 LINE_EVERY_S = 10.0
 """Where the output is not a terminal: at most one line in this many seconds, and one at the end."""
@@ -128,3 +130,12 @@ def summary(progress: StudyProgress, states: Sequence[str]) -> str:
     """How the trials of the study ended, in a line."""
     counts = {state: states.count(state) for state in sorted(set(states))}
     return f"{progress.done} of {progress.total} trials: " + ", ".join(f"{n} {s}" for s, n in counts.items())
+
+
+def verdicts(searcher: StudySearcher) -> list[str]:
+    """The verdict of each claim, and why no more seeds are trained, in a line each."""
+    policy = searcher.confirmation
+    if not isinstance(policy, Deciding):
+        return []
+    found = [sentence(verdict) for verdict in judge(policy.claims, rows_of(searcher.configurations))]
+    return [*found, *filter(None, [policy.ending(searcher.configurations)])]

@@ -1,7 +1,7 @@
 """Runs a study: what it asks for is checked, and then trained in a session."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -12,10 +12,13 @@ from evae import data
 from evae.data.base import ImageSet
 from evae.errors import UserError
 from evae.lazy import optuna
+from evae.metrics.names import features_column
 from evae.recipe import Recipe
 from evae.results.lock import sole_driver
 from evae.results.store import Store
+from evae.search.claims import Stated, parse
 from evae.search.confirmation import Confirmation
+from evae.search.deciding import FEWEST, Deciding, known
 from evae.search.feasible import check_labels, check_possible, check_sharp
 from evae.search.job import ENDED
 from evae.search.rungs import Rungs
@@ -27,6 +30,8 @@ from evae.study.options import StudyOptions
 
 def run_study(question: str, options: StudyOptions, console: Console) -> Store:
     """Train the study's configurations, or those that earlier sessions of it left, and return its store.
+
+    Claims are in the manifest before the first result, and each has its verdict at the end.
 
     Raises UserError, before anything is trained, for whatever of the options cannot be done. On Ctrl-C or at the
     time limit, finished trials are kept, those in flight are recorded as cancelled, and the same call continues; after
@@ -40,6 +45,9 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
     # Controls come first: with no more trials than these, nothing else of the space is trained.
     some = options.total <= len(space.controls)
     notes = check_possible(options.objectives, recipes[: options.total] if some else recipes)
+    claims = []
+    if options.claim:
+        claims = parse(options.claim, known(space, base, recipes, options.total, features_column(options.features)))
     if options.plugin:
         from evae.testing.families import require  # imports torch
 
@@ -59,7 +67,6 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
         rungs = None if options.early_stopping == "none" else Rungs(options.early_stopping, options.epochs, searched)
         if rungs is not None:
             rungs.take_over(store.rows("epochs"))
-        race = options.replicates == "race"
         history = read_history(store)
         _check_resumable(store, history)
         searcher = StudySearcher(
@@ -70,9 +77,9 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
             seeds=options.seeds,
             sampler_seed=options.sampler_seed,
             make_sampler=samplers[options.sampler],
-            race=race,
+            race=options.replicates == "race",
             rungs=rungs,
-            confirmation=Confirmation(options.confirm, searched, race) if options.confirm else None,
+            confirmation=_confirmation(options, searched, manifest.state_claims(store, claims, history)),
             history=history,
         )
         console.print(_headline(options, base, images))
@@ -83,6 +90,19 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
 
         run_session(searcher, manifest, images, options, store, console)
     return store
+
+
+def _confirmation(
+    options: StudyOptions, objectives: Sequence[tuple[str, str]], claims: Sequence[Stated]
+) -> Confirmation | None:
+    """What gets fresh seeds, if anything does."""
+    race = options.replicates == "race"
+    if not claims and options.until is None:
+        return Confirmation(options.confirm, objectives, race) if options.confirm else None
+    seeds = max(options.confirm, FEWEST) if options.until else options.confirm
+    return Deciding(
+        seeds, objectives, race, claims=claims, until_decided=options.until == "decided", budget=options.budget
+    )
 
 
 def _check_counts(images: ImageSet) -> None:

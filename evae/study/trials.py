@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import ray
 import torch
 from rich.console import Console
+from rich.text import Text
 
 from evae.callbacks import callback
 from evae.cluster.demand import Demand
@@ -24,7 +25,7 @@ from evae.search.searcher import StudySearcher
 from evae.study.followers import Callbacks, Followers
 from evae.study.manifest import Manifest
 from evae.study.options import StudyOptions
-from evae.study.progress import StudyProgress, summary
+from evae.study.progress import StudyProgress, summary, verdicts
 
 
 def train(
@@ -106,6 +107,8 @@ def _search(
         manifest.close(store, state, slots.mean())
         callbacks.call("study_end", manifest.row)
     console.print(summary(progress, [row["state"] for row in store.rows("trials")]))
+    for line in verdicts(searcher):
+        console.print(Text(line))
     if searcher.exhausted and len(searcher.configurations) < options.trials:
         console.print(f"The search came up with no more than these {len(searcher.configurations)} configurations.")
     if state == "stopped":
