@@ -45,11 +45,12 @@ class Study:
     def command(self, **changes: Any) -> list[str]:
         options = self.options | {n.replace("_", "-"): v for n, v in changes.items()}
         objectives = options.pop("objectives", OBJECTIVES)
+        claims = [f"--claim={text}" for text in options.pop("claims", ())]
         given = [
             text for name, value in options.items() if value is not None for text in (f"--{name}", *str(value).split())
         ]
         results = [] if "results" in options else ["--results", str(self.folder)]
-        return [sys.executable, f"studies/{self.script}.py", *results, *given, "--objectives", *objectives]
+        return [sys.executable, f"studies/{self.script}.py", *results, *given, *claims, "--objectives", *objectives]
 
     def start(self, **changes: Any) -> subprocess.Popen:
         """In a session of its own, so that a signal to its group is the terminal's Ctrl-C."""

@@ -213,7 +213,8 @@ def relative(verdict: Verdict) -> str:
     """The difference as a share of the right side, in brackets; "" where that is not known."""
     if not math.isfinite(verdict.relative):
         return ""
-    return f" ({100 * abs(verdict.relative):.2g} % {'less' if verdict.relative < 0 else 'more'})"
+    share = 100 * abs(verdict.relative)
+    return f" ({share:,.{0 if share >= 10 else 1}f} % {'less' if verdict.relative < 0 else 'more'})"
 
 
 def evidence(verdict: Verdict) -> str:

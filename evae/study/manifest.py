@@ -214,7 +214,7 @@ def _stated(store: Store) -> list[Stated]:
                 stated = Stated.from_dict(plain)
                 found.setdefault(stated.claim.key, stated)
         except (KeyError, TypeError, ValueError) as error:
-            damaged = {f"study/{session}.parquet": "its claims are none"}
+            damaged = {f"study/{session}.parquet": "its claims cannot be told"}
             raise store.damaged("study", damaged) from error
     return list(found.values())
 

@@ -29,6 +29,7 @@ class StudyProgress(Callback):
         self.before = self.done
         self.searcher.on_confirm = self.on_confirm
         self.started = self.spoken = time.monotonic()
+        self.confirming = False
         self.now: dict[str, str] = {}
         self.bar = Progress(
             TextColumn("[bold]trials"),
@@ -71,8 +72,11 @@ class StudyProgress(Callback):
         self._ended(trial.trial_id)
 
     def on_confirm(self, more: Mapping[str, int]) -> None:
-        """The search has chosen, and these configurations get so many fresh seeds."""
-        self.console.print(Text(confirming(more)))
+        """The search has chosen, and these configurations get so many fresh seeds; said of the first, and later no more
+        often than how far the study is."""
+        if not self.confirming or time.monotonic() - self.spoken > LINE_EVERY_S:
+            self.confirming, self.spoken = True, time.monotonic()
+            self.console.print(Text(confirming(more)))
         self.bar.update(self.task, total=self.total)
 
     def _ended(self, trial_id: str) -> None:

@@ -58,6 +58,15 @@ def refused(tmp_path, monkeypatch, capsys):
         (["--data", "mnits"], "Did you mean 'mnist'?"),
         (["--data", "fashon-mnist"], "Did you mean 'fashion-mnist'?"),
         (["--sampler", "nsga"], "Did you mean 'nsga2'?"),
+        (["--claim", "EVAEE, paper < EVAE in rec_fd"], "Did you mean 'EVAE, paper (B = 0.1)'?"),
+        (
+            ["--claim", "VAE < autoencoder in rec_fd", "--trials", "2"],
+            "Known: EVAE, paper (B = 0.1), VAE, best autoencoder",
+        ),
+        (
+            ["--claim=EVAE > best method gau in rec_fd", "--claim=EVAE < best method gau in rec_fd"],
+            "contradict each other",
+        ),
         (["--size", "larg"], "Did you mean 'large'?"),
         (["--precision", "bf61"], "Did you mean 'bf16'?"),
         (["--features", "efficientnet-lite0-b5"], "Did you mean 'efficientnet-lite0-b"),
@@ -290,7 +299,7 @@ def test_the_command_line_explains_itself(monkeypatch, capsys, study):
         assert shown == (option not in hidden), option
     question = study.__doc__.splitlines()[0]
     assert question.endswith("?") and question in text
-    for words in ("Adam's learning rate", "two cores", f"python studies/{study.__name__[8:]}.py"):
+    for words in ("The optimiser's learning rate", "two cores", f"python studies/{study.__name__[8:]}.py"):
         assert words.lower() in text.lower()
 
 

@@ -128,6 +128,27 @@ def test_the_same_command_trains_nothing_and_a_larger_one_only_what_is_new(done)
     assert [s["state"] for s in study.rows("study")] == ["finished"] * 3
 
 
+@pytest.mark.slow
+def test_claims_are_decided_by_fresh_seeds_and_one_that_comes_later_by_seeds_of_its_own(tmp_path):
+    study = Study(tmp_path, trials=2, claims=["EVAE, paper > VAE in rec_sharpness"], until="decided", budget=0.1)
+    study.start()
+    study.wait_until(lambda: len(study.rows()) > 5, "no fresh seed was trained")
+    os.kill(study.process.pid, signal.SIGKILL)
+    ended(study.process)
+    first = study.rows("study")[0]
+    assert json.loads(first["claims"])[0]["trials"] == 0 and first["started_at"] < study.rows()[0]["started_at"]
+    status, said = study.run()
+    fresh = sorted(row["seed"] for row in study.rows() if row["role"] == "confirm" and row["state"] == "finished")
+    assert status == 0 and re.search("(holds|undecided): EVAE, paper > VAE in rec_sharpness", said), said
+    assert "All is decided." in said or "the budget of 0.1 hours of training is spent" in said
+    assert fresh == sorted(2 * list(range(1000, fresh[-1] + 1)))
+    status, said = study.run(claims=["VAE < 2 * EVAE, paper in rec_sharpness"], until=None, budget=None)
+    late = json.loads(study.rows("study")[-1]["claims"])[1]
+    assert status == 0 and late["first_seed"] == fresh[-1] + 1 and "VAE < 2 * EVAE, paper in rec_sharpness" in said
+    after = [row["seed"] for row in study.rows() if row["seed"] > fresh[-1]]
+    assert sorted(after) == [fresh[-1] + 1] * 2 + [fresh[-1] + 2] * 2
+
+
 @pytest.fixture
 def long(tmp_path) -> Study:
     """A study whose trials take long enough to be met while they run."""

@@ -4,7 +4,7 @@ import importlib.metadata
 import json
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +15,9 @@ from tiny import labelled, tiny_images
 
 import evae
 from evae.errors import UserError
-from evae.results.store import Store
+from evae.results.store import Store, StoreError
+from evae.search.claims import Comparison, Explained, Stated
+from evae.search.job import FIRST_FRESH
 from evae.study.manifest import Manifest, git_state
 from evae.study.options import StudyOptions
 from search_spaces.kernels import SPACE
@@ -89,6 +91,7 @@ def test_an_empty_folder_can_be_continued_by_any_study(store):
         {"cpus_per_worker": 2},
         {"time_limit": 1.0},
         {"keep_weights": False},
+        {"claim": ("EVAE, paper < VAE in rec_fd",), "until": "decided", "budget": 2.0},
     ],
     ids=str,
 )
@@ -319,3 +322,45 @@ def test_other_labels_are_another_study_where_accuracies_are_measured(store):
     manifest(two, downstream=(9,)).check_continues(store)
     manifest(two).write(store)
     manifest(three).check_continues(store)
+
+
+COMPARISON = Comparison("VAE < auto in rec_fd", "VAE", "autoencoder", True, 1.0, "rec_fd_x", "min")
+SHARE = Explained("kernel explains < 0.1 of gen_fd", "kernel", True, 0.1, "gen_fd_x", "min")
+
+
+def trial(seed: int, role: str | None = "search", state: str = "finished", number: int = 0) -> dict:
+    return {"seed": seed, "role": role, "state": state, "number": number}
+
+
+def test_claims_of_all_sessions_stay_and_those_that_come_later_are_marked(store):
+    first = manifest()
+    assert [claim.trials for claim in first.state_claims(store, [COMPARISON], [])] == [0]
+    first.write(store)
+    second = manifest()
+    history = [
+        trial(0),
+        trial(0, number=3),
+        trial(1000, "confirm"),
+        trial(1001, "confirm", "cancelled"),
+        trial(7, None),
+    ]
+    kept, late = second.state_claims(store, [SHARE, replace(COMPARISON, text="other words")], history)
+    assert kept == Stated(COMPARISON, first.row["session"], 0, FIRST_FRESH, 0)
+    assert late == Stated(SHARE, second.row["session"], 4, FIRST_FRESH + 2, 4)
+    second.write(store)
+    # Nobody repeats them, and they are there.
+    assert manifest().state_claims(store, [], history) == [kept, late]
+    with pytest.raises(UserError, match="contradict"):
+        manifest().state_claims(store, [replace(COMPARISON, less=False)], history)
+
+
+def test_a_store_of_an_earlier_version_has_no_claims_and_damaged_ones_are_not_taken_for_none(store):
+    made = manifest()
+    made.row.pop("claims")
+    made.write(store)
+    assert manifest().state_claims(store, [], []) == []
+    for damaged in ("[", "[1]", '[{"claim": {}}]', "3"):
+        made.row["claims"] = damaged
+        made.write(store)
+        with pytest.raises(StoreError, match="its claims cannot be told"):
+            manifest().state_claims(store, [], [])

@@ -2,6 +2,7 @@
 
 import io
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -9,9 +10,11 @@ from driving import LINE, OBJECTIVES, drive, searcher, suggest_beta
 from rich.console import Console
 
 from analysis.study.tables import name
+from evae.search.claims import Comparison, Stated
 from evae.search.confirmation import Confirmation
+from evae.search.deciding import Deciding
 from evae.search.space import Control, Space
-from evae.study.progress import StudyProgress, confirming, describe
+from evae.study.progress import StudyProgress, confirming, describe, verdicts
 from search_spaces.kernels import SPACE
 
 
@@ -50,6 +53,35 @@ def test_it_says_what_is_confirmed_and_counts_it():
     fresh = [row["configuration"] for row in rows if row["role"] == "confirm"]
     said = f"confirming {len(set(fresh))} configurations with 2 fresh seeds each\n"
     assert shown.file.getvalue() == said and progress.done == progress.total == 4 + len(fresh)
+
+
+def test_the_verdicts_are_said_and_why_nothing_more_is_trained():
+    claim = Stated(Comparison("one < two in a", "one", "two", True, 1.0, "val_a", "min"), "s")
+    late = replace(claim, claim=replace(claim.claim, text="one > two in a", less=False))
+    policy = Deciding(2, OBJECTIVES, claims=[claim, late], until_decided=True)
+    search = searcher(LINE, total=2, confirmation=policy)
+    drive(search, lambda job: {"state": "finished", "val_a": job.number + 1.0, "val_b": 0.0, "wall_s": 60.0})
+    assert verdicts(search) == [
+        "holds: one < two in a (difference -1 (50 % less), between -1 and -1, 4 fresh seeds)",
+        "does not hold: one > two in a (difference -1 (50 % less), between -1 and -1, 4 fresh seeds)",
+        "All is decided.",
+    ]
+    undecided = searcher(LINE, total=2, confirmation=replace(policy, claims=[claim], until_decided=False))
+    drive(
+        undecided,
+        lambda job: {
+            "state": "finished",
+            "val_a": job.number + job.seed % 1000 / 10 * job.number,
+            "val_b": 0.0,
+            "wall_s": 60.0,
+        },
+    )
+    (line,) = verdicts(undecided)
+    assert line.startswith(
+        "undecided: one < two in a (difference -1.05 (100 % less), 2 fresh seeds, about 1 more seed of"
+    )
+    assert line.endswith("two configurations, 0.033 core-hours)")
+    assert verdicts(searcher(LINE, confirmation=Confirmation(2, OBJECTIVES))) == []
 
 
 def test_who_gets_how_many_fresh_seeds_in_words():
