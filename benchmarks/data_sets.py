@@ -25,7 +25,8 @@ from _record import table, write_result
 
 from analysis.study.across import effect
 from analysis.study.random_effects import Together, holm, together
-from evae.search.noise import ERROR, of_means
+from evae.search import noise
+from evae.search.noise import ERROR
 
 CONFIGURATIONS, METRICS = 7, 2
 SHIFT = math.log(1.5)
@@ -48,8 +49,8 @@ def study(random: np.random.Generator, truth: np.ndarray, spread: float, seeds: 
     luck = spreads[:, None] * random.normal(size=(len(truth), seeds))
     values = np.exp(random.normal(0, 2) + truth[:, None] + luck)
     means = values.mean(axis=1)
-    noise = of_means(means, values.std(axis=1, ddof=1), np.full(len(truth), seeds))
-    return np.array([effect(means, noise, one, 0, "ratio") for one in range(len(truth))])
+    of = noise.of(values)
+    return np.array([effect(means, of, one, 0, "ratio") for one in range(len(truth))])
 
 
 def comparison(

@@ -165,7 +165,8 @@ def _effects(
 
 def effect(means: np.ndarray, noise: Noise, one: int, other: int, scale: str) -> tuple[float, float, float]:
     """(effect, its standard error, half a 95 % interval) of configuration `one` against `other`, of `means` (n,) with
-    their noise; `scale` as in `Across`. NaN where a mean of 0 makes no ratio, or all are 0."""
+    their noise; `scale` as in `Across`. What both have of the same seeds cancels (see `noise.critical`). NaN where a
+    mean of 0 makes no ratio, or all are 0."""
     usual = math.sqrt(float(np.mean(means**2))) if scale == "share" else 1.0
     unit = np.abs(means) if scale == "ratio" else np.full(len(means), usual)
     if not unit[[one, other]].all():
@@ -173,9 +174,11 @@ def effect(means: np.ndarray, noise: Noise, one: int, other: int, scale: str) ->
     values = np.log(unit) if scale == "ratio" else means / usual
     # Of a logarithm, the first term of the series: the error of the mean over the mean.
     with np.errstate(divide="ignore", invalid="ignore"):
-        error = np.fmax(noise.error / unit, ROUNDING / 4 + 0 * noise.error)
-    half = critical(Noise(error, noise.freedom), np.array([one]), np.array([other]), ERROR / 2)[0, 0]
-    return float(values[one] - values[other]), math.hypot(error[one], error[other]), float(half)
+        own = np.fmax(noise.own / unit, ROUNDING / 4 + 0 * noise.own)
+        scaled = replace(noise, error=noise.error / unit, own=own, seeds=noise.seeds / unit[:, None])
+    half = critical(scaled, np.array([one]), np.array([other]), ERROR / 2)[0, 0]
+    error = math.hypot(own[one], own[other], *(scaled.seeds[one] - scaled.seeds[other]))
+    return float(values[one] - values[other]), error, float(half)
 
 
 def _data_sets(studies: Sequence[StudyData]) -> list[str | None]:
