@@ -43,7 +43,8 @@ PERTURBED, DELTAS = 4, torch.linspace(-20, 20, 9)
 
 @dataclass
 class Evaluated:
-    """`metrics` by column name, the identity of each distance and accuracy by the same name, and pictures by kind."""
+    """`metrics` by column name, the identity of each distance, accuracy and likelihood by the same name, and pictures
+    by kind."""
 
     metrics: dict[str, float | str | list[float]] = field(default_factory=dict)
     distances: dict[str, dict] = field(default_factory=dict)
@@ -62,8 +63,8 @@ def evaluate(
 
     `references` maps "test" and "validation" (where there is one) to the statistics of that split's real images on
     `features`. `searched` are the metrics that a search looks at: on the validation split, samples from a density of
-    which it looks at none are not measured (None: all are). The ranks of a training share the images, and all return
-    the same. Raises Diverged when a loss term is not finite.
+    which it looks at none are not measured, and neither are likelihoods (None: all are). The ranks of a training share
+    the images, and all return the same. Raises Diverged when a loss term is not finite.
     """
     result = Evaluated()
     training.model.eval()
@@ -76,7 +77,6 @@ def evaluate(
     }
     for split, reference in references.items():
         rows, measured = rebuilt[split]
-        measured |= _log_likelihood(training, split)
         images = {"rec": rows, "gen": _sample(training, split, features)}
         for side, codes in drawn[split].items():
             images[side] = _decode(training, codes, features)
@@ -88,7 +88,8 @@ def evaluate(
                 measured[column] = value
                 about = {"density": ex_post.about[side]} if side in ex_post.about else {}
                 result.distances[PREFIXES[split] + column] = identity | about
-        for column, value, identity in _accuracies(training, split):
+        of_images = [*_accuracies(training, split), *_log_likelihoods(training, split, searched)]
+        for column, value, identity in of_images:
             measured[column] = value
             result.distances[PREFIXES[split] + column] = identity
         measured["real_sharpness"] = reference.sharpness
@@ -197,11 +198,16 @@ def _reconstruct(training: Training, split: str, features: Features) -> tuple[di
     return rows, measured
 
 
-def _log_likelihood(training: Training, split: str) -> dict[str, float]:
-    """The negative log likelihood of a split's images, where it is asked for and can be estimated."""
+def _log_likelihoods(
+    training: Training, split: str, searched: Iterable[str] | None
+) -> Iterator[tuple[str, float, dict]]:
+    """Column, value and identity of the negative log likelihood of a split's images, where it is asked for and can be
+    estimated."""
     model, samples = training.model, training.recipe.evaluation.iw_samples
     if not samples or not model.has_log_likelihood:
-        return {}
+        return
+    if split == "validation" and searched is not None and not {"val_nll_nats", "val_bits_per_dim"} & {*searched}:
+        return
     real, noise = tensor(getattr(training.images, split)), _noise(training, WEIGHTS, split, training.device)
 
     def measure(share: Share, which: slice) -> dict[str, Tensor]:
@@ -209,8 +215,10 @@ def _log_likelihood(training: Training, split: str) -> dict[str, float]:
         return {"found": log_likelihood(model, x, samples, noise, share)}
 
     nats = -float(_over(training, len(real), measure)["found"].double().mean())
-    bits = {"bits_per_dim": nats / (real[0].numel() * math.log(2))} if model.likelihood.of_levels else {}
-    return {"nll_nats": nats} | bits
+    known = {"samples": samples, "n_measured": len(real), "split": split, "seed": training.recipe.evaluation.seed}
+    yield "nll_nats", nats, known
+    if model.likelihood.of_levels:
+        yield "bits_per_dim", nats / (real[0].numel() * math.log(2)), known
 
 
 def _distances(

@@ -10,14 +10,14 @@ from tiny import POSTERIORS, tiny_images, tiny_recipe
 from torch import Tensor, nn
 
 from evae.errors import UserError
-from evae.evaluation import WEIGHTS, evaluate
+from evae.evaluation import WEIGHTS, Evaluated, evaluate
 from evae.evidence import log_likelihood
 from evae.likelihoods import Laplace, Likelihood, Logistic
 from evae.metrics.features import load_features
 from evae.metrics.reference import reference
 from evae.models import VAE
 from evae.posteriors import Evae, Gaussian, KernelKL, Mixture, Posterior
-from evae.recipe import Recipe
+from evae.recipe import Evaluation, Recipe
 from evae.training import Training, hashed
 
 IMAGES = tiny_images(validation=20, test=20)
@@ -146,16 +146,18 @@ def features():
     return load_features("efficientnet-lite0-b2")
 
 
-def measured(recipe: Recipe, features) -> tuple[Training, dict]:
+def measured(recipe: Recipe, features, searched=None) -> tuple[Training, Evaluated]:
     training = Training(recipe, IMAGES)
     references = {split: reference(getattr(IMAGES, split), IMAGES.train, features) for split in ("validation", "test")}
-    return training, evaluate(training, features, references, pictures=False).metrics
+    return training, evaluate(training, features, references, pictures=False, searched=searched)
 
 
 def test_it_is_measured_where_it_is_asked_for_on_draws_of_each_splits_own(features):
     recipe = replace(tiny_recipe(), likelihood=Logistic())
     recipe = replace(recipe, evaluation=replace(recipe.evaluation, iw_samples=3))
-    training, metrics = measured(recipe, features)
+    training, found = measured(recipe, features)
+    metrics = found.metrics
+    assert found.distances["val_nll_nats"] == {"samples": 3, "n_measured": 20, "split": "validation", "seed": 0}
     x = torch.from_numpy(IMAGES.test.copy()) / 255
     nats = -float(log_likelihood(training.model, x, 3, generator(hashed(0, 0, WEIGHTS))).double().mean())
     assert metrics["nll_nats"] == pytest.approx(nats, rel=1e-6)
@@ -164,13 +166,20 @@ def test_it_is_measured_where_it_is_asked_for_on_draws_of_each_splits_own(featur
     assert math.isfinite(metrics["val_nll_nats"]) and metrics["val_bits_per_dim"] != metrics["bits_per_dim"]
 
 
+@pytest.mark.parametrize(("searched", "there"), [(["val_gen_fd_x"], False), (["val_nll_nats"], True)])
+def test_the_validation_split_has_it_where_the_search_looks_at_it(searched, there, features):
+    recipe = replace(tiny_recipe(), evaluation=Evaluation(features="efficientnet-lite0-b2", iw_samples=1))
+    metrics = measured(recipe, features, searched)[1].metrics
+    assert "nll_nats" in metrics and ("val_nll_nats" in metrics) == there
+
+
 def test_grey_levels_are_no_bits_of_a_bernoulli_variable(features):
     recipe = tiny_recipe(Mixture())
-    metrics = measured(replace(recipe, evaluation=replace(recipe.evaluation, iw_samples=1)), features)[1]
+    metrics = measured(replace(recipe, evaluation=replace(recipe.evaluation, iw_samples=1)), features)[1].metrics
     assert "nll_nats" in metrics and "bits_per_dim" not in metrics
 
 
 def test_a_model_without_one_is_measured_without_it(features):
     recipe = tiny_recipe(Evae())
-    metrics = measured(replace(recipe, evaluation=replace(recipe.evaluation, iw_samples=1)), features)[1]
+    metrics = measured(replace(recipe, evaluation=replace(recipe.evaluation, iw_samples=1)), features)[1].metrics
     assert not {name for name in metrics if "nll" in name or "bits" in name}

@@ -15,7 +15,7 @@ from analysis.page import effects, page
 from analysis.study import naming, tables
 from analysis.study.across import Across, across
 from analysis.study.load import StudyData, load
-from analysis.study.naming import Objective, is_accuracy, is_distance
+from analysis.study.naming import Objective, is_accuracy, is_distance, is_likelihood
 from analysis.views import drawing, theme
 from analysis.views.forest import forest
 from evae.errors import UserError
@@ -30,10 +30,12 @@ class Group:
 
 
 def identity(study: StudyData, metric: str) -> dict[str, str]:
-    """What the values of a distance or an accuracy hang on, as texts; of other metrics only the images."""
+    """What the values of a distance, an accuracy or a likelihood hang on, as texts; of other metrics only the
+    images."""
     data = study.manifest.get("data", {})
     found = {"images": f"{data.get('source', 'unknown')} {data.get('digest', '')}".strip()}
-    keys = tables.OF_DISTANCES if is_distance(metric) else tables.OF_ACCURACIES if is_accuracy(metric) else ()
+    kinds = {is_distance: tables.OF_DISTANCES, is_accuracy: tables.OF_ACCURACIES, is_likelihood: tables.OF_LIKELIHOODS}
+    keys = next((keys for is_one, keys in kinds.items() if is_one(metric)), ())
     if keys:
         rows = tables.identities(study)
         rows = rows[rows["metric"] == metric]
@@ -42,7 +44,9 @@ def identity(study: StudyData, metric: str) -> dict[str, str]:
 
 
 def _known(value: object) -> str:
-    return "unknown" if pd.isna(value) else str(value)
+    # Counts are floats in a column that not every metric has.
+    whole = isinstance(value, float) and value.is_integer()
+    return "unknown" if pd.isna(value) else str(int(value) if whole else value)
 
 
 def groups(studies: Sequence[StudyData], objectives: Sequence[Objective]) -> list[Group]:

@@ -279,6 +279,8 @@ def metric_columns(trials: pd.DataFrame) -> list[str]:
         "distortion_",
         "rate_nats",
         "elbo_",
+        "nll_",
+        "bits_",
         "active_",
         "aggregate_",
         "latent_mean",

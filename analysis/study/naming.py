@@ -30,6 +30,7 @@ WHOLE = {
     "aggregate_w1": ("aggregate posterior to prior", "prior standard deviations"),
 }
 # Of a code's class, with so many labels as stand behind the name.
+LIKELIHOODS = ("nll_nats", "bits_per_dim")
 ACCURACIES = {"knn_accuracy": "5-nearest-neighbour accuracy", "linear_accuracy": "linear accuracy"}
 # British spelling and spaces for the searched parameters; any other name is shown with spaces.
 PARAMETERS = {
@@ -91,6 +92,11 @@ def is_accuracy(metric: str) -> bool:
     """Whether the metric says how often the class of an image is told from its code."""
     stem, _, count = metric.removeprefix("val_").rpartition("_")
     return stem in ACCURACIES and count.isdecimal()
+
+
+def is_likelihood(metric: str) -> bool:
+    """Whether the metric is a bound of the images' log likelihood."""
+    return metric.removeprefix("val_") in LIKELIHOODS
 
 
 def is_gap(metric: str) -> bool:

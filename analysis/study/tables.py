@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.study.load import StudyData, metric_columns, parse
-from analysis.study.naming import Objective, is_accuracy, is_gap, is_kernel_distance, split_metric
+from analysis.study.naming import Objective, is_accuracy, is_gap, is_kernel_distance, is_likelihood, split_metric
 from evae.search import noise
 from evae.search.noise import BLOCK, ERROR, ROUNDING, Noise, beaten
 from evae.search.objectives import DIVERGENCES
@@ -23,7 +23,9 @@ OF_DISTANCES = ("features", "digest", "resize", "n_real", "n_generated", "split"
 """What must agree for two distances to compare."""
 OF_ACCURACIES = ("labels", "n_labels", "n_measured", "split", "seed")
 """What must agree for two accuracies to compare."""
-IDENTITY = tuple(dict.fromkeys(OF_DISTANCES + OF_ACCURACIES))
+OF_LIKELIHOODS = ("samples", "n_measured", "split", "seed")
+"""What must agree for two bounds of the log likelihood to compare."""
+IDENTITY = tuple(dict.fromkeys(OF_DISTANCES + OF_ACCURACIES + OF_LIKELIHOODS))
 GOOD = ("finished", "running", "stopped")
 """States of trials that nothing went wrong with; "stopped" is one that the scheduler ended early."""
 
@@ -247,9 +249,9 @@ def real_sharpness(study: StudyData) -> float:
 
 
 def identities(study: StudyData) -> pd.DataFrame:
-    """The distinct identities of each distance and accuracy: metric, those of `IDENTITY`, floor (of an accuracy what
-    guessing gets), floor_sd (of what scatters around its floor), n (trials measured so). More than one row for a metric
-    means that its values must not be compared.
+    """The distinct identities of each distance, accuracy and likelihood: metric, those of `IDENTITY`, floor (of an
+    accuracy what guessing gets), floor_sd (of what scatters around its floor), n (trials measured so). More than one
+    row for a metric means that its values must not be compared.
     """
     columns = ["metric", *IDENTITY, "floor"]
     rows = []
@@ -273,6 +275,8 @@ def _floor(metric: str, identity: Mapping[str, Any]) -> Any:
     """
     if is_accuracy(metric):
         return identity.get("chance")
+    if is_likelihood(metric):
+        return None
     is_of_samples = split_metric(metric)[0] == "gen"
     return identity.get("floor") if is_of_samples and not is_kernel_distance(metric) else 0.0
 

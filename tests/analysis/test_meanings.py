@@ -180,3 +180,18 @@ def test_accuracies_have_names_identities_and_a_value_for_guessing(study: StudyD
     assert (True, f"gen_fd_x: one identity for all {len(study.trials)} trials.") in said
     page = render(found)
     assert "<h3>Accuracies</h3>" in page and '<td class="mono">a1</td><td class="number">200</td>' in page
+
+
+def test_likelihoods_compare_where_they_took_as_many_samples(study: StudyData) -> None:
+    few = {"samples": 10, "n_measured": 500, "split": "test", "seed": 0}
+    trials = study.trials.assign(nll_nats=90.0, val_bits_per_dim=1.2)
+    found = with_distances(replace(study, trials=trials), {"nll_nats": few, "gen_fd_x": NEW})
+    assert {"nll_nats", "val_bits_per_dim"} <= set(metric_columns(trials))
+    assert math.isnan(tables.floor(found, "nll_nats"))
+    assert comparison.identity(found, "nll_nats")["samples"] == "10"
+    page = render(found)
+    assert '<td class="mono">nll_nats</td><td class="number">10</td><td class="number">500</td>' in page
+    assert "<h3>Likelihoods</h3>" not in render(study)
+    more = with_distances(found, {"nll_nats": few}, {"nll_nats": few | {"samples": 100}})
+    said = provenance.comparable(more)
+    assert (False, "nll_nats: taken in 2 ways that differ in samples: do not compare.") in said
