@@ -106,7 +106,8 @@ class Training:
 
         Where a discriminator takes part, its terms are means over patches too, and `train_adversarial_weight` is what
         the adversarial loss counts for in this epoch, beside the `loss`. Where they change, `train_learning_rate` and
-        `train_beta_factor` are means over the epoch's steps.
+        `train_beta_factor` are means over the epoch's steps, and where gradients are clipped so is
+        `train_gradient_norm`, the norm of the VAE's before.
 
         Raises Diverged before an optimiser steps on a term that is not finite, and when the discriminator has won.
         """
@@ -120,6 +121,7 @@ class Training:
         rates = [optimisation.learning_rate_factor(step, self.steps) for step in steps]
         betas = [optimisation.beta_factor(step, self.steps) for step in steps]
         sums: dict[str, Tensor] = {}
+        norms: list[Tensor] = []
         self.trained.train()
         batches = order.split(optimisation.batch_size)
         for step, index, rate, beta in zip(steps, batches, rates, betas, strict=True):
@@ -133,10 +135,10 @@ class Training:
             means = self._means(terms, share)
             check_finite(means, epoch)
             if adversary:
-                self._step(self.optimiser, terms["loss"] + weight * terms["adversarial"], share, rate)
+                norms += self._step(self.optimiser, terms["loss"] + weight * terms["adversarial"], share, rate)
                 self._step(adversary.optimiser, terms["discriminator"], share, rate)
             else:
-                self._step(self.optimiser, terms["loss"], share, rate)
+                norms += self._step(self.optimiser, terms["loss"], share, rate)
             if optimisation.ema is not None:
                 self._average(step + 1, optimisation.ema)
             _add(sums, means, len(index))
@@ -152,6 +154,8 @@ class Training:
             measured["train_learning_rate"] = optimisation.learning_rate * fmean(rates)
         if optimisation.beta_warm_up_epochs:
             measured["train_beta_factor"] = fmean(betas)
+        if norms:
+            measured["train_gradient_norm"] = float(torch.stack(norms).mean())
         self.epoch = epoch
         seconds = time.perf_counter() - started
         self._estimate_statistics()
@@ -163,16 +167,17 @@ class Training:
         batch = self._batch(self._train, index, Ranks().share(len(index)))
         batch_statistics.estimate(self.model, batch, self._generator(STATISTICS, 0))
 
-    def _step(self, optimiser: torch.optim.Optimizer, loss: Tensor, share: Share, rate: float) -> None:
-        """`rate` is what the learning rate is multiplied by."""
+    def _step(self, optimiser: torch.optim.Optimizer, loss: Tensor, share: Share, rate: float) -> list[Tensor]:
+        """`rate` is what the learning rate is multiplied by. The gradient's norm, if it is clipped."""
         optimiser.zero_grad(set_to_none=True)
         # Gradients are averaged over ranks as if their shares were equal.
         (loss * (share.weight * self.ranks.size)).backward()
         (group,) = optimiser.param_groups
-        if self.recipe.optimisation.clip_norm is not None:
-            nn.utils.clip_grad_norm_(group["params"], self.recipe.optimisation.clip_norm)
         group["lr"] = optimiser.defaults["lr"] * rate
+        most = self.recipe.optimisation.clip_norm
+        norms = [] if most is None else [nn.utils.clip_grad_norm_(group["params"], most)]
         optimiser.step()
+        return norms
 
     @torch.no_grad()
     def _average(self, step: int, decay: float) -> None:

@@ -117,15 +117,19 @@ def test_steps_are_those_of_torchs_scheduler_optimiser_and_clipping():
         optimiser.step()
 
     plain_loop(twin, torch.optim.Adamax(twin.trained.parameters(), 1e-3, weight_decay=0.5), 2, step)
-    measured = [training.train_epoch()["train_learning_rate"] for _ in range(2)]
+    rows = [training.train_epoch() for _ in range(2)]
     assert min(norms) > 50
-    assert measured == pytest.approx([1e-3 * sum(part) / 3 for part in (rates[:3], rates[3:])])
+    for row, part in zip(rows, (slice(3), slice(3, 6)), strict=True):
+        assert row["train_learning_rate"] == pytest.approx(1e-3 * sum(rates[part]) / 3)
+        assert row["train_gradient_norm"] == pytest.approx(sum(norms[part]) / 3, rel=1e-3)
     assert_near(training.trained, twin.trained)
 
 
 def test_a_gradient_within_the_norm_is_left_alone_to_the_last_bit():
     plain, clipped = (Training(tiny_recipe(clip_norm=norm), IMAGES) for norm in (None, 1e9))
-    assert epoch(plain) == epoch(clipped)
+    row = epoch(clipped)
+    assert row.pop("train_gradient_norm") > 50
+    assert row == epoch(plain)
 
 
 def test_decoupled_decay_shrinks_weights_by_its_product_with_the_learning_rate_beside_adams_step():
@@ -224,7 +228,8 @@ def test_all_terms_of_a_mixture_warm_up():
 
 
 def test_what_does_not_change_is_no_column():
-    assert not {"train_learning_rate", "train_beta_factor"} & epoch(Training(tiny_recipe(), IMAGES)).keys()
+    columns = {"train_learning_rate", "train_beta_factor", "train_gradient_norm"}
+    assert not columns & epoch(Training(tiny_recipe(), IMAGES)).keys()
 
 
 def test_a_discriminator_has_the_schedule_the_decay_and_the_clipping_and_a_learning_rate_of_its_own():
