@@ -5,15 +5,15 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.study.load import StudyData
-from analysis.study.naming import is_distance, number
+from analysis.study.naming import number
 
 
 def as_markdown(study: StudyData, metrics: Sequence[str]) -> str:
     """A row for each configuration, in order of suggestion: its name, how many of its seeds finished, and the means of
     these metrics over them on the test split, with standard deviations from two seeds on.
 
-    `gen_fd` and `rec_fd` stand for the Fréchet distances on the study's features. Beside a rate it says what the rate
-    is. Where no seed finished, the reason of the first one is given.
+    `gen_fd`, `rec_fd` and the like stand for the Fréchet distances on the study's features. Beside a rate it says what
+    the rate is. Where no seed finished, the reason of the first one is given.
     """
     columns = {name: _column(study, name) for name in metrics}
     rows = [["configuration", "seeds", *columns.values()]]
@@ -30,10 +30,10 @@ def as_markdown(study: StudyData, metrics: Sequence[str]) -> str:
 
 def _column(study: StudyData, name: str) -> str:
     """The column of an objective's short name, or the name itself."""
-    side, _, short = name.partition("_")
+    side, _, short = name.rpartition("_")
     if short != "fd":
         return name
-    found = [c for c in study.trials if is_distance(c) and c.startswith((f"{side}_fid", f"{side}_fd_"))]
+    found = [c for c in study.trials if c == f"{side}_fid" or c.startswith(f"{side}_fd_")]
     return found[0] if found else name
 
 

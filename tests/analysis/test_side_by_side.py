@@ -43,3 +43,12 @@ def test_a_metric_that_nothing_has_is_a_dash(study):
     rows = as_markdown(study, ("rec_fd", "rate_nats")).splitlines()
     assert rows[0] == "| configuration | seeds | rec_fd | rate_nats |"
     assert rows[2] == "| VAE | 2 of 2 | - | 20 (0), exact |"
+
+
+def test_a_densitys_distance_is_found_by_its_short_name(tmp_path):
+    store = Store(tmp_path)
+    store.prepare()
+    row = {"xpd_kde_fd_some_net": 2.0, "xpd_kde_fdx": 1.0, "state": "finished", "seed": 0, "label": "VAE"}
+    store.write("trials", "a-s0", [{"trial": "a-s0", "configuration": "a", "number": 0, **row}])
+    rows = as_markdown(load(tmp_path), ("xpd_kde_fd",)).splitlines()
+    assert rows[0] == "| configuration | seeds | xpd_kde_fd_some_net |" and rows[2] == "| VAE | 1 of 1 | 2 |"

@@ -1,4 +1,6 @@
-"""Grids over the weight of the rate and over discriminators: every point once, and nothing else."""
+"""Grids over the weight of the rate, discriminators and models: every point once, and nothing else."""
+
+from dataclasses import replace
 
 import pytest
 from conformance import Conformance
@@ -9,7 +11,7 @@ from evae.networks import PatchGan
 from evae.posteriors import Evae, Mixture
 from evae.posteriors import posterior as families
 from evae.recipe import Optimisation, Recipe
-from search_spaces import betas, discriminators
+from search_spaces import betas, discriminators, two_stage
 
 
 class TestBetas(Conformance):
@@ -75,3 +77,21 @@ class TestDiscriminators(Conformance):
     def test_a_start_after_the_last_epoch_is_refused_before_any_trial(self):
         with pytest.raises(UserError, match="starts in epoch 7, but the training ends after 6"):
             discriminators.grid((1.0,), (7,), ("hinge",)).recipes(self.BASE)
+
+
+class TestTwoStage(Conformance):
+    BASE = Recipe(latent=5)
+
+    @pytest.fixture
+    def space(self):
+        return two_stage.grid()
+
+    def test_every_family_is_there_and_nothing_else_differs(self, space):
+        recipes = space.recipes(self.BASE)
+        assert {recipe.posterior.family for recipe in recipes} == set(families)
+        assert {replace(recipe, posterior=Evae()) for recipe in recipes} == {self.BASE}
+
+    def test_models_are_chosen_by_name(self):
+        assert [c.label for c in two_stage.grid(("RAE-L2", "VAE")).controls] == ["RAE-L2", "VAE"]
+        with pytest.raises(UserError, match="unknown model 'RAE'"):
+            two_stage.grid(("RAE",))
