@@ -1,6 +1,7 @@
 """Trained weights and interrupted trials as safetensors: tensors and JSON only, so that reading runs no code."""
 
 import json
+from dataclasses import replace
 
 import torch
 from safetensors import SafetensorError
@@ -102,6 +103,22 @@ def load_model(path: str) -> VAE:
         if state := _below(tensors, f"density.{density.family}."):
             model.densities[density.family] = density.restore(state)
     return model.eval()
+
+
+def restore_model(training: Training, data: bytes) -> None:
+    """Put the weights of a finished model into a Training of its recipe, whatever that says of the evaluation.
+
+    Raises UserError when the bytes are no such weights, or those of another recipe or version; the model is then as it
+    was.
+    """
+    header, tensors = _load(data)
+    if "image_size" not in header:
+        raise UserError("these are not the weights of a finished model, but an interrupted trial")
+    recipe = replace(Recipe.from_dict(header["recipe"]), evaluation=training.recipe.evaluation)
+    if recipe != training.recipe:
+        raise UserError("these weights belong to another recipe")
+    training.model.load_state_dict(_weights(training.model, tensors, "model"))
+    training.epoch = recipe.optimisation.epochs
 
 
 def _dump(tensors: dict[str, torch.Tensor], recipe: Recipe, **header: int) -> bytes:

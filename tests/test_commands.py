@@ -13,6 +13,7 @@ COMMANDS = {
     "studies/kernel_sweep.py": ["--result", URI],
     "studies/beta_sweep.py": [URI],
     "-m evae.doctor": [f"--stor={URI}"],
+    "-m evae.measure": [URI, URI],
     "analysis/report.py": [URI, URI],
     "analysis/compare.py": [URI, "--out", "x"],
 }

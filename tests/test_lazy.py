@@ -93,6 +93,13 @@ def test_a_studys_command_line_is_read_without_them(study):
             [(["--help"], 0, "several studies stand side by side"), (["a", "b", "--outptu", "a.html"], 2, "--output")],
         ),
         (
+            "evae.measure",
+            [
+                (["--help"], 0, "Measure a finished study anew"),
+                (["results/a", "--feature", "inception"], 2, "--features"),
+            ],
+        ),
+        (
             "evae.repeat",
             [
                 (["--help"], 0, "Train one recipe again"),

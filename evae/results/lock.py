@@ -136,7 +136,7 @@ def _age_s(store: Store) -> float:
 def _in_use(store: Store, who: str, at_most_s: float | None = None) -> UserError:
     killed = f" If it was killed, it blocks them for another {at_most_s:.0f} s at most." if at_most_s else ""
     return UserError(
-        f"{store.location} is in use by {who}. Wait until that study ends, stop it, or give this one another --name."
+        f"{store.location} is in use by {who}. Wait until that ends, or stop it; another study needs another --name."
         + killed
     )
 

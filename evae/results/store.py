@@ -7,6 +7,7 @@ reader never sees half a file, and a retry of a trial replaces its rows instead 
     <results>/trials/<trial>.parquet      one row per trial, also while it runs
     <results>/epochs/<trial>.parquet      one row per epoch
     <results>/images/<trial>.parquet      one row per picture (PNG bytes)
+    <results>/measures/<trial>.parquet    what was measured of a finished trial afterwards
     <results>/weights/<trial>.safetensors     a finished trial's model
     <results>/checkpoints/<trial>.safetensors an interrupted trial, until it is finished
 
@@ -27,10 +28,10 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from evae.errors import UserError
-from evae.results import places
+from evae.results import measures, places
 
 SCHEMA_VERSION = 1
-KINDS = ("study", "trials", "epochs", "images")
+KINDS = ("study", "trials", "epochs", "images", measures.KIND)
 READERS = 4
 """Threads that read a kind's many small files: most of the time is waiting and decoding outside of Python."""
 
@@ -42,9 +43,10 @@ REMEDIES = {
     "epochs": "Restore it from a copy, or remove it to go on without that trial's curve.",
     "checkpoints": "Restore it from a copy, or remove it to train that trial from its beginning.",
     "images": "Restore it from a copy, or remove it to go on without that trial's pictures.",
+    "measures": "Restore it from a copy, or remove it and measure that trial again.",
 }
 """What can be done about a file of each kind that is damaged."""
-NAMED_AFTER = {"study": "session", "trials": "trial"}
+NAMED_AFTER = {"study": "session", "trials": "trial", "measures": "trial"}
 """The column that a file's name repeats: what is called otherwise is a copy that somebody made."""
 NAMED = 5
 """How many damaged files a message names."""
@@ -97,7 +99,8 @@ class Store:
             self._write(self.path(kind, f"{key}.parquet"), table)
 
     def read(self, kind: str) -> pa.Table:
-        """All rows of a kind that can be read, for a report; a column that a file lacks is null there.
+        """All rows of a kind that can be read, for a report; a column that a file lacks is null there. Trials have what
+        was measured of them afterwards.
 
         A column whose types do not go together (numbers in one file, text in another) is read as text.
         Files that cannot be read are left out and named in `unreadable`. Empty when there is nothing.
@@ -107,7 +110,8 @@ class Store:
         files = self.files(kind)
         found = self._read_files(files)
         self.unreadable += [prefix + f.base_name for f, t in zip(files, found, strict=True) if isinstance(t, str)]
-        return _concatenated([table for table in found if isinstance(table, pa.Table)])
+        table = _concatenated([table for table in found if isinstance(table, pa.Table)])
+        return measures.merged(table, self.read(measures.KIND)) if kind == "trials" else table
 
     def rows(self, kind: str, key: str | None = None) -> list[dict[str, Any]]:
         """The rows of one trial, or of all, for what goes on from them; empty when there are none.

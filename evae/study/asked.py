@@ -1,0 +1,167 @@
+"""What is to be measured of a finished study's trials, as evaluations and the columns that are wanted of each."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+from tyro.conf import Positional, UseAppendAction, arg
+
+from evae.densities import Density, density
+from evae.errors import UserError, unknown
+from evae.metrics.base import METRICS
+from evae.metrics.names import features, features_column
+from evae.recipe import Evaluation, Recipe
+from evae.results import places
+from evae.search.objectives import labels_of, objective_column
+
+SPLITS = ("", "val_")
+BOUNDS = ("nll_nats", "bits_per_dim")
+"""What is measured with `iw_samples`."""
+Identity = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureOptions:
+    """What is to be measured of which study, and where."""
+
+    results: Annotated[str, Positional, arg(metavar="RESULTS")] = dataclasses.field(repr=False)  # which may hold a key
+    """The results of a study: a folder, or a URI of a file system that pyarrow knows."""
+    features: str | None = None
+    """Network and tap of further Fréchet and kernel distances: inception for the standard FID."""
+    densities: tuple[str, ...] = ()
+    """Ex-post densities to sample from, with their default settings: gaussian, mixture, kde, flow, second_stage, ..."""
+    downstream: tuple[int, ...] = ()
+    """Numbers of training labels for which knn_accuracy_N and linear_accuracy_N are measured, such as 200 1000."""
+    iw_samples: int = 0
+    """Importance samples of the log likelihood of each image, nll_nats."""
+    metrics: tuple[str, ...] = ()
+    """Metrics that the study has not measured, on its own features: gen_precision, rec_psnr_db, ..."""
+
+    plugin: Annotated[tuple[str, ...], UseAppendAction] = ()
+    """A plug-in of the study or of the metrics (default: the study's); repeatable."""
+    data: str | None = None
+    """Where the study's images are now, such as folder:PATH (default: where they were)."""
+    data_root: str | None = None
+    """Folder that holds the data (default: the study's)."""
+    address: str | None = None
+    """A running Ray cluster ("auto", "HOST:6379"); default: this machine alone."""
+
+    def __post_init__(self) -> None:
+        places.check(self.results)
+
+
+@dataclass(frozen=True)
+class Part:
+    """An evaluation, and by column what is wanted of it and must stand in its identity, if it has one."""
+
+    evaluation: Evaluation
+    columns: Mapping[str, Identity]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """`metrics` are columns of the test split on a trial's own features, but for those of ex-post densities;
+    `densities` are families, with the settings of a trial's recipe or else by default, of which all columns are wanted;
+    `downstream` are numbers of labels; `iw_samples` are those of the log likelihood; and `features` are others for the
+    distances.
+
+    Raises UserError for names that are not known, and where nothing is asked.
+    """
+
+    features: str | None = None
+    densities: tuple[str, ...] = ()
+    downstream: tuple[int, ...] = ()
+    iw_samples: int = 0
+    metrics: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not (self.features or self._of_own):
+            options = "--features, --densities, --downstream, --iw-samples or --metrics"
+            raise UserError(f"say what is to be measured: {options}")
+        if self.features is not None:
+            features[self.features]
+        fitted = tuple(density[name]() for name in self.densities)
+        Evaluation(densities=fitted, downstream=self.downstream, iw_samples=self.iw_samples)
+        known = [
+            n for n in _columns() if not n.startswith("xpd_") and not n.endswith(("_fid", "_kid")) and n not in BOUNDS
+        ]
+        for name in self.metrics:
+            if name in BOUNDS:
+                raise UserError(f"{name} needs a number of samples: give --iw-samples 100 instead")
+            if name.endswith(("_fid", "_kid")):
+                raise UserError(f"{name} is a distance on Inception's features: give --features inception instead")
+            if name not in known and not labels_of(name):
+                raise unknown("metric", name, known)
+
+    @property
+    def _of_own(self) -> bool:
+        """Whether anything is wanted on a trial's own features."""
+        return bool(self.densities or self.downstream or self.iw_samples or self.metrics)
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """The numbers of labels of all accuracies that are wanted."""
+        return tuple(sorted({*self.downstream, *filter(None, map(labels_of, self.metrics))}))
+
+    def networks(self, recipe: Recipe) -> set[str]:
+        """The names of the features on which a trial of this recipe is measured."""
+        own = recipe.evaluation.features
+        return ({own} if self._of_own else set()) | {self.features or own}
+
+    def parts(self, recipe: Recipe, digests: Mapping[str, str], labels: str | None) -> list[Part]:
+        """The evaluations of a trial of this recipe, columns on both splits. `digests` are those of the features'
+        weights by their names, `labels` that of the images' labels."""
+        own = recipe.evaluation
+        column = features_column(own.features)
+        on_own = {"digest": digests.get(own.features)}
+        wanted: dict[str, Identity] = {}
+        for name in self.metrics:
+            wanted[objective_column(name, column)] = {"labels": labels} if labels_of(name) else on_own
+        for one in (one for one in METRICS.values() if one.of == "labels"):
+            wanted |= {f"{one.name}_{count}": {"labels": labels} for count in self.downstream}
+        if self.iw_samples:
+            wanted |= {name: {"samples": self.iw_samples} for name in BOUNDS}
+        fitted = {name: density[name]() for name in self.densities} | {each.family: each for each in own.densities}
+        for family in self.densities:
+            names = (name for name in _columns() if name.startswith("xpd_"))
+            about = on_own | {"density": _settings(fitted[family])}
+            wanted |= {objective_column(name, column, family): about for name in names}
+        found = []
+        if wanted:
+            chosen = tuple(fitted[name] for name in self.densities)
+            evaluation = replace(own, densities=chosen, downstream=self.labels, iw_samples=self.iw_samples)
+            found.append(Part(evaluation, _of_both_splits(wanted)))
+        if self.features is not None:
+            column, on_these = features_column(self.features), {"digest": digests.get(self.features)}
+            names = ("rec_fd", "rec_kd", "gen_fd", "gen_kd")
+            distances: dict[str, Identity] = {objective_column(name, column): on_these for name in names}
+            for each in fitted.values():
+                about = on_these | {"density": _settings(each)}
+                distances |= {objective_column(f"xpd_{d}", column, each.family): about for d in ("fd", "kd")}
+            left_out = {"downstream": (), "iw_samples": 0}
+            other = replace(own, features=self.features, densities=tuple(fitted.values()), **left_out)
+            found.append(Part(other, _of_both_splits(distances)))
+        return found
+
+
+def _columns() -> list[str]:
+    return [column for one in METRICS.values() for column in one.columns]
+
+
+def _of_both_splits(columns: Mapping[str, Identity]) -> dict[str, Identity]:
+    return {f"{prefix}{name}": identity for prefix in SPLITS for name, identity in columns.items()}
+
+
+def _settings(one: Density) -> dict[str, Any]:
+    return {"family": one.family, **dataclasses.asdict(one)}
+
+
+def differing(stored: Identity, wanted: Identity) -> Iterator[tuple[str, Any, Any]]:
+    """(name, what is stored, what is wanted) of each part of an identity in which they differ."""
+    for name, value in wanted.items():
+        there = stored.get(name)
+        if isinstance(value, Mapping) and isinstance(there, Mapping):
+            yield from differing(there, value)
+        elif there != value:
+            yield name, there, value

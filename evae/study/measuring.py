@@ -1,0 +1,215 @@
+"""A finished study measured again from its weights."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.text import Text
+
+from evae import data, plugins
+from evae.cluster.demand import Demand
+from evae.data.base import ImageSet
+from evae.errors import UserError
+from evae.recipe import Recipe
+from evae.results import measures
+from evae.results.lock import sole_driver
+from evae.results.store import Store
+from evae.search.feasible import check_labels
+from evae.study.asked import Asked, MeasureOptions, differing
+
+if TYPE_CHECKING:
+    from evae.cluster.measurer import Again, Measured
+    from evae.metrics.features import Features
+
+LINE_EVERY_S = 10.0
+"""At most one line of progress in this many seconds, and one at the end."""
+REASONS = 5
+"""How many trials that could not be measured are named."""
+
+
+def measure(options: MeasureOptions, console: Console) -> bool:
+    """Add what is asked to the results of a study, a trial at a time; whether it could be measured of all that have
+    weights. What a trial has already stays, and is not measured again.
+
+    Raises UserError, before anything is measured, for what cannot be done. On Ctrl-C what is measured is kept, and the
+    same call goes on with the rest.
+    """
+    store = Store(options.results)
+    manifest = _manifest(store)
+    loaded = plugins.load(options.plugin or manifest["options"].get("plugin") or ())
+    given = {name: getattr(options, name) for name in ("features", "densities", "downstream", "iw_samples", "metrics")}
+    asked = Asked(**given)
+    store.prepare()
+    with sole_driver(store):
+        rows, refused = _weighed(store), {}
+        images = _images(options, manifest)
+        notes = check_labels(asked.metrics, asked.labels, images)
+        recipes = {}
+        for row in rows:
+            try:
+                recipes[row["trial"]] = _recipe(row, manifest)
+            except UserError as error:
+                refused[row["trial"]] = str(error)
+        networks = _networks(asked, recipes.values())
+        jobs = list(_lacking(store, rows, recipes, asked, networks, images))
+        name, count = manifest["study"], f"{len(rows)} finished trials with weights"
+        console.print(Text(f"{name}: {count}, of which {len(jobs)} lack what is asked"))
+        for note in notes:
+            console.print(Text(note))
+        if jobs:
+            refused |= _run(jobs, options, store, images, networks, loaded, console)
+    for trial, reason in list(refused.items())[:REASONS]:
+        console.print(Text(f"{trial} was not measured: {reason}"))
+    if len(refused) > REASONS:
+        console.print(f"and {len(refused) - REASONS} more were not measured")
+    return not refused
+
+
+def _manifest(store: Store) -> dict[str, Any]:
+    """The newest session's row, its identity and options parsed. Raises UserError where there is no study."""
+    sessions = store.rows("study")
+    if not sessions:
+        raise UserError(
+            f"no study in {store.location!r}: give the results folder of a study, for example results/kernel-sweep"
+        )
+    newest = max(sessions, key=lambda row: row["session"])
+    try:
+        parsed = {name: json.loads(newest[name]) for name in ("identity", "options")}
+        if "data digest" in parsed["identity"] and isinstance(parsed["options"], dict):
+            return newest | parsed
+    except (KeyError, TypeError, ValueError):
+        pass
+    raise store.damaged("study", {f"study/{newest['session']}.parquet": "it does not say what the study is"})
+
+
+def _weighed(store: Store) -> list[dict[str, Any]]:
+    """The rows of finished trials whose weights were kept. Raises UserError where there are none."""
+    finished = [row for row in store.rows("trials") if row["state"] == "finished"]
+    kept = store.sizes("weights", ".safetensors")
+    rows = [row for row in finished if row["trial"] in kept]
+    if not rows:
+        raise UserError(
+            f"{store.location} has {len(finished)} finished trials and no weights of theirs, which a study with "
+            "--no-keep-weights does not keep: run it again, with them."
+            if finished
+            else f"{store.location} has no finished trial yet"
+        )
+    return rows
+
+
+def _images(options: MeasureOptions, manifest: Mapping[str, Any]) -> ImageSet:
+    """The study's images. Raises UserError where what is there are others."""
+    recipe = Recipe.from_dict(manifest["identity"]["recipe"]).data
+    root = options.data_root or manifest["options"].get("data_root")
+    images = data.load(replace(recipe, source=options.data or recipe.source), root)
+    if images.digest != (was := manifest["identity"]["data digest"]):
+        raise UserError(
+            f"the images of {images.name} are not those of the study: their digest is {images.digest}, and was {was}. "
+            "Name the place of those with --data or --data-root."
+        )
+    return images
+
+
+def _recipe(row: Mapping[str, Any], manifest: Mapping[str, Any]) -> Recipe:
+    """A trial's recipe. Raises UserError where this process cannot measure what it describes."""
+    try:
+        given = json.loads(row["recipe"])
+    except (TypeError, ValueError):
+        raise UserError("its row does not say what was trained") from None
+    recipe, base = Recipe.from_dict(given), Recipe.from_dict(manifest["identity"]["recipe"])
+    if changed := plugins.changed(given.get("plugins", {})):
+        raise UserError(f"the plug-in {'; '.join(changed)}: bring back what it was")
+    if replace(recipe.data, horizontal_flip=False) != replace(base.data, horizontal_flip=False):
+        raise UserError("its images are not those of the study")
+    return recipe
+
+
+def _networks(asked: Asked, recipes: Sequence[Recipe]) -> dict[str, "Features"]:
+    """All features that are needed, by name. Raises UserError where the weights of one are not to be had."""
+    from evae.metrics.features import load_features  # imports torch
+
+    return {name: load_features(name) for name in sorted(set().union(*map(asked.networks, recipes)))}
+
+
+def _lacking(
+    store: Store,
+    rows: Sequence[Mapping[str, Any]],
+    recipes: Mapping[str, Recipe],
+    asked: Asked,
+    networks: Mapping[str, "Features"],
+    images: ImageSet,
+) -> Iterator["Again"]:
+    """What each trial has not of what is asked. Raises UserError where it has it on something else."""
+    from evae.cluster.measurer import Again
+
+    digests = {name: network.digest for name, network in networks.items()}
+    labels = images.labels and images.labels.digest
+    known = {row["trial"]: row for row in store.rows(measures.KIND)}
+    for row in (row for row in rows if row["trial"] in recipes):
+        recipe, before = recipes[row["trial"]], measures.of_trial(row, known.get(row["trial"]))
+        identities = measures.identities(before) | measures.identities(row)
+        done, parts = set(json.loads(before.get("asked", "[]"))), []
+        for part in asked.parts(recipe, digests, labels):
+            for column, identity in part.columns.items():
+                for what, was, now in differing(identities.get(column, identity), identity):
+                    raise UserError(
+                        f"{column} of {row['trial']} is there, with {what} {was}, and would now be with {now}: such "
+                        "values do not compare, and cannot have one name. Nothing was measured."
+                    )
+            columns = [name for name in part.columns if row.get(name) is None and before.get(name) is None]
+            if columns := tuple(name for name in columns if name not in done):
+                parts.append((replace(recipe, evaluation=part.evaluation).to_dict(), columns))
+        if parts:
+            yield Again(row, tuple(parts))
+
+
+def _run(
+    jobs: Sequence["Again"],
+    options: MeasureOptions,
+    store: Store,
+    images: ImageSet,
+    networks: Mapping[str, "Features"],
+    loaded: Sequence[plugins.Plugin],
+    console: Console,
+) -> dict[str, str]:
+    """Measure and keep; why not, by trial, where that was not possible."""
+    # Imported when needed: what cannot be done is said before Ray is imported.
+    from evae.cluster.access import require_token
+    from evae.cluster.machine import find_slots, ray_session
+    from evae.cluster.measurer import MeasureSetting, measure_all
+    from evae.cluster.versions import require_same_versions
+    from evae.hardware import accelerator
+    from evae.metrics.reference import references
+
+    # A Mac's GPU cannot do all that an evaluation may need.
+    demand = Demand(address=options.address, gpus=0.0 if not options.address and accelerator() == "mps" else None)
+    splits = {split: getattr(images, split) for split in ("validation", "test")}
+    known = {name: references(splits, images.train, network) for name, network in networks.items()}
+    refused: dict[str, str] = {}
+    with ray_session(demand, trains=False):
+        require_token()
+        require_same_versions(loaded)
+        slots = find_slots(demand)
+        setting = MeasureSetting(store, images, known, slots.cpus, slots.gpus, tuple(loaded))
+        started = spoken = time.monotonic()
+        for done, (again, found) in enumerate(measure_all(jobs, setting, slots), 1):
+            if isinstance(found, str):
+                refused[again.trial] = found
+            else:
+                _keep(store, again, found)
+                if found.not_fitted:
+                    console.print(Text(f"{again.trial} has no samples from a density: {found.not_fitted}"))
+            now = time.monotonic()
+            if now - spoken > LINE_EVERY_S or done == len(jobs):
+                spoken = now
+                left = (now - started) / done * (len(jobs) - done)
+                console.print(f"measured {done - len(refused)}/{len(jobs)}, about {left:.0f} s left", highlight=False)
+    return refused
+
+
+def _keep(store: Store, again: "Again", found: "Measured") -> None:
+    asked = [column for _, columns in again.parts for column in columns]
+    measures.add(store, again.row, asked=asked, metrics=found.metrics, distances=found.distances, device=found.device)
