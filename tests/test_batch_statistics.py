@@ -46,6 +46,29 @@ def test_they_are_means_and_variances_over_the_images():
     torch.testing.assert_close(norm.running_var.double(), seen.var(1), rtol=1e-4, atol=1e-6)
 
 
+def test_what_comes_after_the_last_layer_is_not_computed():
+    """Nothing of it is needed, and the statistics are those of a whole decoder."""
+
+    class Whole(nn.Module):
+        def __init__(self, decoder: nn.Module):
+            super().__init__()
+            self.parts = decoder
+
+        def forward(self, codes: torch.Tensor) -> torch.Tensor:
+            return self.parts(codes)
+
+    short, whole = (Training(tiny_recipe(), IMAGES).model for _ in range(2))
+    calls = []
+    for model in (short, whole):
+        model.decoder[-1].register_forward_hook(lambda *_: calls.append(1))
+    whole.decoder = Whole(whole.decoder)
+    batch_statistics.estimate(short, some(), generator("cpu", 0))
+    assert calls == []
+    batch_statistics.estimate(whole, some(), generator("cpu", 0))
+    assert calls == [1]
+    assert same(buffers(short), {name.replace(".parts", ""): value for name, value in buffers(whole).items()})
+
+
 def test_with_them_the_model_measures_what_it_computes_in_training():
     """On the very images: what is normalised by a batch's own statistics is normalised by the same ones afterwards."""
     model = Training(tiny_recipe(), IMAGES).model
