@@ -64,6 +64,16 @@ def test_the_interval_of_one_study_is_that_of_the_t_test_on_logarithms(tmp_path:
     assert row["half"] == pytest.approx((interval.high - interval.low) / 2, rel=0.1)
 
 
+def test_what_trials_of_a_seed_share_does_not_widen_an_interval(tmp_path: Path) -> None:
+    random = np.random.default_rng(6)
+    for name in "ab":
+        shared = random.normal(0, 0.3, 4)
+        values = {f"model {i}": list(np.exp(3 + shared + random.normal(0, 0.01, 4))) for i in range(8)}
+        write_named(tmp_path / name, name, of(values))
+    result = found([load(tmp_path / name) for name in "ab"])
+    assert (result.effects["half"] < 0.1).all() and (result.effects["error"] < 0.04).all()
+
+
 def test_the_reference_is_the_vae_or_the_first_control_or_what_is_asked_for(tmp_path: Path) -> None:
     studies = write(tmp_path, "a", "b")
     turned = found(studies, "EVAE")
