@@ -39,7 +39,7 @@ class MeasureOptions:
     """Metrics that the study has not measured, on its own features: gen_precision, rec_psnr_db, ..."""
 
     plugin: Annotated[tuple[str, ...], UseAppendAction] = ()
-    """A plug-in of the study or of the metrics (default: the study's); repeatable."""
+    """A plug-in with metrics, features or densities, beside those of the study; repeatable."""
     data: str | None = None
     """Where the study's images are now, such as folder:PATH (default: where they were)."""
     data_root: str | None = None

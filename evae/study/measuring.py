@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -39,12 +40,13 @@ def measure(options: MeasureOptions, console: Console) -> bool:
     """
     store = Store(options.results)
     manifest = _manifest(store)
-    loaded = plugins.load(options.plugin or manifest["options"].get("plugin") or ())
+    loaded = plugins.load([*_plugins(manifest, options.plugin), *options.plugin])
     given = {name: getattr(options, name) for name in ("features", "densities", "downstream", "iw_samples", "metrics")}
     asked = Asked(**given)
     store.prepare()
     with sole_driver(store):
-        rows, refused = _weighed(store), {}
+        rows, without = _weighed(store)
+        refused: dict[str, str] = {}
         images = _images(options, manifest)
         notes = check_labels(asked.metrics, asked.labels, images)
         recipes = {}
@@ -55,8 +57,8 @@ def measure(options: MeasureOptions, console: Console) -> bool:
                 refused[row["trial"]] = str(error)
         networks = _networks(asked, recipes.values())
         jobs = list(_lacking(store, rows, recipes, asked, networks, images))
-        name, count = manifest["study"], f"{len(rows)} finished trials with weights"
-        console.print(Text(f"{name}: {count}, of which {len(jobs)} lack what is asked"))
+        count = f"{len(rows)} finished trials with weights{f' ({without} have none)' if without else ''}"
+        console.print(Text(f"{manifest['study']}: {count}, of which {len(jobs)} lack what is asked"))
         for note in notes:
             console.print(Text(note))
         if jobs:
@@ -85,8 +87,15 @@ def _manifest(store: Store) -> dict[str, Any]:
     raise store.damaged("study", {f"study/{newest['session']}.parquet": "it does not say what the study is"})
 
 
-def _weighed(store: Store) -> list[dict[str, Any]]:
-    """The rows of finished trials whose weights were kept. Raises UserError where there are none."""
+def _plugins(manifest: Mapping[str, Any], given: Sequence[str]) -> list[str]:
+    """The study's plug-ins, but for those of which another file or module of that name is given."""
+    names = {Path(one).name for one in given}
+    return [one for one in manifest["options"].get("plugin") or () if Path(one).name not in names]
+
+
+def _weighed(store: Store) -> tuple[list[dict[str, Any]], int]:
+    """The rows of finished trials whose weights were kept, and of how many they were not. Raises UserError where there
+    are none."""
     finished = [row for row in store.rows("trials") if row["state"] == "finished"]
     kept = store.sizes("weights", ".safetensors")
     rows = [row for row in finished if row["trial"] in kept]
@@ -97,7 +106,7 @@ def _weighed(store: Store) -> list[dict[str, Any]]:
             if finished
             else f"{store.location} has no finished trial yet"
         )
-    return rows
+    return rows, len(finished) - len(rows)
 
 
 def _images(options: MeasureOptions, manifest: Mapping[str, Any]) -> ImageSet:

@@ -24,9 +24,11 @@ from evae.errors import UserError
 from evae.metrics.features import load_features
 from evae.metrics.reference import references
 from evae.networks.conv import Conv
+from evae.plugins import LOADED
 from evae.posteriors.autoencoder import Autoencoder
 from evae.posteriors.gaussian import Gaussian
 from evae.recipe import Recipe
+from evae.registry import forget, registered_by
 from evae.results import measures
 from evae.results.lock import sole_driver
 from evae.results.store import Store
@@ -197,6 +199,8 @@ def test_results_that_cannot_be_measured_are_refused_with_the_remedy(store, tmp_
         measure(Store(tmp_path / "nothing"), **asked)
     with sole_driver(store), pytest.raises(UserError, match=r"is in use by process.*Wait until that ends"):
         measure(store, **asked)
+    Path(store.path("weights", f"{again(store, **asked).trial}.safetensors")).unlink()
+    assert "1 finished trials with weights (1 have none), of which 0 lack" in measure(store, metrics=("gen_fd",))[1]
     shutil.rmtree(store.path("weights"))
     with pytest.raises(UserError, match=r"2 finished trials and no weights.*--no-keep-weights"):
         measure(store, **asked)
@@ -215,6 +219,14 @@ def test_what_is_there_is_not_measured_again_and_of_another_identity_not_at_all(
         UserError, match=r"gen_fd_efficientnet_lite0_b4 of .* with digest of other weights, and would now"
     ):
         measure(store, features="efficientnet-lite0-b4")
+
+
+@pytest.fixture
+def edges() -> Iterator[str]:
+    """A plug-in with a metric that the study did not know."""
+    yield str(Path(__file__).parents[2] / "examples" / "edges.py")
+    forget(registered_by("edges.py"))
+    LOADED.pop("edges.py", None)
 
 
 @pytest.mark.slow
@@ -236,19 +248,20 @@ def test_what_was_measured_before_ctrl_c_is_kept_and_the_same_call_goes_on(store
     assert kept in store.rows("measures") and len(store.rows("measures")) == 2
 
 
-def test_measured_through_ray_and_shown_by_the_report(store, setting, monkeypatch):
+def test_measured_through_ray_and_shown_by_the_report(store, setting, monkeypatch, edges):
     """By one actor, one trial after the other; one has other weights than its row tells of."""
     monkeypatch.setattr(Slots, "now", lambda self: 1)
     first = again(store, downstream=(20,))
     other = again(store, RECIPES[1], downstream=(20,)).trial
     perturbed(Path(store.path("weights", f"{other}.safetensors")))
     before = {path: path.read_bytes() for path in Path(store.path("trials")).iterdir()}
-    fine, said = measure(store, features="efficientnet-lite0-b4", metrics=("gen_precision",), downstream=(20,))
+    asked = {"features": "efficientnet-lite0-b4", "metrics": ("gen_precision", "rec_edges"), "downstream": (20,)}
+    fine, said = measure(store, **asked, plugin=(edges,))
     assert "again: 2 finished trials with weights, of which 2 lack" in said and "measured 1/2" in said
     assert not fine and f"{other} was not measured: its weights give rec_psnr_db" in said
     assert {path: path.read_bytes() for path in Path(store.path("trials")).iterdir()} == before
     table = store.read("trials").to_pandas()
-    names = ["rec_fd_efficientnet_lite0_b4", "val_gen_kd_efficientnet_lite0_b4", "gen_precision", "val_knn_accuracy_20"]
+    names = ["rec_fd_efficientnet_lite0_b4", "val_gen_kd_efficientnet_lite0_b4", "rec_edges", "val_knn_accuracy_20"]
     wanted = table.set_index("trial")[names].notna()
     assert wanted.loc[first.trial].all() and not wanted.loc[other, names[:2]].any() and len(wanted) == 2
     alone = measurer(store, setting).measure(first)
