@@ -7,7 +7,15 @@ import sys
 import pytest
 
 HEAVY = {"torch", "torchvision", "ray", "optuna", "pandas", "sklearn", "scipy", "pyarrow", "plotly"}
-STUDIES = ("kernel_sweep", "mog_sweep", "beta_sweep", "discriminator_sweep", "reproduce_evae", "two_stage")
+STUDIES = (
+    "kernel_sweep",
+    "mog_sweep",
+    "beta_sweep",
+    "discriminator_sweep",
+    "training_sweep",
+    "reproduce_evae",
+    "two_stage",
+)
 
 
 def imported(code: str) -> set[str]:

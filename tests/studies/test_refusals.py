@@ -19,7 +19,7 @@ from evae.search.feasible import check_possible
 from evae.search.job import Job
 from evae.search.objectives import resolve_objectives
 from evae.study.manifest import Manifest
-from studies import beta_sweep, discriminator_sweep, kernel_sweep, mog_sweep, reproduce_evae, two_stage
+from studies import beta_sweep, discriminator_sweep, kernel_sweep, mog_sweep, reproduce_evae, training_sweep, two_stage
 from studies.cli import GridOptions, main
 
 STUDIES = {
@@ -27,6 +27,7 @@ STUDIES = {
     mog_sweep: mog_sweep.MogSweep,
     beta_sweep: beta_sweep.BetaSweep,
     discriminator_sweep: discriminator_sweep.DiscriminatorSweep,
+    training_sweep: training_sweep.TrainingSweep,
     reproduce_evae: reproduce_evae.ReproduceEvae,
     two_stage: two_stage.TwoStage,
 }
