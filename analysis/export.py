@@ -19,7 +19,7 @@ import plotly.offline
 
 from analysis import files
 from analysis.page import page
-from analysis.study import tables
+from analysis.study import tables, verdicts
 from analysis.study.load import StudyData
 from analysis.views import hypervolume, importance, sections, theme
 from analysis.views.drawing import Chart
@@ -32,7 +32,8 @@ LONGEST_NAME = 200  # of a file, without its ending; file systems take 255 bytes
 
 
 def export(study: StudyData, folder: Path) -> list[Path]:
-    """Write every figure of the study into `folder`: NAME.csv, and NAME.svg and NAME.png where there is a browser.
+    """Write every figure of the study into `folder`: NAME.csv, and NAME.svg and NAME.png where there is a browser; and
+    the verdicts of its claims, if it has any.
 
     Returns the files. Raises UserError when they cannot be written.
     """
@@ -41,6 +42,8 @@ def export(study: StudyData, folder: Path) -> list[Path]:
     drawn = sections.draw(study, table, front, hypervolume.history(study, table), importance.shares(study, table))
     found = named([chart for section in drawn.values() for chart in section])
     written = _write(folder, {f"{name}.csv": as_csv(chart) for name, chart in found.items()})
+    if judged := verdicts.verdicts(study):
+        written += _write(folder, {"verdicts.csv": verdicts.numbers(judged).to_csv(index=False)})
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     return written + (_write(folder, pictures(browser, found)) if browser is not None else [])
 

@@ -12,7 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import plotly.offline
 
-from analysis.study import advice, details, naming, provenance, tables, timing, words
+from analysis.study import advice, details, naming, provenance, tables, timing, verdicts, words
 from analysis.study.load import StudyData
 from analysis.study.pictures import KINDS, Pictures, choose, pictures, wanted
 from analysis.views import hypervolume, importance, reproduction, theme
@@ -33,7 +33,10 @@ def render(study: StudyData, live: bool = False) -> str:
     charts = draw(study, table, front, grown, shares)
     cards = choose(front, study)
     shown = pictures(study, cards, wanted(study, front))
+    judged = verdicts.verdicts(study)
     return template("report.html").render(
+        verdicts=verdicts.table(judged).to_dict("records"),
+        verdict_notes=verdicts.notes(study, judged),
         study=study,
         tiles=tiles(study, table),
         paragraphs=words.summary(study, table),

@@ -11,7 +11,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, TypeVar, get_type_hints
 
 from evae.errors import UserError, unknown
 from evae.metrics.base import METRICS
@@ -63,6 +63,7 @@ class Explained:
 
 
 Claim = Comparison | Explained
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -84,9 +85,17 @@ class Stated:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "Stated":
-        """Raises KeyError, TypeError or ValueError for what is no claim."""
+        """Raises KeyError or TypeError for what is no claim."""
         claim = plain["claim"]
-        return cls(**{**plain, "claim": (Explained if "parameter" in claim else Comparison)(**claim)})
+        return _typed(cls, {**plain, "claim": _typed(Explained if "parameter" in claim else Comparison, claim)})
+
+
+def _typed(kind: type[T], plain: Mapping[str, Any]) -> T:
+    """An instance whose fields have the types that they are annotated with, or a TypeError."""
+    for name, annotated in get_type_hints(kind).items():
+        if name in plain and not isinstance(plain[name], (float | int) if annotated is float else annotated):
+            raise TypeError(f"{name} is no {annotated}: {plain[name]!r}")
+    return kind(**plain)
 
 
 @dataclass(frozen=True)
