@@ -15,7 +15,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from evae.errors import UserError, unknown
 from evae.metrics.base import METRICS
-from evae.search.objectives import directions, objective_column
+from evae.search.objectives import direction, labels_of, objective_column
 
 EXAMPLES = '"EVAE, paper < VAE in rec_fd" or "kernel explains < 0.1 of gen_fd"'
 BEST = {"method": "best method ", "kernel": "best kernel "}
@@ -211,9 +211,9 @@ def _explained(text: str, parameter: str, sign: str, limit: str, metric: str, kn
 def _metric(name: str, known: Known) -> tuple[str, str | None]:
     """(column, direction) of a metric by its short name; distances are those on the study's features."""
     plain = {column for one in METRICS.values() if one.name not in ("fid", "kid") for column in one.columns}
-    if name not in plain:
+    if name not in plain and not labels_of(name):
         raise unknown("metric in a claim", name, plain)
-    return objective_column(name, known.features_column), directions().get(name)
+    return objective_column(name, known.features_column), direction(name)
 
 
 def _with_factor(text: str, known: Known) -> tuple[float, str | None]:

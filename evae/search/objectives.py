@@ -28,6 +28,11 @@ def labels_of(name: str) -> int | None:
     return int(count) if is_accuracy and count == str(int(count)) and int(count) else None
 
 
+def direction(name: str) -> str | None:
+    """Which way is better, of a metric by its short name; None where that is not known."""
+    return METRICS[name.rpartition("_")[0]].direction if labels_of(name) else directions().get(name)
+
+
 def resolve_objectives(names: Sequence[str], features_column: str, density: str | None = None) -> list[tuple[str, str]]:
     """Short names to (column, "min" or "max"): "gen_fd" is the column of that distance on these features, "xpd_fd" that
     of samples from the ex-post `density` of that family.
@@ -38,7 +43,7 @@ def resolve_objectives(names: Sequence[str], features_column: str, density: str 
     if not names or len(set(names)) != len(names):
         raise UserError(f"give one objective or more, each once; got {', '.join(names) or 'none'}")
     known, resolved = directions(), []
-    known |= {name: METRICS[name.rpartition("_")[0]].direction for name in names if labels_of(name)}
+    known |= {name: direction(name) for name in names if labels_of(name)}
     for name in names:
         if name not in known:
             raise unknown("objective", name, known)

@@ -18,6 +18,8 @@ from evae.search.objectives import labels_of, objective_column
 SPLITS = ("", "val_")
 BOUNDS = ("nll_nats", "bits_per_dim")
 """What is measured with `iw_samples`."""
+INCEPTIONS = ("_fid", "_kid")
+"""How the names of distances on Inception's features end."""
 Identity = Mapping[str, Any]
 
 
@@ -30,7 +32,7 @@ class MeasureOptions:
     features: str | None = None
     """Network and tap of further Fréchet and kernel distances: inception for the standard FID."""
     densities: tuple[str, ...] = ()
-    """Ex-post densities to sample from, with their default settings: gaussian, mixture, kde, flow, second_stage, ..."""
+    """Ex-post densities to sample from, with the study's settings or by default: gaussian, mixture, kde, flow, ..."""
     downstream: tuple[int, ...] = ()
     """Numbers of training labels for which knn_accuracy_N and linear_accuracy_N are measured, such as 200 1000."""
     iw_samples: int = 0
@@ -83,13 +85,11 @@ class Asked:
             features[self.features]
         fitted = tuple(density[name]() for name in self.densities)
         Evaluation(densities=fitted, downstream=self.downstream, iw_samples=self.iw_samples)
-        known = [
-            n for n in _columns() if not n.startswith("xpd_") and not n.endswith(("_fid", "_kid")) and n not in BOUNDS
-        ]
+        known = [n for n in _columns() if not (n.startswith("xpd_") or n.endswith(INCEPTIONS) or n in BOUNDS)]
         for name in self.metrics:
             if name in BOUNDS:
                 raise UserError(f"{name} needs a number of samples: give --iw-samples 100 instead")
-            if name.endswith(("_fid", "_kid")):
+            if name.endswith(INCEPTIONS):
                 raise UserError(f"{name} is a distance on Inception's features: give --features inception instead")
             if name not in known and not labels_of(name):
                 raise unknown("metric", name, known)
@@ -113,36 +113,44 @@ class Asked:
         """The evaluations of a trial of this recipe, columns on both splits. `digests` are those of the features'
         weights by their names, `labels` that of the images' labels."""
         own = recipe.evaluation
-        column = features_column(own.features)
-        on_own = {"digest": digests.get(own.features)}
-        wanted: dict[str, Identity] = {}
-        for name in self.metrics:
-            wanted[objective_column(name, column)] = {"labels": labels} if labels_of(name) else on_own
+        fitted = {name: density[name]() for name in self.densities} | {each.family: each for each in own.densities}
+        parts = []
+        if self._of_own:
+            chosen = tuple(fitted[name] for name in self.densities)
+            evaluation = replace(own, densities=chosen, downstream=self.labels, iw_samples=self.iw_samples)
+            parts.append(Part(evaluation, _of_both_splits(self._on_own(evaluation, digests, labels))))
+        if self.features is not None:
+            given = {"features": self.features, "densities": tuple(fitted.values())}
+            evaluation = replace(own, downstream=(), iw_samples=0, **given)
+            parts.append(Part(evaluation, _of_both_splits(_distances(evaluation, digests))))
+        return parts
+
+    def _on_own(self, evaluation: Evaluation, digests: Mapping[str, str], labels: str | None) -> dict[str, Identity]:
+        """What is wanted on a trial's own features, of the test split."""
+        column, on_these = features_column(evaluation.features), {"digest": digests.get(evaluation.features)}
+        wanted: dict[str, Identity] = {
+            objective_column(name, column): {"labels": labels} if labels_of(name) else on_these for name in self.metrics
+        }
         for one in (one for one in METRICS.values() if one.of == "labels"):
             wanted |= {f"{one.name}_{count}": {"labels": labels} for count in self.downstream}
         if self.iw_samples:
             wanted |= {name: {"samples": self.iw_samples} for name in BOUNDS}
-        fitted = {name: density[name]() for name in self.densities} | {each.family: each for each in own.densities}
-        for family in self.densities:
-            names = (name for name in _columns() if name.startswith("xpd_"))
-            about = on_own | {"density": _settings(fitted[family])}
-            wanted |= {objective_column(name, column, family): about for name in names}
-        found = []
-        if wanted:
-            chosen = tuple(fitted[name] for name in self.densities)
-            evaluation = replace(own, densities=chosen, downstream=self.labels, iw_samples=self.iw_samples)
-            found.append(Part(evaluation, _of_both_splits(wanted)))
-        if self.features is not None:
-            column, on_these = features_column(self.features), {"digest": digests.get(self.features)}
-            names = ("rec_fd", "rec_kd", "gen_fd", "gen_kd")
-            distances: dict[str, Identity] = {objective_column(name, column): on_these for name in names}
-            for each in fitted.values():
-                about = on_these | {"density": _settings(each)}
-                distances |= {objective_column(f"xpd_{d}", column, each.family): about for d in ("fd", "kd")}
-            left_out = {"downstream": (), "iw_samples": 0}
-            other = replace(own, features=self.features, densities=tuple(fitted.values()), **left_out)
-            found.append(Part(other, _of_both_splits(distances)))
-        return found
+        names = [name for name in _columns() if name.startswith("xpd_") and not name.endswith(INCEPTIONS)]
+        for each in evaluation.densities:
+            about = on_these | {"density": _settings(each)}
+            wanted |= {objective_column(name, column, each.family): about for name in names}
+        return wanted
+
+
+def _distances(evaluation: Evaluation, digests: Mapping[str, str]) -> dict[str, Identity]:
+    """All distances on the evaluation's features, of the test split."""
+    column, on_these = features_column(evaluation.features), {"digest": digests.get(evaluation.features)}
+    names = ("rec_fd", "rec_kd", "gen_fd", "gen_kd")
+    found: dict[str, Identity] = {objective_column(name, column): on_these for name in names}
+    for each in evaluation.densities:
+        about = on_these | {"density": _settings(each)}
+        found |= {objective_column(name, column, each.family): about for name in ("xpd_fd", "xpd_kd")}
+    return found
 
 
 def _columns() -> list[str]:

@@ -120,7 +120,7 @@ class StudyOptions:
     first."""
     downstream: tuple[int, ...] = ()
     """Numbers of training labels for which knn_accuracy_N and linear_accuracy_N of the codes are measured, such as
-    200 1000 (default: those of the objectives). Needs data with labels."""
+    200 1000 (default: those of objectives and claims). Needs data with labels."""
     iw_samples: int = 0
     """Importance samples of the log likelihood of each image, nll_nats: 0 leaves it out, 100 cost about as much as
     decoding the validation and test images as often."""
@@ -239,8 +239,14 @@ class StudyOptions:
 
     @property
     def label_counts(self) -> tuple[int, ...]:
-        """For how many training labels accuracies are measured: those that are asked for, and those of objectives."""
-        return tuple(sorted({*self.downstream, *filter(None, map(labels_of, self.objectives))}))
+        """For how many training labels accuracies are measured: those that are asked for, and those of objectives and
+        claims."""
+        return tuple(sorted({*self.downstream, *map(labels_of, self.accuracies)}))
+
+    @property
+    def accuracies(self) -> list[str]:
+        """The accuracies among objectives and metrics of claims, which are their last words."""
+        return list(filter(labels_of, (*self.objectives, *(text.split()[-1] for text in self.claim if text.split()))))
 
     @property
     def plugins(self) -> list[Plugin]:

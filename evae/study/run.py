@@ -59,7 +59,7 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
         for recipe in recipes:
             recipe.check_trainable(options.workers_per_trial, images.image_size, len(images.train))
         _check_counts(images)
-        notes += check_labels(options.objectives, base.evaluation.downstream, images)
+        notes += check_labels(options.accuracies, base.evaluation.downstream, images)
         check_sharp(options.objectives, {split: getattr(images, split) for split in ("validation", "test")})
         manifest = Manifest(options, question, base, space.describe(base), objectives, images)
         notes += manifest.check_continues(store, options.resume, options.extend, options.accept_changed_plugins)

@@ -50,6 +50,11 @@ def test_inception_features_have_their_own_names_and_a_metric_needs_no_direction
         del METRICS.entries["hue"]
 
 
+def test_an_accuracy_is_claimed_with_any_number_of_labels():
+    claim = one("best evae > VAE in knn_accuracy_17")
+    assert (claim.metric, claim.direction, claim.left) == ("knn_accuracy_17", "max", BESTS[0])
+
+
 @pytest.mark.parametrize(("sign", "less"), [("<", True), (">", False)])
 def test_a_share_that_a_parameter_explains(sign, less):
     claim = one(f"kernel explains {sign} 0.1 of gen_fd")

@@ -118,6 +118,7 @@ def test_weights_give_what_the_study_measured_and_what_it_did_not(store, setting
         assert isinstance(found, Measured), found
         for name in ("gen_fd_efficientnet_lite0_b2", "val_rec_ssim"):
             assert found.metrics[name] == pytest.approx(wanted.row[name], rel=1e-4)
+        assert {name for _, columns in wanted.parts for name in columns if "xpd_" in name} <= found.metrics.keys()
         there = {name.removeprefix("val_") for name in found.metrics}
         assert {"knn_accuracy_9", "knn_accuracy_20", "linear_accuracy_20", "xpd_gaussian_sharpness"} <= there
         assert "xpd_gaussian_fd_efficientnet_lite0_b2" in found.distances and "val_knn_accuracy_20" in found.distances

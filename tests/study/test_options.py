@@ -178,5 +178,7 @@ def test_every_option_is_explained():
 def test_accuracies_are_measured_for_the_labels_that_are_asked_for_and_for_those_of_objectives():
     options = StudyOptions(downstream=(1000, 50), objectives=("gen_fd", "knn_accuracy_200", "linear_accuracy_1000"))
     assert options.base_recipe().evaluation.downstream == (50, 200, 1000)
+    claims = ("VAE < autoencoder in linear_accuracy_70", "beta explains < 0.1 of gen_fd", " ")
+    assert StudyOptions(downstream=(50,), claim=claims).base_recipe().evaluation.downstream == (50, 70)
     assert options.resolved_objectives()[1:] == [("knn_accuracy_200", "max"), ("linear_accuracy_1000", "max")]
     assert StudyOptions().base_recipe().evaluation.downstream == ()
