@@ -29,5 +29,5 @@ def training_codes(training: Training, count: int | None = None) -> Tensor:
     for batch in images.split(CHUNK):
         share = training.ranks.share(len(batch))
         heads = model.encode(batch[share.rows].to(training.device).float().div_(255))
-        found.append(share.gather(share.sample(recipe.posterior.sample, heads, noise)))
+        found.append(share.gather(share.sample(model.posterior.sample, heads, noise)))
     return torch.cat(found).cpu()

@@ -168,7 +168,7 @@ def _decode(training: Training, codes: Tensor, features: Features) -> dict[str, 
 
 def _reconstruct(training: Training, split: str, features: Features) -> tuple[dict[str, Tensor], dict]:
     """What is seen on reconstructions of a split's images, and what the model's terms, codes and pixels say of them."""
-    model, posterior, recipe = training.model, training.recipe.posterior, training.recipe
+    model, posterior, recipe = training.model, training.model.posterior, training.recipe
     losses, has_prior = training.losses(split), model.rate_is != "none"
     real, noise = tensor(getattr(training.images, split)), _noise(training, CODES, split, training.device)
 
@@ -191,6 +191,7 @@ def _reconstruct(training: Training, split: str, features: Features) -> tuple[di
     if has_prior:
         prior = model.sample_prior(len(real), noise).cpu()
         scale = posterior.prior_std if model.prior is None else float(prior.std())
+        scale = scale.cpu() if isinstance(scale, Tensor) else scale
         measured["active_units"] = active_units(rows["codes"] / scale)
         measured["aggregate_w1"] = aggregate_w1(rows["sampled"], prior, scale)
     if has_prior and model.prior is None:
@@ -268,7 +269,7 @@ def _means(training: Training, split: str, which: Tensor) -> Tensor:
 
     def measure(share: Share, chunk: slice) -> dict[str, Tensor]:
         x = images[which[chunk]].to(training.device).float().div_(255)
-        return {"codes": training.recipe.posterior.mean(training.model.encode(x))}
+        return {"codes": training.model.posterior.mean(training.model.encode(x))}
 
     return _over(training, len(which), measure)["codes"]
 
@@ -276,7 +277,7 @@ def _means(training: Training, split: str, which: Tensor) -> Tensor:
 def _pictures(training: Training, drawn: Mapping[str, Tensor]) -> list[dict]:
     """Grids of real, reconstructed and sampled images, the last of codes `drawn` from densities too, straight lines
     between the codes of neighbours, and perturbations of single latents (Rivera, arXiv 2309.13160, figures 5 and 4)."""
-    model, posterior = training.model, training.recipe.posterior
+    model, posterior = training.model, training.model.posterior
     test = tensor(training.images.test)
     x = test[:TILES].to(training.device).float().div_(255)
     # The first of the samples that were measured, which were drawn a chunk at a time.

@@ -1,6 +1,7 @@
 """The model: encoder, posterior and decoder, and the loss as named terms."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -21,7 +22,8 @@ class VAE(nn.Module):
     """An encoder and a decoder around a posterior and a likelihood family.
 
     The posterior's and the likelihood's mathematics run in float32, also under autocast. `densities` are those fitted
-    to the codes of the trained model, by family; they are kept with its weights.
+    to the codes of the trained model, by family; they are kept with its weights. `learned` is what the posterior learns
+    beside the encoder, if anything.
     """
 
     def __init__(
@@ -36,13 +38,14 @@ class VAE(nn.Module):
         criteria: Sequence[Criterion] = (),
     ) -> None:
         super().__init__()
-        self.posterior = posterior
         self.likelihood = likelihood or Bernoulli()
         self.encoder = encoder
         self.decoder = decoder
         self.latent = latent
         self.prior = prior
         self.criteria = tuple(criteria)
+        self.learned = posterior.build(latent)
+        self.posterior = posterior if self.learned is None else posterior.with_learned(self.learned)
         self.densities: dict[str, Fitted] = {}
 
     @property
@@ -68,12 +71,15 @@ class VAE(nn.Module):
         recent: Recent | None = None,
         judge: Callable[[Tensor], Tensor] | None = None,
         beta_factor: float = 1.0,
+        progress: float | None = None,
     ) -> dict[str, Float[Tensor, ""]]:
         """The loss and its terms, in nats per image, averaged over the batch.
 
         Where `x` is a `share` of a batch, it is given the noise that it would have in the whole. `recent` is what a
         posterior with a memory remembers of earlier batches. A `judge` of the reconstructed images, which may leave
-        [0, 1] where the likelihood's mean can, adds the term `adversarial`, which the loss does not contain.
+        [0, 1] where the likelihood's mean can, adds the term `adversarial`, which the loss does not contain. A step of
+        training gives its `progress`: a posterior may train on other draws than it is measured on
+        (`Posterior.training_sample`).
 
         `distortion` is the likelihood's, `rate` the posterior's rate summed over latents; a posterior may have terms
         of its own. `loss` is the distortion and the posterior's terms with its weights times `beta_factor`, which is
@@ -83,7 +89,10 @@ class VAE(nn.Module):
         """
         share = share or Ranks().share(len(x))
         heads = self.encode(x)
-        codes = share.sample(self.posterior.sample, heads, generator)
+        draw = self.posterior.sample
+        if progress is not None:
+            draw = partial(self.posterior.training_sample, progress=progress)
+        codes = share.sample(draw, heads, generator)
         outputs = self.decoder(codes).float()
         distortion = self.likelihood.distortion(outputs, x)
         terms = {"distortion": distortion, **self.posterior.terms(heads, share, recent)}
@@ -171,7 +180,7 @@ def build_model(
         torch.default_generator.manual_seed(seed)
         encoder, decoder = network.build(image_size, channels, latent, posterior.heads)
         density = None if prior is None else prior.build(latent)
+        parts = {"likelihood": likelihood, "prior": density, "criteria": criteria}
+        vae = VAE(posterior, encoder, decoder, latent=latent, **parts)
     # The layout that convolution libraries compute in: on a CPU, up to a seventh less time.
-    parts = {"likelihood": likelihood, "prior": density, "criteria": criteria}
-    vae = VAE(posterior, encoder, decoder, latent=latent, **parts)
     return vae.to(memory_format=torch.channels_last)

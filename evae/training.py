@@ -128,7 +128,8 @@ class Training:
             share = self.ranks.share(len(index))
             batch = self._batch(self._train, index, share, flips)
             with self._autocast():
-                terms = self.parallel(batch, noise, share, self.recent, adversary and adversary.judge, beta)
+                judge, progress = adversary and adversary.judge, step / (optimisation.epochs * self.steps)
+                terms = self.parallel(batch, noise, share, self.recent, judge, beta, progress)
                 if adversary:
                     terms |= adversary.terms(batch)
             # Before an optimiser steps: where one rank's loss is not finite, all of them see it and stop.

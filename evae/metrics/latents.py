@@ -23,14 +23,16 @@ def active_units(codes: Tensor, threshold: float = 0.01) -> int:
     return int((codes.double().var(0) > threshold).sum())
 
 
-def aggregate_w1(samples: Tensor, prior_samples: Tensor, prior_std: float) -> float:
+def aggregate_w1(samples: Tensor, prior_samples: Tensor, prior_std: float | Tensor) -> float:
     """The distance of the aggregate posterior's marginals from the prior's: mean over latents of the
     1-Wasserstein distance of samples (n, latent) from prior_samples (m, latent), in prior standard
-    deviations.
+    deviations: one for all latents, or one for each, (latent,).
 
     Two finite sets of one distribution are about 1.29 sqrt(1/n + 1/m) apart where it is Gaussian: that is its
     floor.
     """
+    if isinstance(prior_std, torch.Tensor):
+        samples, prior_samples, prior_std = samples / prior_std, prior_samples / prior_std, 1.0
     x, y = (s.double().T.sort(1).values.contiguous() for s in (samples, prior_samples))
     points = torch.cat([x, y], 1).sort(1).values
     gaps = points.diff(dim=1)

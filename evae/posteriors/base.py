@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from evae.registry import Registry
 if TYPE_CHECKING:
     import optuna
     from jaxtyping import Float
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from evae.ranks import Share
     from evae.shapes import Codes, Heads
@@ -39,17 +40,20 @@ class Recent:
 
 @dataclass(frozen=True, kw_only=True)
 class Posterior(ABC):
-    """A posterior family with its hyperparameters; it holds no tensors and no state.
+    """A posterior family with its hyperparameters. It holds no state, and no tensors but those of a module that it
+    may `build`, which a model trains and keeps.
 
     `heads` is how many numbers per latent the encoder yields. Below, the argument `heads` is the encoder's
     output, shape (n, heads * latent): all latents of the first number, then all of the second. `beta` weights
     the rate in the loss. `rate_is` says what the rate is: the "exact" KL divergence from the prior, a "bound"
-    on it (in the sense its family states), or "none" where a family has no prior to take one from.
+    on it (in the sense its family states), or "none" where a family has no prior to take one from. The codes of a
+    `discrete` family are counts or the like: its densities are probabilities.
     """
 
     family: ClassVar[str]
     heads: ClassVar[int]
     rate_is: ClassVar[Literal["exact", "bound", "none"]]
+    discrete: ClassVar[bool] = False
 
     beta: float = 1.0
 
@@ -68,10 +72,26 @@ class Posterior(ABC):
         """The posterior of this family that an Optuna trial suggests: how a plug-in's is searched beside ours."""
         return cls(beta=trial.suggest_float("beta", 1e-2, 1e1, log=True))
 
+    def build(self, latent: int) -> nn.Module | None:
+        """What the family learns beside the encoder: a module whose parameters are trained with the model's, or None.
+        Its first values may be drawn from torch's global generator."""
+        return None
+
+    def with_learned(self, module: nn.Module) -> Posterior:
+        """This posterior with what it has built, which its methods find as `learned`."""
+        bound = copy.copy(self)
+        object.__setattr__(bound, "learned", module)
+        return bound
+
     @property
     @abstractmethod
-    def prior_std(self) -> float:
-        """Standard deviation of the prior, the same for every latent."""
+    def prior_std(self) -> float | Float[Tensor, " latent"]:
+        """Standard deviation of the prior: one for all latents, or one for each."""
+
+    @property
+    def prior_mean(self) -> float | Float[Tensor, " latent"]:
+        """Mean of the prior: one for all latents, or one for each."""
+        return 0.0
 
     @abstractmethod
     def mean(self, heads: Heads) -> Codes:
@@ -85,12 +105,18 @@ class Posterior(ABC):
     def sample(self, heads: Heads, generator: torch.Generator) -> Codes:
         """One reparameterised draw for every image; gradients reach `heads`."""
 
+    def training_sample(self, heads: Heads, generator: torch.Generator, progress: float) -> Codes:
+        """The draw that a step of training takes, where `progress`, from 0 to below 1, is the share of the training's
+        steps that came before it. Families whose draws have no gradient relax them here."""
+        return self.sample(heads, generator)
+
     @abstractmethod
     def rate(self, heads: Heads) -> Codes:
         """Nats for each latent and image, not weighted by beta; zeros where there is no rate."""
 
     def log_density(self, heads: Heads, codes: Codes) -> Codes:
-        """ln q(z | x) of each latent, in nats. A family that has it can be trained against any prior."""
+        """ln q(z | x) of each latent, in nats. A family that has it can be trained against any prior, unless it is
+        discrete."""
         raise UserError(f"the {self.family} posterior has no density, so that it keeps the prior of its own.")
 
     def prior_log_density(self, codes: Codes) -> Codes:
@@ -99,7 +125,10 @@ class Posterior(ABC):
         raise UserError(f"the density of the {self.family} posterior's own prior is not known.")
 
     def has_density(self, *, own_prior: bool) -> bool:
-        """Whether the family has a `log_density`, and with `own_prior` a `prior_log_density` too."""
+        """Whether the family has a `log_density`, and with `own_prior` a `prior_log_density` too. Without, it must be
+        a density as other priors have one, of continuous codes."""
+        if self.discrete and not own_prior:
+            return False
         methods = ["log_density", "prior_log_density"][: 1 + own_prior]
         return all(getattr(type(self), method) is not getattr(Posterior, method) for method in methods)
 

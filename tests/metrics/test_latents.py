@@ -31,6 +31,8 @@ def test_w1_of_a_shift_is_the_shift_in_prior_standard_deviations():
     prior = normal(100, 3, 0) * 0.1
     assert aggregate_w1(prior + 0.05, prior, 0.1) == pytest.approx(0.5, rel=1e-5)
     assert aggregate_w1(prior, prior, 0.1) == 0
+    # One for each latent: the shifts are of 0.5, 1 and 0.25 of them.
+    assert aggregate_w1(prior + 0.05, prior, torch.tensor([0.1, 0.05, 0.2])) == pytest.approx(1.75 / 3, rel=1e-5)
 
 
 def test_w1_of_two_sets_of_the_prior_is_its_stated_floor():
