@@ -24,6 +24,7 @@ from analysis.study.load import StudyData
 from analysis.views import hypervolume, importance, sections, theme
 from analysis.views.drawing import Chart
 from evae.errors import UserError
+from evae.search.job import CONFIRM, SEARCH
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 WIDTH, SCALE = 900, 2  # pixels, and PNG pixels to each of them
@@ -41,7 +42,9 @@ def export(study: StudyData, folder: Path) -> list[Path]:
     front = tables.front(table, study.objectives)
     drawn = sections.draw(study, table, front, hypervolume.history(study, table), importance.shares(study, table))
     found = named([chart for section in drawn.values() for chart in section])
-    written = _write(folder, {f"{name}.csv": as_csv(chart) for name, chart in found.items()})
+    roles = dict(zip(study.trials["trial"], study.trials["role"], strict=True))
+    roles |= {row.configuration: CONFIRM if row.confirmed else SEARCH for row in table.itertuples()}
+    written = _write(folder, {f"{name}.csv": as_csv(chart, roles) for name, chart in found.items()})
     if judged := verdicts.verdicts(study):
         written += _write(folder, {"verdicts.csv": verdicts.numbers(judged).to_csv(index=False)})
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
@@ -62,14 +65,17 @@ def _write(folder: Path, contents: Mapping[str, str | bytes]) -> list[Path]:
     return [files.write(folder / name, content, remedy) for name, content in contents.items()]
 
 
-def as_csv(chart: Chart) -> str:
-    """One line a drawn point: series, id (of the configuration or trial), x, y; values as they were measured."""
+def as_csv(chart: Chart, roles: Mapping[str, str]) -> str:
+    """One line a drawn point: series, id (of the configuration or trial), role (of the trials that its values are of,
+    from `roles` by id), x, y; values as they were measured."""
     text = io.StringIO()
     lines = csv.writer(text)
-    lines.writerow(["series", "id", "x", "y"])
+    lines.writerow(["series", "id", "role", "x", "y"])
     for trace in chart.figure.data:
         ids = trace.customdata if trace.meta else [""] * len(trace.x)
-        lines.writerows((trace.name, *point) for point in zip(ids, trace.x, trace.y, strict=True))
+        of_search = trace.meta == "configuration" and (chart.searched or trace.legendgroup == "chose")
+        for id_, x, y in zip(ids, trace.x, trace.y, strict=True):
+            lines.writerow((trace.name, id_, SEARCH if of_search else roles.get(id_, ""), x, y))
     return text.getvalue()
 
 

@@ -35,6 +35,9 @@ class MogSweep(StudyOptions):
     batch_size: int = 50
     learning_rate: float = 1e-3
     trials: int = 8
+    confirm: int = 0
+    """Fresh seeds, at the end, for what the search has chosen; with 2 the report can say what differs by more than
+    noise, and the study takes three times as long."""
     mixture_sizes: tuple[int, ...] = (10, 500)
     """Mixture sizes to search besides the batch's: smaller ones cut the batch, greater ones take recent images in."""
 

@@ -52,10 +52,12 @@ report.charts = (() => {
   // The points as drawn, one a line: series, names, x, y.
   function csv(key) {
     const quote = (v) => (v === null || v === undefined ? "" : /[",\n]/.test(v) ? `"${String(v).replaceAll('"', '""')}"` : v);
-    const lines = [["series", "configuration", "trial", "x", "y"]];
+    const lines = [["series", "configuration", "trial", "role", "x", "y"]], searched = data.searched.includes(key);
     for (const trace of data.figures[key].data.map(filtered)) (trace.x ?? []).forEach((x, i) => {
       const at = trace.customdata?.[i], c = trace.meta && report.configurationOf(trace.meta, at);
-      lines.push([trace.name, data.configurations[c]?.id, trace.meta === "trial" ? data.trials[at]?.id : null, x, trace.y[i]]);
+      const trial = trace.meta === "trial" ? data.trials[at] : null;
+      const role = trial ? trial.role : searched || trace.legendgroup === "chose" ? "search" : data.configurations[c]?.role;
+      lines.push([trace.name, data.configurations[c]?.id, trial?.id, c === undefined || c === null ? null : role, x, trace.y[i]]);
     });
     return lines.map((line) => line.map(quote).join(",")).join("\n") + "\n";
   }

@@ -106,7 +106,8 @@ def best(studies: Sequence[StudyData], objectives: Sequence[Objective]) -> pd.Da
     for study in studies:
         table = tables.configurations(study)
         for objective in objectives:
-            order = tables.best(table, objective) if objective in study.objectives else _plain_best(table, objective)
+            ranks = tables.best if objective in study.objectives else _plain_best
+            order = tables.judged(ranks(table, objective))
             for _, row in order.head(1).iterrows():
                 half = row.get(f"{objective.metric}_chosen", float("nan"))
                 name = study.location if len({s.name for s in studies}) < len(studies) else study.name

@@ -18,6 +18,7 @@ from analysis.study.pictures import KINDS, Pictures, choose, pictures, wanted
 from analysis.views import hypervolume, importance, reproduction, theme
 from analysis.views.drawing import Chart
 from analysis.views.sections import draw
+from evae.search.job import CONFIRM
 
 PAGE = Path(__file__).parent
 SCRIPTS = ("state.js", "charts.js", "table.js", "panel.js", "page.js")
@@ -42,6 +43,7 @@ def render(study: StudyData, live: bool = False) -> str:
         paragraphs=words.summary(study, table),
         advice=advice.next_steps(study, table, front, grown, shares).to_dict("records"),
         charts=charts,
+        confirms=bool(table["confirmed"].any()),
         cards=[card(row, study) for row in cards.to_dict("records") if row["trial"] in shown.of],
         pictures=shown,
         places={name: i for i, name in enumerate(table["configuration"])},
@@ -84,11 +86,16 @@ def tiles(study: StudyData, table: pd.DataFrame) -> list[tuple[str, str, str]]:
     finished = int((study.trials["state"] == "finished").sum())
     found = [("trials finished", f"{finished:,}", f"of {len(study.trials):,}")]
     for objective in study.objectives[:3]:
-        order = tables.best(table, objective)
+        order = tables.judged(tables.best(table, objective))
         if len(order):
             first = order.iloc[0]
             value = naming.interval(first[objective.metric], first[f"{objective.metric}_chosen"])
-            found.append((f"best {objective.label}", value, first["name"]))
+            remark = first["name"]
+            if first["confirmed"]:
+                remark += f", in the search {naming.number(first[f'searched_{objective.metric}'])}"
+            if len(better := words.ahead(order, objective)):
+                remark += f"; {better['name'].iloc[0]} is better"
+            found.append((f"{'chosen as ' if first['confirmed'] else ''}best {objective.label}", value, remark))
     real = tables.real_sharpness(study)
     if math.isfinite(real):
         found.append(("sharpness of real images", naming.number(real), "test split"))
@@ -110,7 +117,11 @@ def card(row: dict[str, Any], study: StudyData) -> dict[str, Any]:
         "trial": row["trial"],
         "on_front": bool(row["on_front"]),
         "control": bool(row["control"]),
-        "scores": [(o.label, naming.interval(row[o.metric], row[f"{o.metric}_half"])) for o in study.objectives],
+        "confirmed": bool(row["confirmed"]),
+        "scores": [
+            (o.label, naming.interval(row[o.metric], row[f"{o.metric}_half"]), row[f"searched_{o.metric}"])
+            for o in study.objectives
+        ],
     }
 
 
@@ -126,11 +137,13 @@ def trial_columns(study: StudyData) -> list[tuple[str, str, str]]:
         )
         for c in optional
     ]
+    role = [("role", "role", "text")] if (trials["role"] == CONFIRM).any() else []
     restarts = [("restarts", "restarts", "number")] if trials["restarts"].notna().any() else []
     return [
         ("number", "#", "number"),
         ("name", "configuration", "text"),
         ("seed", "seed", "number"),
+        *role,
         ("state", "state", "text"),
         *((metric, naming.label(metric), "number") for metric in shown_objectives(study)),
         *parameters,
@@ -199,6 +212,8 @@ def embed(
             "recipe": details.common_recipe(study),
             "metrics": [details.named(metric) for metric in details.shown_metrics(study)],
             "objectives": shown_objectives(study),
+            "confirms": bool(table["confirmed"].any()),
+            "searched": [c.key for section in charts.values() for c in section if c.searched],
             "columns": [[title, kind, key] for key, title, kind in trial_columns(study)],
             "rows": trial_rows(study),
             "pictures": {places["trial"][trial]: pieces for trial, pieces in shown.of.items()},

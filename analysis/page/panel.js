@@ -66,11 +66,12 @@ report.panel = (() => {
   function values(it) {
     const rows = it.values.map((value, i) => value && element("tr", {}, element("th", { textContent: data.metrics[i], scope: "row" }), element("td", { className: "number", textContent: value })));
     const params = it.params.map(([name, value]) => element("span", {}, `${name} `, element("b", { textContent: value })));
-    return section("Values", element("p", { className: "values" }, ...params), element("table", { className: "plain" }, element("tbody", {}, ...rows)));
+    const remark = it.remark ? element("p", { className: "lead", textContent: it.remark }) : "";
+    return section("Values", element("p", { className: "values" }, ...params), remark, element("table", { className: "plain" }, element("tbody", {}, ...rows)));
   }
   function replicates(c) {
     const objectives = data.columns.map(([title, kind, key], column) => ({ title, kind, key, column }))
-      .filter(({ key }) => ["seed", "state", "epochs", "restarts"].includes(key) || data.objectives.includes(key));
+      .filter(({ key }) => ["seed", "role", "state", "epochs", "restarts"].includes(key) || data.objectives.includes(key));
     const head = element("tr", {}, ...cells("th", [...objectives.map((o) => o.title), "trial"]));
     const form = new Intl.NumberFormat("en", { maximumSignificantDigits: 4, useGrouping: false });
     const rows = configurations[c].trials.map((i) => {
@@ -79,7 +80,7 @@ report.panel = (() => {
       button.addEventListener("click", () => show(c, i));
       const why = data.rows[i][data.columns.findIndex(([, , key]) => key === "reason")];
       const texts = objectives.map(({ column, kind }) => { const v = data.rows[i][column]; return kind === "number" && v !== null ? form.format(v) : v; });
-      const line = element("tr", { className: i === trial ? "selected" : "" }, ...cells("td", texts), element("td", {}, button));
+      const line = element("tr", { className: i === trial ? "selected" : data.confirms && trials[i].role === "search" ? "chose" : "" }, ...cells("td", texts), element("td", {}, button));
       return why ? [line, element("tr", {}, element("td", { colSpan: texts.length + 1, className: "wrap why", textContent: why }))] : [line];
     }).flat();
     return section("Replicates", element("div", { className: "scroll" }, element("table", { className: "plain" }, element("thead", {}, head), element("tbody", {}, ...rows))), ...configurations[c].trials.map(trace));
@@ -109,7 +110,9 @@ report.panel = (() => {
   }
   // The same kinds of another configuration beside these: at first of the control with the standard KL divergence.
   let other;
-  const shownTrial = (c) => configurations[c].trials.find((i) => data.pictures[i]);
+  // The first trial of those whose values a configuration has, else any, that does.
+  const first = (c, does) => configurations[c].trials.find((i) => trials[i].role === configurations[c].role && does(i)) ?? configurations[c].trials.find(does);
+  const shownTrial = (c) => first(c, (i) => data.pictures[i]);
   function beside(c) {
     const known = [...configurations.keys()].filter((o) => o !== c && (configurations[o].origin !== "searched" || configurations[o].front) && shownTrial(o) !== undefined);
     if (!known.length) return null;
@@ -125,10 +128,10 @@ report.panel = (() => {
   }
   function show(c, chosen) {
     const it = configurations[c];
-    trial = chosen ?? it.trials.find((i) => data.pictures[i]) ?? it.trials.find((i) => trials[i].state === "finished") ?? it.trials[0] ?? null;
+    trial = chosen ?? shownTrial(c) ?? first(c, (i) => trials[i].state === "finished") ?? it.trials[0] ?? null;
     const own = trials[trial];
     document.getElementById("panel-title").textContent = it.name;
-    const marks = [it.front && "front", it.origin !== "searched" && it.origin, it.method].filter(Boolean);
+    const marks = [it.front && "front", it.origin !== "searched" && it.origin, data.confirms && it.role === "search" && "not confirmed", it.method].filter(Boolean);
     const grids = element("div", { className: "pictures" });
     const any = own && pictures(grids, trial);
     const note = any ? `Seed ${own.seed}; the real images are of the test split.` : "No pictures of this trial are on this page; where it has some, they are in images/ of the results.";

@@ -31,6 +31,7 @@ report.table = (() => {
       } else cell.textContent = value;
     });
     line.dataset.trial = i;
+    line.classList.toggle("chose", data.confirms && trials[i].role === "search");
     return line;
   }
   function mark() {

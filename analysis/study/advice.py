@@ -51,11 +51,12 @@ def edges(described: Mapping[str, Any], front: pd.DataFrame) -> pd.DataFrame:
 
 
 def contenders(table: pd.DataFrame, objective: Objective) -> pd.DataFrame:
-    """The configurations that may be the best, on the split that ranks: rows of `table`, the best first. In 95 % of
-    studies the best in truth is among them (`noise.beaten`); without replicates that may be any.
+    """The configurations that may be the best, by fresh seeds where there are any, else on the split that ranks: rows
+    of `table`, the best by rank first. In 95 % of studies the best in truth is among them (`noise.beaten`); without
+    replicates that may be any.
     """
-    order = tables.best(table, objective)
-    column = f"select_{objective.metric}"
+    order = tables.judged(tables.best(table, objective))
+    column = objective.metric if order["confirmed"].any() else f"select_{objective.metric}"
     means = objective.sign * order[column].to_numpy(float)
     return order[~beaten(means[:, None], [tables.noise_of(order, column)])] if len(order) else order
 
@@ -63,10 +64,10 @@ def contenders(table: pd.DataFrame, objective: Objective) -> pd.DataFrame:
 def late_progress(study: StudyData, metric: str = "val_distortion_nats") -> pd.DataFrame:
     """Rows (trial, share): how much of the fall of the best value so far came in the last quarter of the epochs.
 
-    For finished trials of eight epochs or more whose value fell.
+    For finished trials of the search of eight epochs or more whose value fell.
     """
     curves = tables.learning_curves(study, metric)
-    curves = curves[curves["trial"].isin(study.trials.loc[study.trials["state"] == "finished", "trial"])]
+    curves = curves[curves["trial"].isin(study.searched.loc[study.searched["state"] == "finished", "trial"])]
     rows = []
     for trial, curve in curves.groupby("trial", sort=False):
         best = np.minimum.accumulate(curve[metric].to_numpy(float))
@@ -115,8 +116,11 @@ def next_steps(
 def _noise(study: StudyData, table: pd.DataFrame) -> list[tuple[str, str]]:
     if not len(tables.ranked(table, study.objectives)):
         return []
-    if table["n"].max() < 2:
-        return [("noise", "Repeat with --seeds 2 or more: with one seed each, no difference can be told from noise.")]
+    judged = tables.judged(tables.ranked(table, study.objectives))
+    confirmed = judged["confirmed"].any()
+    if judged["n"].max() < 2:
+        how = "Go on with --extend --confirm 2 or more" if confirmed else "Repeat with --seeds 2 or more"
+        return [("noise", f"{how}: with one seed each, no difference can be told from noise.")]
     # Seeds do not tell apart what has one value everywhere.
     varying = [o for o in study.objectives if tables.differ(tables.ranked(table, [o])[f"select_{o.metric}"])]
     close = [(len(contenders(table, objective)) - 1, objective.label) for objective in varying]
@@ -124,4 +128,5 @@ def _noise(study: StudyData, table: pd.DataFrame) -> list[tuple[str, str]]:
     if not said:
         return []
     text = f"{' and '.join(said)} may be the best as well; four times the seeds halve the intervals"
-    return [("noise", f"Add seeds: {text}.")]
+    how = "Add fresh seeds, with --extend and a greater --confirm" if confirmed else "Add seeds"
+    return [("noise", f"{how}: {text}.")]

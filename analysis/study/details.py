@@ -10,6 +10,7 @@ import pandas as pd
 from analysis.study import naming, tables
 from analysis.study.load import StudyData, metric_columns, parse
 from analysis.study.naming import Objective
+from evae.search.job import CONFIRM, SEARCH
 
 DIGITS = 3  # significant digits of the rate of a latent
 TRACES = 1_000_000  # characters of stack traces on a page; those beyond are left in the results
@@ -18,7 +19,8 @@ TRACES = 1_000_000  # characters of stack traces on a page; those beyond are lef
 def configurations(study: StudyData, table: pd.DataFrame, front: pd.DataFrame) -> list[dict[str, Any]]:
     """One entry a configuration, in the table's order: what of it every view needs, and what its panel shows.
 
-    `recipe` holds the parts in which it differs from `common_recipe`; `trials` are places in `study.trials`.
+    `role` is that of the trials whose values it has, `recipe` holds the parts in which it differs from `common_recipe`,
+    `trials` are places in `study.trials`.
     """
     on_front = set(front.loc[front["on_front"], "configuration"]) if len(front) else set()
     places = study.trials.groupby("configuration", sort=False).indices
@@ -38,6 +40,8 @@ def configurations(study: StudyData, table: pd.DataFrame, front: pd.DataFrame) -
                 "origin": row["origin"],
                 "front": row["configuration"] in on_front,
                 "control": bool(row["control"]),
+                "role": CONFIRM if row["confirmed"] else SEARCH,
+                "remark": remark(row, table["confirmed"].any()),
                 "standard": isinstance(row["label"], str) and is_standard(row, recipe),
                 "hover": hover,
                 "values": values(row, metrics),
@@ -47,6 +51,13 @@ def configurations(study: StudyData, table: pd.DataFrame, front: pd.DataFrame) -
             }
         )
     return found
+
+
+def remark(row: Mapping[str, Any], confirms: bool) -> str:
+    """What a configuration's values rest on, in a study that `confirms` some; empty in others."""
+    if row["confirmed"]:
+        return f"By {naming.count(int(row['n']), 'fresh seed')}, which took no part in choosing it."
+    return "Not confirmed: by the search's own seeds, and flattered where it was chosen by them." if confirms else ""
 
 
 def is_standard(row: dict[str, Any], recipe: dict[str, Any]) -> bool:
@@ -92,9 +103,9 @@ def _is_finite(value: object) -> bool:
 
 
 def trials(study: StudyData, table: pd.DataFrame) -> list[dict[str, Any]]:
-    """One entry a trial, in the order of `study.trials`: id, configuration (its place in `table`), seed, state, the
-    rate of each latent in nats where it is known, the place of its stack trace in `traces` where it has one, what it
-    ran on (its place in `conditions`).
+    """One entry a trial, in the order of `study.trials`: id, configuration (its place in `table`), seed, role, state,
+    the rate of each latent in nats where it is known, the place of its stack trace in `traces` where it has one, what
+    it ran on (its place in `conditions`).
     """
     place = {configuration: i for i, configuration in enumerate(table["configuration"])}
     trace = {text: i for i, text in enumerate(traces(study))}
@@ -107,6 +118,7 @@ def trials(study: StudyData, table: pd.DataFrame) -> list[dict[str, Any]]:
                 "id": row["trial"],
                 "configuration": place.get(row["configuration"]),
                 "seed": None if math.isnan(row["seed"]) else int(row["seed"]),
+                "role": row["role"],
                 "state": row["state"],
                 "rates": None if rates is None else [_short(rate) for rate in rates],
                 # -1 is one that had no room.
@@ -157,16 +169,21 @@ def hovers(table: pd.DataFrame, objectives: Sequence[Objective]) -> list[str]:
     """
     if "hover" in table:
         return list(table["hover"])
-    columns = ["name", "n", "params", *(c for o in objectives for c in (o.metric, f"{o.metric}_half"))]
+    of = [c for o in objectives for c in (o.metric, f"{o.metric}_half", f"searched_{o.metric}")]
+    columns = ["name", "n", "confirmed", "params", *of]
     beside = [c for o in objectives if naming.is_gap(o.metric) for c in tables.ratio_columns(o.metric) if c in table]
     columns = list(dict.fromkeys([*columns, *beside]))
-    return [_hover(row, objectives) for row in table[columns].to_dict("records")]
+    confirms = bool(table["confirmed"].any())
+    return [_hover(row, objectives, confirms) for row in table[columns].to_dict("records")]
 
 
-def _hover(row: Mapping[str, Any], objectives: Sequence[Objective]) -> str:
-    lines = [f"<b>{row['name']}</b> ({naming.count(int(row['n']), 'seed')})"]
+def _hover(row: Mapping[str, Any], objectives: Sequence[Objective], confirms: bool) -> str:
+    seeds = naming.count(int(row["n"]), "fresh seed" if row["confirmed"] else "seed")
+    lines = [f"<b>{row['name']}</b> ({seeds}{', not confirmed' if confirms and not row['confirmed'] else ''})"]
     for o in objectives:
         lines.append(f"{o.label}: {naming.interval(row[o.metric], row[f'{o.metric}_half'])}")
+        if row["confirmed"]:
+            lines[-1] += f", in the search {naming.number(row[f'searched_{o.metric}'])}"
         if naming.is_gap(o.metric) and math.isfinite(ratio := tables.against_real(row, o.metric)):
             lines[-1] += f" ({naming.times(ratio)} real images' sharpness)"
     lines += [f"{naming.parameter(k)}: {naming.number(v)}" for k, v in row["params"].items()]

@@ -18,6 +18,7 @@ from analysis.study.naming import Objective, is_accuracy, is_distance, know
 from evae.errors import UserError
 from evae.results.places import redacted, shown
 from evae.results.store import SCHEMA_VERSION, Store, StoreError
+from evae.search.job import CONFIRM, SEARCH
 
 TEXT = {
     "study": [
@@ -110,6 +111,11 @@ class StudyData:
         return self.manifest.get("state") == "running"
 
     @property
+    def searched(self) -> pd.DataFrame:
+        """The trials that the search chose by: all but those with fresh seeds."""
+        return self.trials[self.trials["role"] != CONFIRM]
+
+    @property
     def ranked_by_validation(self) -> bool:
         """Whether every objective was measured on the validation split too; else the test split ranks."""
         return all(self.selection_column(o) != o.metric for o in self.objectives)
@@ -155,6 +161,8 @@ def load(results: str | os.PathLike[str] | Store) -> StudyData:
     # Earlier versions kept the keys of a URI, which the message of an error may repeat.
     for column in ("reason", "traceback"):
         trials[column] = columns.each(trials[column], lambda text: text and redacted(text))
+    # Older stores have none but those of the search.
+    trials["role"] = trials["role"].where(trials["role"] == CONFIRM, SEARCH)
     if manifest.get("state") != "running":
         trials.loc[trials["state"] == "running", "state"] = "interrupted"
     trials, epochs = _without_a_prior(trials.sort_values(["number", "seed"]).reset_index(drop=True), epochs)

@@ -192,6 +192,6 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
-def count(n: int, noun: str) -> str:
-    """A number with its noun: "1 trial", "3 trials"."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+def count(n: int, noun: str, several: str | None = None) -> str:
+    """A number with its noun, or with what it has to be of `several`: "1 trial", "3 trials"."""
+    return f"{n:,} {noun if n == 1 else several or f'{noun}s'}"

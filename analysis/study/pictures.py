@@ -192,7 +192,7 @@ def choose(front: pd.DataFrame, study: StudyData) -> pd.DataFrame:
 
 def wanted(study: StudyData, front: pd.DataFrame) -> list[str]:
     """Finished trials, the most wanted first: of each configuration one, from the best on, then further seeds."""
-    finished = study.trials[study.trials["state"] == "finished"]
+    finished = study.trials[study.trials["state"] == "finished"].sort_values("role", kind="stable")  # fresh ones first
     rank = pd.Series(range(len(front)), index=_by_merit(front, study)["configuration"]) if len(front) else pd.Series()
     place = finished["configuration"].map(rank).fillna(len(rank))
     seed = finished.groupby("configuration").cumcount()

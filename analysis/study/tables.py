@@ -1,12 +1,12 @@
 """What a study found, as tables: pure functions from its data to data frames, each drawn by one figure.
 
-Configurations are ranked by what the search saw (validation split, columns `select_*`) and described by what
-it did not see (test split), so that the best of many is not flattered by its own luck.
+Configurations are ranked by what the search saw (validation split, columns `select_*`) and described by what it did not
+see: the test split, and fresh seeds where they have some, so that the best of many is not flattered by its own luck.
 """
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import pandas as pd
 from analysis.study.load import StudyData, metric_columns, parse
 from analysis.study.naming import Objective, is_accuracy, is_gap, is_kernel_distance, is_likelihood, split_metric
 from evae.search import noise
+from evae.search.job import CONFIRM
 from evae.search.noise import BLOCK, ERROR, ROUNDING, Noise, beaten
 from evae.search.objectives import DIVERGENCES
 from evae.search.pareto import dominates
@@ -63,19 +64,49 @@ def against_real(row: Mapping[str, Any], metric: str) -> float:
     return float(ratio)
 
 
+def confirms(study: StudyData) -> pd.Series:
+    """Which trials confirm their configuration: finished ones with a fresh seed that have a finite value of every
+    objective, and as many epochs as those of the search, which more may have been asked of since. None where the study
+    confirms nothing: its fresh seeds are those of configurations that claims name.
+    """
+    trials = study.trials
+    confirms = study.manifest.get("options", {}).get("confirm") != 0
+    fresh = (trials["role"] == CONFIRM) & (trials["state"] == "finished") & confirms
+    if not fresh.any():
+        return fresh
+    own = (trials["role"] != CONFIRM) & (trials["state"] == "finished")
+    planned = trials["epochs_planned"].where(own).groupby(trials["configuration"]).transform("max")
+    finite = np.isfinite(trials[[o.metric for o in study.objectives]].astype(float)).all(axis=1)
+    return fresh & finite & ~(trials["epochs_planned"] < planned)
+
+
+def shown(study: StudyData) -> pd.DataFrame:
+    """The trials that values are taken over: those that confirm their configuration, and all of the search where there
+    are none. One or the other: what was chosen for its luck would flatter the mean of both.
+    """
+    fresh = confirms(study)
+    confirmed = study.trials["configuration"].isin(study.trials.loc[fresh, "configuration"])
+    return study.trials[fresh | (~confirmed & (study.trials["role"] != CONFIRM))]
+
+
 def configurations(study: StudyData) -> pd.DataFrame:
     """One row per configuration, in order of suggestion.
 
     Columns: configuration, number, name, origin, label, control (a known model to compare with, neither searched nor a
-    point of a grid), method, kernel, params (dict), trial (its first finished one), rate_is (of that one), n_trials,
-    n (finished seeds), n_lost (seeds that something went wrong with), the mean over seeds of every metric, and for each
-    objective `<metric>_sd`, `<metric>_n`, `<metric>_half` (half a 95 % interval), `<metric>_chosen` (half of what all
-    configurations' means are in together, so that one chosen for its value is too), `<metric>_error`,
-    `<metric>_freedom` and the other parts of `noise.Noise`, `select_<metric>` and its noise (the same on the split that
-    ranks). The intervals are NaN where no configuration has replicates.
+    point of a grid), method, kernel, params (dict), confirmed (by fresh seeds), trial (its first finished one),
+    rate_is (of that one), n_trials, n (finished seeds), n_lost (seeds that something went wrong with), n_searched
+    (finished seeds of the search), the mean over seeds of every metric, and for each objective `<metric>_sd`,
+    `<metric>_n`, `<metric>_half` (half a 95 % interval), `<metric>_chosen` (half an interval that holds for one chosen
+    for its value, too: that in which all configurations' means are together, or of fresh seeds the same as `_half`),
+    `<metric>_error`, `<metric>_freedom` and the other parts of `noise.Noise`.
+
+    Where a configuration is confirmed all of this is of its fresh seeds alone. Of the search's are `select_<metric>`
+    and its noise (the mean on the split that ranks), and `searched_<metric>` (that on the test split). The
+    intervals are NaN where no configuration has replicates.
     """
-    trials = study.trials
-    finished = trials[trials["state"] == "finished"].groupby("configuration")
+    trials, counted, fresh = study.trials, shown(study), confirms(study)
+    finished = counted[counted["state"] == "finished"].groupby("configuration")
+    searched = study.searched[study.searched["state"] == "finished"].groupby("configuration")
     first = trials.groupby("configuration", sort=False).head(1).set_index("configuration")
     params = first["params"].map(lambda text: parse(text, {}))
     kernel = first["kernel"]
@@ -89,26 +120,45 @@ def configurations(study: StudyData) -> pd.DataFrame:
             "method": first["method"],
             "kernel": kernel,
             "params": params,
+            "confirmed": first.index.isin(trials.loc[fresh, "configuration"]),
             "trial": finished["trial"].first().reindex(first.index),
             "rate_is": finished["rate_is"].first().reindex(first.index),
             "n_trials": trials.groupby("configuration").size(),
             "n": finished.size().reindex(first.index, fill_value=0),
             "n_lost": (~trials["state"].isin(GOOD)).groupby(trials["configuration"]).sum(),
+            "n_searched": searched.size().reindex(first.index, fill_value=0),
         },
         index=first.index,
     )
     metrics = dict.fromkeys([*metric_columns(trials), *(o.metric for o in study.objectives)])
     table = table.join(finished[list(metrics)].mean())
     for o in study.objectives:
-        value, selection = finished[o.metric], finished[study.selection_column(o)]
+        value, selection = finished[o.metric], searched[study.selection_column(o)]
         table[f"{o.metric}_sd"] = value.std()
         table[f"{o.metric}_n"] = value.count().reindex(first.index, fill_value=0)
-        table[f"select_{o.metric}"] = selection.mean()
-        for prefix, column in ((f"{o.metric}_", o.metric), (f"select_{o.metric}_", study.selection_column(o))):
-            table = table.join(noise_of_means(trials, column).add_prefix(prefix))
-        table[f"{o.metric}_half"] = half_of_mean(trials, o.metric)
-        table[f"{o.metric}_chosen"] = noise_of(table, o.metric).half(ERROR / 2 / max(1, value.mean().notna().sum()))
+        table[f"select_{o.metric}"], table[f"searched_{o.metric}"] = selection.mean(), searched[o.metric].mean()
+        table = table.join(noise_of_means(counted, o.metric).add_prefix(f"{o.metric}_"))
+        table = table.join(noise_of_means(study.searched, study.selection_column(o)).add_prefix(f"select_{o.metric}_"))
+        table[f"{o.metric}_half"] = half = half_of_mean(counted, o.metric)
+        together = noise_of(table, o.metric).half(ERROR / 2 / max(1, value.mean().notna().sum()))
+        table[f"{o.metric}_chosen"] = np.where(table["confirmed"], half.reindex(table.index), together)
     return table.reset_index()
+
+
+def by_search(study: StudyData, table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `configurations` with the values that they have by the search's seeds: where all configurations are
+    looked at alike, fresh seeds would give some another weight, and another luck, than the rest.
+    """
+    if not table["confirmed"].any():
+        return table
+    own = configurations(replace(study, trials=study.searched)).set_index("configuration")
+    same = ("hover", "on_front", "chosen", "dominated_within_noise", "confirmed", "configuration")
+    return table.assign(**{c: own[c].reindex(table["configuration"]).to_numpy() for c in table if c not in same})
+
+
+def judged(table: pd.DataFrame) -> pd.DataFrame:
+    """The configurations that differences and the front are of: the confirmed ones where there are any, else all."""
+    return table[table["confirmed"]] if table["confirmed"].any() else table
 
 
 def noise_of_means(trials: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -167,25 +217,45 @@ def compares(table: pd.DataFrame, objectives: Iterable[Objective]) -> pd.Series:
 
 
 def front(table: pd.DataFrame, objectives: list[Objective]) -> pd.DataFrame:
-    """The ranked configurations with two more columns: `on_front` (non-dominated) and
-    `dominated_within_noise`.
+    """The ranked configurations with three more columns: `on_front` (non-dominated), `dominated_within_noise`, and
+    `chosen` (non-dominated by what the search saw).
 
     A configuration is dominated when another is at least as good in every objective and better in one. It is
     dominated only within noise when the noise is known and no other is ahead of it by more than that: one that is on
     the front in truth is dominated beyond noise with a probability of 5 % at most (`noise.beaten`).
+
+    Where there is confirmation, the front is one of the confirmed configurations, by their fresh seeds.
     """
     table = ranked(table, objectives)
-    means = np.empty((len(table), len(objectives)))
-    for k, o in enumerate(objectives):
-        means[:, k] = o.sign * table[f"select_{o.metric}"]
-    dominated = np.zeros(len(table), bool)
-    for j in range(0, len(table), BLOCK):
+    among, fresh = judged(table), table["confirmed"].any()
+    columns = [o.metric if fresh else f"select_{o.metric}" for o in objectives]
+    means = signed(among, objectives, columns)
+    noises = [noise_of(among, column) for column in columns]
+    dominated, known = _dominated(means), any(np.isfinite(noise.error).any() for noise in noises)
+    within = dominated & ~beaten(means, noises) if known else np.zeros(len(among), bool)
+    found = {"on_front": among.index[~dominated], "dominated_within_noise": among.index[within]}
+    table = table.assign(**{name: table.index.isin(index) for name, index in found.items()})
+    if not fresh:
+        return table.assign(chosen=table["on_front"])
+    searched = signed(table, objectives, [f"select_{o.metric}" for o in objectives])
+    return table.assign(chosen=~_dominated(searched))
+
+
+def signed(table: pd.DataFrame, objectives: Sequence[Objective], columns: Sequence[str]) -> np.ndarray:
+    """(n, objectives) values of these columns, all to be minimised."""
+    values = np.empty((len(table), len(objectives)))
+    for k, (o, column) in enumerate(zip(objectives, columns, strict=True)):
+        values[:, k] = o.sign * table[column]
+    return values
+
+
+def _dominated(means: np.ndarray) -> np.ndarray:
+    """(n,) booleans: which of (n, objectives) means another one dominates."""
+    found = np.zeros(len(means), bool)
+    for j in range(0, len(means), BLOCK):
         some = slice(j, j + BLOCK)
-        dominated[some] = dominates(means, means[some]).any(axis=0)
-    noises = [noise_of(table, f"select_{o.metric}") for o in objectives]
-    known = any(np.isfinite(noise.error).any() for noise in noises)
-    within = dominated & ~beaten(means, noises) if known else np.zeros(len(table), bool)
-    return table.assign(on_front=~dominated, dominated_within_noise=within)
+        found[some] = dominates(means, means[some]).any(axis=0)
+    return found
 
 
 def best(table: pd.DataFrame, objective: Objective) -> pd.DataFrame:

@@ -8,6 +8,7 @@ import pandas as pd
 from analysis.study import inference, naming, tables, timing
 from analysis.study.load import StudyData
 from analysis.study.naming import Objective, count, interval, number
+from evae.search.job import CONFIRM
 from evae.search.noise import ERROR, ROUNDING, critical
 
 AGAINST = 4  # most controls that one sentence compares the best with
@@ -36,6 +37,9 @@ def progress(study: StudyData) -> str:
     wall = timing.wall_seconds(study)
     text += f" in {naming.duration(wall)}: " if wall > 0 else ": "
     text += ", ".join(parts) + "."
+    fresh = int((study.trials["role"] == CONFIRM).sum())
+    if fresh:
+        text += f" {count(fresh, 'of them has', 'of them have')} a fresh seed, to confirm what the search chose."
     if len(lost):
         first = lost.iloc[0]
         text += f" Most frequent reason for not finishing: {first['reason']} ({count(first['n'], 'time')})."
@@ -70,14 +74,23 @@ def nothing_ranked(study: StudyData) -> str:
 
 
 def best(table: pd.DataFrame, objective: Objective) -> str:
-    """The best of one objective, and whether runner-up and controls differ from it by more than noise."""
-    order = tables.best(table, objective)
+    """The best of one objective, and whether runner-up and controls differ from it by more than noise: of those that
+    are confirmed, where there are any."""
+    searched = tables.best(table, objective)
+    order = tables.judged(searched)
     first, rest = order.iloc[0], order.iloc[1:]
-    text = f"Best {objective.label} ({'highest' if objective.sign < 0 else 'lowest'}): {first['name']} with "
+    text = f"{'Chosen as best' if first['confirmed'] else 'Best'} {objective.label} "
+    text += f"({'highest' if objective.sign < 0 else 'lowest'}): {first['name']} with "
     value = interval(first[objective.metric], first[f"{objective.metric}_chosen"])
-    text += f"{value} over {count(int(first[f'{objective.metric}_n']), 'seed')}"
+    seeds = int(first[f"{objective.metric}_n"])
+    if first["confirmed"]:
+        text += f"{value} over {count(seeds, 'fresh seed')} (in the search, which chose it, "
+        text += f"{number(first[f'searched_{objective.metric}'])})"
+    else:
+        text += f"{value} over {count(seeds, 'seed')}"
     ratio = tables.against_real(first, objective.metric) if naming.is_gap(objective.metric) else math.nan
     text += f"; its images have {naming.times(ratio)} real images' sharpness." if math.isfinite(ratio) else "."
+    text += _not_confirmed(searched, first) + _overtaken(order, objective)
     if not len(rest):
         return text + _sharper(order, objective) + left_out(table, objective)
     apart = apart_by(order, objective)
@@ -100,14 +113,46 @@ def best(table: pd.DataFrame, objective: Objective) -> str:
     return text + _sharper(order, objective) + left_out(table, objective)
 
 
+def _not_confirmed(searched: pd.DataFrame, first: pd.Series) -> str:
+    """That the search chose others before `first`, which have no fresh seeds."""
+    before = searched["name"].iloc[: searched.index.get_loc(first.name)]
+    if not len(before):
+        return ""
+    names = f"{', '.join(before[:AGAINST])}{f' and {len(before) - AGAINST} more' if len(before) > AGAINST else ''}"
+    return f" The search ranks {names} before it, which {'are' if len(before) > 1 else 'is'} not confirmed."
+
+
+def _overtaken(order: pd.DataFrame, objective: Objective) -> str:
+    """That confirmed configurations are better than the one chosen as best by more than noise."""
+    better = ahead(order, objective)
+    if not len(better):
+        return ""
+    others = f" and {len(better) - 1} more" if len(better) > 1 else ""
+    text = f" The search was deceived by luck: on fresh seeds {better['name'].iloc[0]} with "
+    return text + f"{_value(better.iloc[0], objective)}{others} {'are' if others else 'is'} better by more than noise."
+
+
+def ahead(order: pd.DataFrame, objective: Objective) -> pd.DataFrame:
+    """The confirmed configurations that are better than the chosen one, the first, by more than noise, the best first:
+    one-sided tests with an error of 5 % for all of them together (Bonferroni's inequality)."""
+    if not order["confirmed"].iloc[0]:
+        return order.iloc[:0]
+    noise = tables.noise_of(order, objective.metric)
+    apart = critical(noise, slice(None), np.array([0]), ERROR / max(1, len(order) - 1))[:, 0]
+    values = (objective.sign * order[objective.metric]).sort_values(kind="stable")
+    is_ahead = pd.Series(values[order.index[0]] - values.reindex(order.index).to_numpy() > apart, order.index)
+    return order.loc[[i for i in values.index if is_ahead[i]]]
+
+
 def flattered(study: StudyData, table: pd.DataFrame, objective: Objective) -> str:
-    """By how much choice flatters the best: both splits see the luck of the trainings that it was chosen by."""
+    """By how much choice flatters the best where it is not confirmed: both splits see the luck of the trainings that it
+    was chosen by."""
     order, by = tables.best(table, objective), study.selection_column(objective)
     column = f"select_{objective.metric}"
-    if len(order) < 2:
+    if len(order) < 2 or order["confirmed"].any():
         return ""
     luck = inference.flattery(objective.sign * order[column].to_numpy(float), tables.noise_of(order, column))
-    done = study.trials[study.trials["state"] == "finished"]
+    done = study.searched[study.searched["state"] == "finished"]
     done = done[np.isfinite(done[[by, objective.metric]].astype(float)).all(axis=1)]
     groups = pd.factorize(done["configuration"])[0]
     luck *= inference.carried(done[by].to_numpy(float), done[objective.metric].to_numpy(float), groups)
@@ -139,9 +184,15 @@ def apart_by(order: pd.DataFrame, objective: Objective) -> np.ndarray:
     is called worse wrongly in 5 % of studies at most; better, which choice makes rarer, no more often. Whether the
     runner-up, also chosen, is worse needs the two-sided test at 5 % of these two alone: Hung & Fithian, Rank
     verification for exponential families, Ann. Statist. 47 (2019), 758-782.
+
+    Measured by fresh seeds the first is one configuration, named before they were trained, and the family is what it is
+    held against: two-sided tests of the controls and the runner-up.
     """
     controls = order["control"].to_numpy(bool)
     noise, first = tables.noise_of(order, objective.metric), np.array([0])
+    if "confirmed" in order and order["confirmed"].iloc[0]:
+        against = controls | (np.arange(len(order)) == 1)
+        return critical(noise, slice(None), first, ERROR / 2 / max(1, int(against[1:].sum())))[:, 0]
     family = max(1, int(controls.sum())) * max(1, len(order) - 1)
     apart = critical(noise, slice(None), first, ERROR / family)[:, 0]
     if len(order) > 1 and not controls[1]:
@@ -156,7 +207,7 @@ def _sharper(order: pd.DataFrame, objective: Objective) -> str:
     if not naming.is_gap(column) or ratios.isna().all():
         return ""
     # One or the other of many is too sharp by luck: the halves in which all means are together.
-    halves = order[f"{column}_chosen"]
+    halves = pd.Series(tables.noise_of(order, column).half(ERROR / 2 / len(order)), order.index)
     beyond = "" if halves.isna().all() else " by more than noise"
     over = ratios[ratios - 1 > halves.fillna(0)].sort_values(ascending=False)
     if not len(over):
@@ -170,10 +221,10 @@ def _value(row: pd.Series, objective: Objective) -> str:
     return interval(row[objective.metric], row[f"{objective.metric}_half"])
 
 
-APART = ("worse by more than noise", "better on the test split by more than noise")
+APART = ("worse by more than noise", "better on {} by more than noise")
 APART_IN_GAP = (
     "farther from real images' sharpness by more than noise",
-    "closer to real images' sharpness on the test split by more than noise",
+    "closer to real images' sharpness on {} by more than noise",
 )
 
 
@@ -185,7 +236,8 @@ def _verdict(order: pd.DataFrame, place: int, apart: np.ndarray, objective: Obje
     gap = objective.sign * (order[column].iloc[place] - order[column].iloc[0])
     if abs(gap) <= apart[place]:
         return "no different within noise"
-    return (APART_IN_GAP if naming.is_gap(column) else APART)[0 if gap > 0 else 1]
+    words = (APART_IN_GAP if naming.is_gap(column) else APART)[0 if gap > 0 else 1]
+    return words.format("fresh seeds" if order["confirmed"].iloc[0] else "the test split")
 
 
 def trade_off(study: StudyData, table: pd.DataFrame) -> str:
@@ -194,8 +246,19 @@ def trade_off(study: StudyData, table: pd.DataFrame) -> str:
         return ""
     drawn = tables.front(table, study.objectives)
     on, near = int(drawn["on_front"].sum()), int(drawn["dominated_within_noise"].sum())
-    text = f"{on} of {count(len(drawn), 'ranked configuration')} {'is' if on == 1 else 'are'} on the front"
-    return text + (f", and {near} more {'is' if near == 1 else 'are'} dominated only within noise." if near else ".")
+    judged = tables.judged(drawn)
+    kind = "confirmed" if (confirmed := judged["confirmed"].any()) else "ranked"
+    text = f"{on} of {count(len(judged), f'{kind} configuration')} {'is' if on == 1 else 'are'} on the front"
+    text += f", and {near} more {'is' if near == 1 else 'are'} dominated only within noise." if near else "."
+    if not confirmed:
+        return text
+    beaten = judged["chosen"] & ~judged["on_front"] & ~judged["dominated_within_noise"]
+    for names, what in (
+        (judged.loc[beaten, "name"], "but dominated by more than noise on fresh seeds"),
+        (drawn.loc[drawn["chosen"] & ~drawn["confirmed"], "name"], "but not confirmed"),
+    ):
+        text += f" Chosen for it by the search, {what}: {', '.join(names)}." if len(names) else ""
+    return text
 
 
 def yardsticks(study: StudyData) -> str:
@@ -236,20 +299,31 @@ def method(study: StudyData, table: pd.DataFrame) -> str:
             "Some objectives were not measured on the validation split: the test split ranks too, so "
             "the best values look better than they are."
         )
-    seeds = table.loc[table["n"] > 0, "n"]
+    judged = tables.judged(table)
+    confirmed, seeds = judged["confirmed"].any(), judged.loc[judged["n"] > 0, "n"]
+    kind = "fresh seed" if confirmed else "seed"
+    if confirmed:
+        text = "Configurations are chosen by the search's own trainings, on the validation split; what was chosen (the "
+        text += "front, the controls, the best of each method and kernel) was trained again with fresh seeds. Values, "
+        text += "front and differences are of these alone, on the test split: what was chosen by its luck falls back. "
+        text += "What is grey is of the search's own seeds, and flattered where these chose it."
     if seeds.max() < 2:
-        return text + " Every configuration has one seed, so there are no intervals."
+        whose = "confirmed configuration" if confirmed else "configuration"
+        return text + f" Every {whose} has one {kind}, so there are no intervals."
     if seeds.min() < seeds.max():
-        text += f" Configurations have {seeds.min():g} to {seeds.max():g} finished seeds each"
-        text += "; more seeds make an interval narrower."
+        text += f" {'These' if confirmed else 'Configurations'} have {seeds.min():g} to {seeds.max():g} finished "
+        text += f"{kind}s each; more seeds make an interval narrower."
+    text += f" Intervals are 95 % intervals of the mean over a configuration's {kind}s"
+    if not confirmed:
+        text += (
+            "; those of the best and the runner-up hold for all configurations together, and so for one that was chosen"
+        )
     return text + (
-        " Intervals are 95 % intervals of the mean over a configuration's seeds; those of the best and the runner-up "
-        "hold for all configurations together, and so for one that was chosen. The spread between seeds of each "
-        "configuration is shrunk towards that of its method and kernel, and this towards what all share; it grows with "
-        "the value where the seeds show that it does. Differences leave out what is common to all trainings of a seed, "
-        "so that intervals may overlap where a difference is more than noise. Per objective, a control is called "
-        "better or worse than the best by mistake in about one study of twenty or fewer, and so is the runner-up; a "
-        "configuration that belongs on the front is drawn as dominated by more than noise as seldom. Where methods "
-        "differ much in their spread, a few configurations of two or three seeds cannot show it, and mistakes are more "
-        "frequent."
+        ". The spread between seeds of each configuration is shrunk towards that of its method and kernel, and this "
+        "towards what all share; it grows with the value where the seeds show that it does. Differences leave out what "
+        "is common to all trainings of a seed, so that intervals may overlap where a difference is more than noise. "
+        "Per objective, a control is called better or worse than the best by mistake in about one study of twenty or "
+        "fewer, and so is the runner-up; a configuration that belongs on the front is drawn as dominated by more than "
+        "noise as seldom. Where methods differ much in their spread, a few configurations of two or three seeds cannot "
+        "show it, and mistakes are more frequent."
     )

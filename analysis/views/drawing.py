@@ -20,12 +20,18 @@ from analysis.views import theme
 HEIGHT = 420
 DOTS = 2_000  # of one kind of configuration in a chart; beyond that every k-th is drawn, and the legend says so
 
+UNCONFIRMED = "searched, not confirmed"
+"""Configurations without fresh seeds in a study where others have them."""
+CHOSE = "where the search saw it"
+"""Where confirmed configurations were by the seeds that took part in choosing them."""
+
 
 @dataclass(frozen=True)
 class Chart:
     """A figure on the page: `minimum` is the width in pixels below which it scrolls instead of shrinking.
 
-    `said` is what a screen reader says of it.
+    `said` is what a screen reader says of it. Configurations stand at the values of the search's seeds where it is
+    `searched`, else at those of their fresh ones if they have some.
     """
 
     key: str
@@ -34,6 +40,7 @@ class Chart:
     said: str
     note: str = ""
     minimum: int = 0
+    searched: bool = False
 
 
 def figure(x: str, y: str, height: int = HEIGHT, **layout: object) -> go.Figure:
@@ -42,19 +49,22 @@ def figure(x: str, y: str, height: int = HEIGHT, **layout: object) -> go.Figure:
 
 
 def scatter(drawn: go.Figure, table: pd.DataFrame, objectives: Sequence[Objective], columns: tuple[str, str]) -> None:
-    """Configurations by kind: dominated, dominated within noise, on the front, and each control by its name.
+    """Configurations by kind: not confirmed where others are, dominated, dominated within noise, on the front, and each
+    control by its name.
 
     `columns` are x and y; `table` is that of `tables.front`.
     """
     near, on = table["dominated_within_noise"], table["on_front"]
-    control = table["label"].notna()
+    grey = ~table["confirmed"] & table["confirmed"].any()
+    control = table["label"].notna() & ~grey
     kinds = [
-        ("dominated", ~control & ~on & ~near, dict(color=theme.GREY, symbol="circle", size=7)),
+        (UNCONFIRMED, grey, dict(color=theme.GREY, symbol="circle-open", size=6)),
+        ("dominated", ~control & ~on & ~near & ~grey, dict(color=theme.GREY, symbol="circle", size=7)),
         ("dominated within noise", ~control & near, dict(color=theme.SKY, symbol="circle-open", size=9)),
         ("front", ~control & on, dict(color=theme.BLUE, symbol="circle", size=11)),
     ]
     for i, label in enumerate(table.loc[control, "label"].unique()):
-        chosen = table["label"] == label
+        chosen = control & (table["label"] == label)
         name = f"{label} (on front)" if on[chosen].any() else label
         colour = theme.COLOURS[1 + i % (len(theme.COLOURS) - 1)]
         symbol = theme.SYMBOLS[i % len(theme.SYMBOLS)]
@@ -70,10 +80,11 @@ def scatter(drawn: go.Figure, table: pd.DataFrame, objectives: Sequence[Objectiv
 def _points(
     drawn: go.Figure, rows: pd.DataFrame, texts: list[str], name: str, columns: tuple[str, str], marker: dict
 ) -> None:
-    """One kind of configuration; those that are dominated have their intervals in the hover text alone."""
+    """One kind of configuration; those that are dominated or not confirmed have their intervals in the hover text
+    alone."""
 
     def error(column: str) -> dict[str, object] | None:
-        if name.startswith("dominated") or f"{column}_half" not in rows:
+        if name.startswith(("dominated", UNCONFIRMED)) or f"{column}_half" not in rows:
             return None
         return dict(type="data", array=rows[f"{column}_half"], color=marker["color"], thickness=1.2, width=3)
 

@@ -3,13 +3,15 @@
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.study import naming, tables
 from analysis.study.load import StudyData
 from analysis.study.naming import Objective
-from analysis.views.drawing import Chart, figure, fit_range, scatter
+from analysis.views import theme
+from analysis.views.drawing import CHOSE, Chart, figure, fit_range, scatter
 
 
 def charts(study: StudyData, front: pd.DataFrame) -> list[Chart]:
@@ -28,14 +30,37 @@ def front_figure(
 ) -> go.Figure:
     """The first objective against the second, at test values; a single one is drawn in order of suggestion.
 
-    `table` is that of `tables.front`; `floors` holds those of distances (`tables.floor`).
+    `table` is that of `tables.front`; `floors` holds those of distances (`tables.floor`). Where configurations were by
+    the seeds that chose them is drawn in grey.
     """
     down, across = objectives[0], objectives[1] if len(objectives) > 1 else None
     drawn = figure(across.axis if across else "configuration (order of suggestion)", down.axis, height=540)
-    scatter(drawn, table, objectives, (across.metric if across else "number", down.metric))
+    columns = across.metric if across else "number", down.metric
+    _draw_choice(drawn, table[table["confirmed"]], columns)
+    scatter(drawn, table, objectives, columns)
     for objective, side in ((down, "y"), *([(across, "x")] if across else [])):
-        fit_range(drawn, side, table[objective.metric], _marks(objective, real_sharpness, floors))
+        values = pd.concat([table[objective.metric], table[f"searched_{objective.metric}"]])
+        fit_range(drawn, side, values, _marks(objective, real_sharpness, floors))
     return drawn
+
+
+def _draw_choice(drawn: go.Figure, rows: pd.DataFrame, columns: tuple[str, str]) -> None:
+    """Where confirmed configurations were by the search's seeds, in grey, with a line from there to where they are."""
+    if not len(rows):
+        return
+    now = [rows[column].to_numpy(float) for column in columns]
+    then = [rows.get(f"searched_{column}", rows[column]).to_numpy(float) for column in columns]
+    x, y = (np.stack([*pair, np.full(len(rows), np.nan)], axis=1).ravel() for pair in zip(then, now, strict=True))
+    common = dict(hoverinfo="skip", meta="configuration", legendgroup="chose", name=CHOSE)
+    grey = dict(color=theme.GREY, width=1)
+    drawn.add_scatter(
+        x=x, y=y, mode="lines", line=grey, opacity=0.6, customdata=list(np.repeat(rows["configuration"], 3)), **common
+    )
+    mark = dict(color=theme.GREY, symbol="circle-open", size=6)
+    drawn.add_scatter(
+        x=then[0], y=then[1], mode="markers", marker=mark, customdata=list(rows["configuration"]), **common
+    )
+    drawn.data[-2].showlegend = False
 
 
 def _marks(objective: Objective, real_sharpness: float, floors: dict[str, float]) -> dict[str, float]:

@@ -37,13 +37,14 @@ def history(study: StudyData, table: pd.DataFrame) -> pd.DataFrame:
     """Rows configuration, finished (how many configurations were), share (how much of the box between the best and the
     worst value of each objective, on the split that ranks, the configurations so far dominate).
 
-    In the order in which the last replicate of each ended. Empty with fewer than two objectives, and where all values
-    of one agree: the box then has no volume.
+    In the order in which the last replicate of each ended in the search. Empty with fewer than two objectives, and
+    where all values of one agree: the box then has no volume.
     """
     rows = ranked(table, study.objectives)
     if len(study.objectives) < 2 or not all(differ(rows[f"select_{o.metric}"]) for o in study.objectives):
         return pd.DataFrame(columns=["configuration", "finished", "share"])
-    ended = study.trials[study.trials["state"] == "finished"].groupby("configuration")["ended_at"].max()
+    searched = study.searched
+    ended = searched[searched["state"] == "finished"].groupby("configuration")["ended_at"].max()
     rows = rows.assign(ended=rows["configuration"].map(ended)).sort_values(["ended", "number"], kind="stable")
     points = scaled(rows, study.objectives)
     reference = np.ones(points.shape[1])

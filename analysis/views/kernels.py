@@ -24,7 +24,7 @@ def charts(study: StudyData, table: pd.DataFrame) -> list[Chart]:
             drawn = kernels_figure(by_kernel, tables.ranked(table, [objective]), objective)
             said = f"{objective.label} by kernel; best at equal tries: {by_kernel['kernel'].iloc[0]}."
             title = f"{objective.label} at an equal number of tries"
-            found.append(Chart(f"kernels-{objective.metric}", title, drawn, said))
+            found.append(Chart(f"kernels-{objective.metric}", title, drawn, said, searched=True))
     return found
 
 
@@ -34,8 +34,9 @@ def kernels(table: pd.DataFrame, objective: Objective) -> pd.DataFrame:
 
     A kernel that was tried more often has the luckier best. `expected_best` compares them fairly: the
     expected test value of the choice among `tries` of its configurations drawn without replacement, with the
-    same `tries` (the smallest number that any kernel has) for all. Fewer than four configurations have no quartiles.
-    Empty with fewer than two kernels, which leave nothing to compare.
+    same `tries` (the smallest number that any kernel has) for all. It is of the search's seeds for all, as are median
+    and quartiles; value and half are of the best's fresh seeds where it has some. Fewer than four configurations have
+    no quartiles. Empty with fewer than two kernels, which leave nothing to compare.
     """
     rows = []
     with_kernel = best(table[table["kernel"].notna()], objective)
@@ -44,14 +45,14 @@ def kernels(table: pd.DataFrame, objective: Objective) -> pd.DataFrame:
         return pd.DataFrame(columns=COLUMNS)
     tries = int(tried.min())
     for kernel, group in with_kernel.groupby("kernel", sort=False):
-        values = group[objective.metric].to_numpy(float)
+        values = group[f"searched_{objective.metric}"].to_numpy(float)
         low, high = np.quantile(values, [0.25, 0.75]) if len(values) >= 4 else (math.nan, math.nan)
         rows.append(
             {
                 "kernel": kernel,
                 "n": len(group),
                 "best": group["name"].iloc[0],
-                "value": values[0],
+                "value": group[objective.metric].iloc[0],
                 "half": group[f"{objective.metric}_chosen"].iloc[0],
                 "median": np.median(values),
                 "low": low,
@@ -73,10 +74,11 @@ def kernels_figure(summary: pd.DataFrame, table: pd.DataFrame, objective: Object
     """Per kernel: each configuration, median and quartiles, and the best at an equal number of tries."""
     drawn = figure(objective.axis, "kernel", height=150 + 34 * len(summary))
     order = list(summary["kernel"])[::-1]
-    rows = table[table["kernel"].isin(order) & table[objective.metric].notna()]
-    values, rows = rows[objective.metric], rows.iloc[:: math.ceil(len(rows) / DOTS) or 1]
+    column = f"searched_{objective.metric}"
+    rows = table[table["kernel"].isin(order) & table[column].notna()]
+    values, rows = rows[column], rows.iloc[:: math.ceil(len(rows) / DOTS) or 1]
     drawn.add_scatter(
-        x=rows[objective.metric],
+        x=rows[column],
         y=rows["kernel"],
         mode="markers",
         name="configuration",
@@ -115,7 +117,7 @@ def kernels_figure(summary: pd.DataFrame, table: pd.DataFrame, objective: Object
         x=summary["value"],
         y=summary["kernel"],
         mode="markers",
-        name="chosen as best, with interval",
+        name=f"chosen as best{', by fresh seeds' if rows['confirmed'].any() else ''}, with interval",
         error_x=dict(type="data", array=summary["half"].fillna(0), color=theme.VERMILLION, thickness=1.2, width=3),
         marker=dict(color=theme.VERMILLION, symbol="star", size=11),
         text=summary["best"],

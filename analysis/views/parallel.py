@@ -46,7 +46,7 @@ def charts(study: StudyData, front: pd.DataFrame) -> list[Chart]:
         note += (
             f". {count:,} of {len(front):,} configurations are drawn: the front, the controls, others evenly by rank."
         )
-    return [Chart("parallel", "", drawn, "Parameters and objectives of each configuration as a line.", note, 860)]
+    return [Chart("parallel", "", drawn, "Parameters and objectives of each configuration as a line.", note, 860, True)]
 
 
 def parallel_figure(table: pd.DataFrame, objectives: Sequence[Objective]) -> go.Figure:

@@ -12,6 +12,7 @@ from statistics import fmean, stdev
 from analysis.study.columns import numbers
 from analysis.study.load import StudyData
 from analysis.study.naming import is_distance
+from analysis.study.tables import shown
 
 Published = dict[tuple[str, int], tuple[float, float]]
 PAPER: dict[str, dict[int, Published]] = {
@@ -115,7 +116,8 @@ def comparison(study: StudyData) -> list[Line]:
     column = distance_column(study)
     paper = PAPER.get(str(study.manifest.get("data", {}).get("source")), {})
     seen: dict[tuple[str, int], list[tuple[float, float]]] = {}
-    named = study.trials.assign(param_latent=numbers(study.trials["param_latent"]))
+    trials = shown(study)
+    named = trials.assign(param_latent=numbers(trials["param_latent"]))
     for row in named.dropna(subset=["param_model", "param_latent"]).to_dict("records"):
         values = seen.setdefault((str(row["param_model"]), int(row["param_latent"])), [])
         if row["state"] == "finished":

@@ -6,19 +6,22 @@ import pandas as pd
 
 from analysis.study.load import StudyData
 from analysis.study.naming import number
+from analysis.study.tables import shown
 
 
 def as_markdown(study: StudyData, metrics: Sequence[str]) -> str:
     """A row for each configuration, in order of suggestion: its name, how many of its seeds finished, and the means of
-    these metrics over them on the test split, with standard deviations from two seeds on.
+    these metrics over them on the test split (over the fresh ones where it has some), with standard deviations from two
+    seeds on.
 
     `gen_fd`, `rec_fd` and the like stand for the Fréchet distances on the study's features. Beside a rate it says what
     the rate is. Where no seed finished, the reason of the first one is given.
     """
     columns = {name: _column(study, name) for name in metrics}
     rows = [["configuration", "seeds", *columns.values()]]
-    for _, trials in study.trials.groupby("number"):
-        first, done = trials.iloc[0], trials[trials["state"] == "finished"]
+    counted = shown(study)
+    for place, trials in study.trials.groupby("number"):
+        first, done = trials.iloc[0], counted[(counted["number"] == place) & (counted["state"] == "finished")]
         name, seeds = first["label"] or f"#{first['number']:.0f}", f"{len(done)} of {len(trials)}"
         if len(done):
             rows.append([name, seeds, *(_cell(done, column) for column in columns.values())])

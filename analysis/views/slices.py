@@ -33,7 +33,8 @@ def charts(study: StudyData, front: pd.DataFrame) -> list[Chart]:
         for objective in study.objectives:
             drawn = slice_figure(front, parameter, study.objectives, objective)
             title = f"{objective.label} over {naming.parameter(parameter)}"
-            found.append(Chart(f"slice-{parameter}-{objective.metric}", title, drawn, f"{title}, with a smooth fit."))
+            said = f"{title}, with a smooth fit."
+            found.append(Chart(f"slice-{parameter}-{objective.metric}", title, drawn, said, searched=True))
     return found
 
 

@@ -130,9 +130,10 @@ class StudyOptions:
     """Replicates of a configuration; an objective is their mean."""
     replicates: str = "all"
     """Which configurations get all --seeds: "all", or "race": one each, and more for those near the front."""
-    confirm: int = 0
+    confirm: int = 2
     """Fresh seeds, at the end, for what the search has chosen: the front, the controls, and the best of each method and
-    kernel. With --replicates race, more than two are for those that may still be on the front."""
+    kernel. The report's values and differences are of these, which no choice has flattered; with --replicates race,
+    more than two are for those that may still be on the front. 0: none, and the best is flattered by its luck."""
     claim: Annotated[tuple[str, ...], UseAppendAction] = ()
     """A comparison to be decided by fresh seeds, of configurations by their labels, "EVAE, paper < VAE in rec_fd", of
     the best of methods or kernels, "best evae < 0.9 * best kernel cosine in gen_fd", or a parameter's share of what

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from browsing import CHROMIUM, QUIET
 from playwright.sync_api import Browser, sync_playwright
-from synthetic import write_racing_study, write_study
+from synthetic import write_confirmed_study, write_racing_study, write_study
 
 from analysis.report import write_report
 from analysis.study.load import StudyData, load
@@ -27,6 +27,14 @@ def racing(tmp_path_factory: pytest.TempPathFactory) -> StudyData:
     """A study in which trials were stopped early and replicates raced."""
     folder = tmp_path_factory.mktemp("racing")
     write_racing_study(folder)
+    return load(folder)
+
+
+@pytest.fixture(scope="session")
+def confirmed(tmp_path_factory: pytest.TempPathFactory) -> StudyData:
+    """A study that ended with fresh seeds, which expose a lucky winner."""
+    folder = tmp_path_factory.mktemp("confirmed")
+    write_confirmed_study(folder)
     return load(folder)
 
 

@@ -127,6 +127,31 @@ def write_racing_study(folder: Path) -> Store:
     return store
 
 
+LUCKY, LOST, FRESH = 11, 6, (1000, 1001)
+"""Of a confirmed study: the configuration whose one seed was lucky, one that has lost its fresh seeds, and these."""
+
+
+def write_confirmed_study(folder: Path, state: str = "finished") -> Store:
+    """One seed each in the search; the controls and some others have fresh seeds. `LUCKY` seems the best of all by its
+    seed, and is in the middle of them."""
+    store = write_study(folder, configurations=14, seeds=1, state=state)
+    random = np.random.default_rng(5)
+    trials = sorted(store.read("trials").to_pylist(), key=lambda row: row["number"])
+    later = max(row["ended_at"] for row in trials)
+    for row in trials:
+        if row["number"] == LUCKY:
+            row |= {DISTANCE: 12.0, f"val_{DISTANCE}": 12.0}
+            store.write("trials", row["trial"], [row])
+    for seed in FRESH:
+        for row in trials:
+            if row["number"] in (0, 1, 2, 3, LOST, 7, 10, LUCKY) and row["state"] == "finished":
+                lost = "diverged" if row["number"] == LOST else "finished"
+                of = (row["number"], row["label"], row["origin"], json.loads(row["params"]), seed, lost)
+                later = write_trial(store, random, *of, later, 0)
+    write_manifest(store, later, state=state)
+    return store
+
+
 def epoch_of(row: dict[str, object]) -> object:
     return row["epoch"]
 
@@ -215,6 +240,8 @@ def write_trial(store, random, number, label, origin, params, seed, state, began
         "images_per_s": 5200.0,
         **{f"param_{key}": value for key, value in params.items()},
     }
+    if seed in FRESH:
+        row["role"] = "confirm"
     if state == "finished":
         row |= _metrics(random, params)
     if state == "finished" and with_pictures:

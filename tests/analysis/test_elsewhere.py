@@ -98,7 +98,7 @@ def drawn(study: StudyData) -> dict[str, Chart]:
 
 def test_csv_holds_what_is_drawn(study: StudyData) -> None:
     chart = drawn(study)["front"]
-    rows = list(csv.DictReader(io.StringIO(export.as_csv(chart))))
+    rows = list(csv.DictReader(io.StringIO(export.as_csv(chart, {}))))
     front = tables.front(tables.configurations(study), study.objectives).set_index("configuration")
     assert {row["id"] for row in rows} == set(front.index)
     for row in rows:

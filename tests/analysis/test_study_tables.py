@@ -30,7 +30,7 @@ def a_table(down: list[float], up: list[float], error: float = math.nan) -> pd.D
         columns |= {objective.metric: values, f"select_{objective.metric}": values}
         for column in (objective.metric, f"select_{objective.metric}"):
             columns |= known(column, apart(np.full(len(down), error)))
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns).assign(confirmed=False)
 
 
 def apart(error: np.ndarray) -> Noise:
@@ -203,7 +203,7 @@ def some_study(random: np.random.Generator, truth: np.ndarray, seeds: int) -> pd
     table = pd.DataFrame(
         {"name": [f"#{i}" for i in range(len(truth))], "control": np.arange(len(truth)) >= len(truth) - 4}
     )
-    table = table.assign(n=seeds, gen_fd_x_n=seeds, rate_is="exact")
+    table = table.assign(n=seeds, gen_fd_x_n=seeds, rate_is="exact", confirmed=False)
     for column in ("gen_fd_x", "select_gen_fd_x"):
         table = table.assign(**{column: means} | known(column, of))
     return table.assign(gen_fd_x_half=of.half(0.025), gen_fd_x_chosen=of.half(0.025 / len(truth)))

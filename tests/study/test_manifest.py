@@ -106,7 +106,7 @@ def test_what_leaves_the_trials_comparable_continues_a_study(store, changed):
         ({"latent": 65}, "recipe.latent: 64 then, 65 now"),
         ({"epochs": 3}, "recipe.optimisation.epochs: 50 then, 3 now"),
         ({"seeds": 2}, "seeds: 1 then, 2 now"),
-        ({"confirm": 9}, "confirm: 0 then, 9 now"),
+        ({"confirm": 9}, "confirm: 2 then, 9 now"),
         ({"trials": 3}, "trials: 24 then, 3 now"),
         ({"replicates": "race"}, 'replicates: "all" then, "race" now'),
         ({"early_stopping": "halving"}, 'early stopping: "none" then, "halving" now'),
