@@ -152,6 +152,14 @@ def test_without_fresh_seeds_the_best_is_called_flattered(unconfirmed: StudyData
     assert not any(remark for remark in (it["remark"] for it in details.configurations(unconfirmed, table, table[:0])))
 
 
+def test_fresh_seeds_of_claims_alone_confirm_nothing(confirmed: StudyData, unconfirmed: StudyData) -> None:
+    options = confirmed.manifest["options"] | {"confirm": 0}
+    some = replace(confirmed, manifest=confirmed.manifest | {"options": options})
+    found, searched = tables.configurations(some), tables.configurations(unconfirmed)
+    assert not found["confirmed"].any() and found[DISTANCE].equals(searched[DISTANCE])
+    assert words.best(found, some.objectives[0]) == words.best(searched, some.objectives[0])
+
+
 def test_a_best_that_has_no_fresh_seeds_yet_is_named(confirmed: StudyData) -> None:
     """A study that still runs: the controls have theirs, the best has not."""
     trials = confirmed.trials
