@@ -1,7 +1,8 @@
 """Training as a recipe's optimisation says: against plain loops, across an interruption, and with a discriminator."""
 
-from dataclasses import replace
-from typing import Any
+import math
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from evae.checkpoints import dump_model, dump_training, load_model, restore_training
 from evae.errors import UserError
+from evae.networks.base import Network
 from evae.posteriors import Mixture
 from evae.posteriors.gaussian import Gaussian
 from evae.recipe import Recipe
@@ -185,6 +187,29 @@ def test_the_averaged_model_has_batch_statistics_of_its_own_weights():
         seen = convolution(torch.from_numpy(IMAGES.train.copy()) / 255).transpose(0, 1).flatten(1)
     torch.testing.assert_close(norm.running_mean, seen.mean(1), rtol=1e-4, atol=1e-5)
     assert not torch.equal(norm.running_mean, training.trained.encoder[1].running_mean)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Normed(Network):
+    """A layer each way, of a spectral norm that training estimates step by step and keeps in buffers."""
+
+    family: ClassVar[str] = "normed"
+
+    def build(self, image_size: int, channels: int, latent: int, heads: int) -> tuple[nn.Module, nn.Module]:
+        shape = (channels, image_size, image_size)
+        encoder = nn.utils.parametrizations.spectral_norm(nn.Linear(math.prod(shape), heads * latent))
+        return nn.Sequential(nn.Flatten(), encoder), nn.Sequential(
+            nn.Linear(latent, math.prod(shape)), nn.Unflatten(1, shape)
+        )
+
+
+def test_other_buffers_of_the_averaged_model_are_those_of_the_last_step():
+    training = Training(replace(tiny_recipe(ema=0.9), network=Normed()), IMAGES)
+    before = state(training)
+    epoch(training)
+    mine, trained = dict(training.model.named_buffers()), dict(training.trained.named_buffers())
+    assert mine and all(torch.equal(mine[name], trained[name]) for name in mine)
+    assert not any(torch.equal(mine[name], before[f"model.{name}"]) for name in mine)
 
 
 def test_a_checkpoint_without_the_average_is_no_checkpoint_of_such_a_training():
