@@ -80,7 +80,9 @@ def evaluate(
         images = {"rec": rows, "gen": _sample(training, split, features)}
         for side, codes in drawn[split].items():
             images[side] = _decode(training, codes, features)
-            measured[f"{side}_nearest_code_ratio"] = nearest_code_ratio(codes.cpu(), rows["sampled"], ex_post.codes)
+            # Counts are equal without being copies.
+            if not training.model.posterior.discrete:
+                measured[f"{side}_nearest_code_ratio"] = nearest_code_ratio(codes.cpu(), rows["sampled"], ex_post.codes)
         for side, seen in images.items():
             measured |= _taken(side, seen, reference)
             of_distances = _distances(training, split, side, seen["features"], features, reference)

@@ -23,7 +23,8 @@ class Likelihood(ABC):
     """A likelihood family with its hyperparameters; it holds no tensors and no state.
 
     `outputs` below are what the decoder yields, of the images' shape. Where `has_elbo`, the distortion is the whole
-    negative log likelihood, so that it makes an ELBO with an exact rate. Where `of_levels` it is that of the 256 levels
+    negative log likelihood, but for a constant that is the same for all models, so that it makes an ELBO with an exact
+    rate. Where `of_levels` it is that of the 256 levels
     that a number of an image can have: a probability, of which it makes sense to say how many bits a number takes.
     """
 
@@ -125,3 +126,23 @@ class Logistic(Likelihood):
 
     def images(self, outputs: Images) -> Images:
         return (outputs + 1) / 2
+
+
+@likelihood
+@dataclass(frozen=True, kw_only=True)
+class SumOfSquares(Likelihood):
+    """The sum of squared errors, not halved: every pixel a Gaussian variable about the output, of variance 1/2, as in
+    the Poisson VAE (Vafaii et al., NeurIPS 2024).
+
+    The constant is left out, (ln pi) / 2 for each number of an image, as there: to distortion, ELBO and log likelihood,
+    448.7 nats on images of 28 px in grey.
+    """
+
+    family: ClassVar[str] = "sum_of_squares"
+    has_elbo: ClassVar[bool] = True
+
+    def distortion(self, outputs: Images, x: Images) -> Float[Tensor, ""]:
+        return (outputs - x).square().sum() / len(x)
+
+    def images(self, outputs: Images) -> Images:
+        return outputs

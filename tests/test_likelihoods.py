@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from evae.errors import UserError
-from evae.likelihoods import Bernoulli, Laplace, Logistic
+from evae.likelihoods import Bernoulli, Laplace, Logistic, SumOfSquares
 from evae.likelihoods import likelihood as families
 from evae.models import VAE
 from evae.networks import Conv
@@ -88,3 +88,10 @@ def test_a_weight_outside_its_range_is_an_error(weight):
         Laplace(weight=weight)
     with pytest.raises(UserError, match="scale of the logistic likelihood must be more than 0"):
         Logistic(scale=weight)
+
+
+def test_sum_of_squares_is_a_gaussian_of_variance_one_half_up_to_its_constant():
+    outputs, x = batch(4, 1, 8, 8), torch.sigmoid(batch(4, 1, 8, 8, seed=1))
+    gaussian = torch.distributions.Normal(outputs, math.sqrt(0.5))
+    nats = -gaussian.log_prob(x).flatten(1).sum(1) - 32 * math.log(math.pi)
+    torch.testing.assert_close(SumOfSquares().distortions(outputs, x), nats)

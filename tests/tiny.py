@@ -17,6 +17,7 @@ from evae.posteriors.evae import Evae
 from evae.posteriors.gaussian import Gaussian
 from evae.posteriors.kernel import KernelKL
 from evae.posteriors.mixture import Mixture
+from evae.posteriors.poisson import Poisson
 from evae.posteriors.rae import RAE
 from evae.recipe import Evaluation, Optimisation, Recipe
 
@@ -27,6 +28,7 @@ POSTERIORS: tuple[Posterior, ...] = (
     KernelKL(kernel="uniform", prior="uniform", beta=3.0),
     Mixture(reading="moments", unbiased=True, mixture_size=14),
     RAE(beta=0.5, decoder_decay=0.3),
+    Poisson(beta=0.5, log_rate=0.0),
 )
 
 

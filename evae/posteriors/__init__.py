@@ -6,6 +6,18 @@ from evae.posteriors.evae import Evae
 from evae.posteriors.gaussian import Gaussian
 from evae.posteriors.kernel import KernelKL
 from evae.posteriors.mixture import Mixture
+from evae.posteriors.poisson import Poisson
 from evae.posteriors.rae import RAE
 
-__all__ = ["RAE", "Autoencoder", "Evae", "Gaussian", "KernelKL", "Mixture", "Posterior", "Recent", "posterior"]
+__all__ = [
+    "RAE",
+    "Autoencoder",
+    "Evae",
+    "Gaussian",
+    "KernelKL",
+    "Mixture",
+    "Poisson",
+    "Posterior",
+    "Recent",
+    "posterior",
+]

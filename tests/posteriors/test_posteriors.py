@@ -7,8 +7,9 @@ import torch
 
 from evae.errors import UserError
 from evae.kernels import KERNELS
-from evae.posteriors import RAE, Autoencoder, Evae, Gaussian, KernelKL, Mixture
+from evae.posteriors import RAE, Autoencoder, Evae, Gaussian, KernelKL, Mixture, Poisson
 from evae.posteriors import posterior as families
+from evae.posteriors.poisson import ESTIMATORS
 from evae.testing.posteriors import CHECKS
 
 COMPACT = [name for name, kernel in KERNELS.items() if math.isfinite(kernel.support)]
@@ -27,6 +28,8 @@ CASES = [
     Mixture(reading="moments", unbiased=True, mixture_size=3, population_beta=2.0),
     RAE(),
     RAE(beta=2.0, decoder_decay=0.1),
+    *(Poisson(estimator=name) for name in ESTIMATORS),
+    Poisson(log_rate=2.0, temperature=1.0),
 ]
 every_posterior = pytest.mark.parametrize("posterior", CASES, ids=repr)
 
@@ -54,7 +57,7 @@ def test_the_log_density_is_that_of_samples(posterior):
         assert ((estimated.mean(0) - posterior.rate(given)[0]).abs() < 5 * error + 1e-9).all()
 
 
-@pytest.mark.parametrize("cls", [Gaussian, Evae, KernelKL, RAE])
+@pytest.mark.parametrize("cls", [Gaussian, Evae, KernelKL, RAE, Poisson])
 def test_a_negative_beta_is_an_error(cls):
     with pytest.raises(UserError, match=r"beta .* at least 0, not -1"):
         cls(beta=-1.0)
