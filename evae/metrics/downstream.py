@@ -22,7 +22,8 @@ PENALTY = 1.0
 """The inverse strength C of the linear classifier's squared penalty, of standardised codes: scikit-learn's default."""
 ITERATIONS = 200
 """At most, of the linear classifier's solver: of standardised codes it needs some dozens."""
-CHUNK = 1000
+BLOCK = 1 << 22
+"""Distances that are held at once: 32 MiB."""
 
 
 def knn_accuracy(codes: Tensor, labels: Tensor, known: Tensor, known_labels: Tensor) -> float:
@@ -31,7 +32,8 @@ def knn_accuracy(codes: Tensor, labels: Tensor, known: Tensor, known_labels: Ten
     equally frequent the first.
     """
     classes, known, right = int(known_labels.max()) + 1, known.double(), 0
-    for some, theirs in zip(codes.double().split(CHUNK), labels.split(CHUNK), strict=True):
+    rows = max(1, BLOCK // max(len(known), classes))
+    for some, theirs in zip(codes.double().split(rows), labels.split(rows), strict=True):
         nearest = torch.cdist(some, known).topk(min(NEIGHBOURS, len(known)), largest=False).indices
         votes = torch.zeros(len(some), classes).scatter_add_(1, known_labels[nearest], torch.ones(nearest.shape))
         right += int((votes.argmax(1) == theirs).sum())

@@ -18,8 +18,9 @@ def clouds(n: int, spread: float, seed: int = 0) -> tuple[Tensor, Tensor]:
 
 
 @pytest.mark.parametrize("known", [1, 2, 7, 300])
-def test_neighbours_are_those_of_scikit_learn(known):
-    """Its classes too where some are equally frequent."""
+def test_neighbours_are_those_of_scikit_learn(known, monkeypatch):
+    """Its classes too where some are equally frequent; however many distances are held at once."""
+    monkeypatch.setattr(downstream, "BLOCK", 9000)
     codes, labels = clouds(2500, 0.4)
     seen, their = clouds(known, 0.4, seed=1)
     classifier = KNeighborsClassifier(min(5, known)).fit(seen.double().numpy(), their.numpy())
