@@ -162,7 +162,8 @@ def flattered(study: StudyData, table: pd.DataFrame, objective: Objective) -> st
     share = f" ({number(100 * luck / value, 2)} % of it)" if value > 0 else ""
     if not luck > ROUNDING * value:
         return ""
-    return f" Its value is flattered by choice, by about {number(luck, 2)}{share}; seeds that took no part would tell."
+    text = f" Its value is flattered by choice, by about {number(luck, 2)}{share}"
+    return f"{text}; seeds that took no part would tell (--extend --confirm 2)."
 
 
 def left_out(table: pd.DataFrame, objective: Objective) -> str:

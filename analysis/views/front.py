@@ -56,7 +56,7 @@ def _draw_choice(drawn: go.Figure, rows: pd.DataFrame, columns: tuple[str, str])
     drawn.add_scatter(
         x=x, y=y, mode="lines", line=grey, opacity=0.6, customdata=list(np.repeat(rows["configuration"], 3)), **common
     )
-    mark = dict(color=theme.GREY, symbol="circle-open", size=6)
+    mark = dict(color=theme.GREY, symbol="x-thin-open", size=6, line=dict(width=1.5, color=theme.GREY))
     drawn.add_scatter(
         x=then[0], y=then[1], mode="markers", marker=mark, customdata=list(rows["configuration"]), **common
     )

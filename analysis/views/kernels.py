@@ -123,6 +123,6 @@ def kernels_figure(summary: pd.DataFrame, table: pd.DataFrame, objective: Object
         text=summary["best"],
         hovertemplate="%{text}: %{x:.4g}<extra></extra>",
     )
-    fit_range(drawn, "x", values, {})
+    fit_range(drawn, "x", pd.concat([values, summary["value"]]), {})
     drawn.update_yaxes(categoryorder="array", categoryarray=order)
     return drawn

@@ -42,7 +42,7 @@ def test_a_full_disk_leaves_the_earlier_comparison(results: Path, tmp_path: Path
     path = tmp_path / "compare.html"
     path.write_text("the earlier page")
     with pytest.raises(UserError, match="--output"):
-        compare.main([str(results), str(results)], path)
+        compare.main([str(results), str(results)], output=path)
     assert path.read_text() == "the earlier page"
 
 
