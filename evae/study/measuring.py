@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 LINE_EVERY_S = 10.0
 """At most one line of progress in this many seconds, and one at the end."""
+TRIED = 3
+"""Where the weights of so many trials cannot be used, neither can those of the others."""
 REASONS = 5
 """How many trials that could not be measured are named."""
 
@@ -62,6 +64,7 @@ def measure(options: MeasureOptions, console: Console) -> bool:
         for note in notes:
             console.print(Text(note))
         if jobs:
+            _check_weights(jobs[:TRIED], store, images)
             refused |= _run(jobs, options, store, images, networks, loaded, console)
     for trial, reason in list(refused.items())[:REASONS]:
         console.print(Text(f"{trial} was not measured: {reason}"))
@@ -173,6 +176,21 @@ def _lacking(
                 parts.append((replace(recipe, evaluation=part.evaluation).to_dict(), columns))
         if parts:
             yield Again(row, tuple(parts))
+
+
+def _check_weights(jobs: Sequence["Again"], store: Store, images: ImageSet) -> None:
+    """Raise UserError where the weights of none of these trials can be used."""
+    from evae.checkpoints import restore_model
+    from evae.training import Training
+
+    reasons = []
+    for again in jobs:
+        weights = store.read_bytes("weights", f"{again.trial}.safetensors") or b""
+        try:
+            return restore_model(Training(Recipe.from_dict(again.parts[0][0]), images), weights)
+        except UserError as error:
+            reasons.append(f"{again.trial} ({error})")
+    raise UserError(f"weights of {store.location} cannot be used: {'; '.join(reasons)}")
 
 
 def _run(

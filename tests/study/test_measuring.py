@@ -195,11 +195,20 @@ def test_what_cannot_be_measured_is_refused_with_the_remedy(store, no_ray, asked
 
 
 def test_results_that_cannot_be_measured_are_refused_with_the_remedy(store, tmp_path, no_ray):
-    asked = {"metrics": ("gen_precision",)}
+    asked = {"downstream": (9,)}
     with pytest.raises(UserError, match="no study in"):
         measure(Store(tmp_path / "nothing"), **asked)
     with sole_driver(store), pytest.raises(UserError, match=r"is in use by process.*Wait until that ends"):
         measure(store, **asked)
+    for path in sorted((kept := Path(store.path("weights"))).iterdir()):
+        shutil.copy(path, path.with_suffix(".kept"))
+        path.write_bytes(path.read_bytes().replace(b"evae-1", b"evae-9"))
+    with pytest.raises(
+        UserError, match=r"weights of .* cannot be used: .* written by another version\); .* written by"
+    ):
+        measure(store, **asked)
+    for path in kept.glob("*.kept"):
+        path.rename(path.with_suffix(".safetensors"))
     Path(store.path("weights", f"{again(store, **asked).trial}.safetensors")).unlink()
     assert "1 finished trials with weights (1 have none), of which 0 lack" in measure(store, metrics=("gen_fd",))[1]
     shutil.rmtree(store.path("weights"))
