@@ -116,7 +116,7 @@ class Scaling:
         low, high = codes.amin(0), codes.amax(0)
         std = codes.std(0, correction=0)
         std = torch.where(std > CONSTANT * codes.abs().amax(0), std, 0.0)
-        return cls(torch.where(std > 0, codes.mean(0), low), std, low, high)
+        return cls(codes.mean(0), std, low, high)
 
     @property
     def varying(self) -> Tensor:

@@ -47,6 +47,10 @@ def test_kernels_of_equal_smoothing_have_the_canonical_ratio():
     """In one dimension an Epanechnikov kernel reaches 2.214 bandwidths of the Gaussian's (Härdle 1991, table 3.2)."""
     assert equal_smoothing("epanechnikov", 1) * math.sqrt(5) == pytest.approx(2.214, abs=1e-3)
     assert equal_smoothing("gaussian", 7) == pytest.approx(1)
+    given = normal(300, 3)
+    one, other = (KernelDensity(kernel=name, rule="scott").fit(given, generator()) for name in ("gaussian", "cosine"))
+    found = math.sqrt(other.estimate.kernel.variance / one.estimate.kernel.variance)
+    assert found == pytest.approx(equal_smoothing("cosine", 3))
 
 
 def test_the_most_likely_bandwidth_is_near_the_best_for_normal_codes():

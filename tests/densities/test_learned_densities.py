@@ -39,3 +39,11 @@ def test_a_bound_lies_below_the_density_that_it_bounds():
     exact = torch.distributions.Normal(0.0, 1.0).log_prob(unseen).sum(1)
     gap = exact - found.log_density(unseen)
     assert -2 * float(gap.std()) / 2000**0.5 < float(gap.mean()) < 0.2
+
+
+def test_what_is_kept_is_what_explains_codes_that_were_held_out():
+    """Two hundred steps on 60 codes learn these by heart: unseen ones would be 10 nats less likely than they are."""
+    codes, unseen = torch.randn(2, 60, 4, generator=generator()).double()
+    found = Flow(steps=200, transforms=2, width=32).fit(codes, generator())
+    exact = torch.distributions.Normal(0.0, 1.0).log_prob(unseen).sum(1)
+    assert float((exact - found.log_density(unseen)).mean()) < 2
