@@ -1,6 +1,7 @@
 """Which posterior should a VAE have: which kernel, bandwidth, prior width and weight?
 
     python studies/kernel_sweep.py
+    python studies/kernel_sweep.py --name claimed --claim "EVAE, paper < VAE in rec_fd" --until decided --budget 0.5
 
 Trains the controls (VAE, beta-VAE, autoencoder, the EVAE of the paper) and then what Optuna's multi-objective search
 suggests, and draws the front between two goals that pull apart: samples from the prior close to real images, and sharp

@@ -101,13 +101,15 @@ def _typed(kind: type[T], plain: Mapping[str, Any]) -> T:
 @dataclass(frozen=True)
 class Known:
     """What claims can be about in a study: labels of configurations, methods and kernels, searched parameters, and how
-    columns name the features."""
+    columns name the features; the ex-post density that `xpd_` means, and the numbers of labels of accuracies."""
 
     labels: tuple[str, ...]
     methods: tuple[str, ...]
     kernels: tuple[str, ...]
     parameters: tuple[str, ...]
     features_column: str
+    density: str | None = None
+    label_counts: tuple[int, ...] = ()
 
     def sides(self) -> dict[str, set[str]]:
         """What a user may write for a side: the sides it may mean. A method and a kernel may have the same name."""
@@ -177,7 +179,7 @@ def _parsed(text: str, known: Known) -> Claim:
     splits = [split for split in splits if split[0] and split[2]]
     if not there or not splits:
         raise UserError(f"the claim {text!r} cannot be read; write it like {EXAMPLES}")
-    column, direction = _metric(metric.strip(), known)
+    column, direction = _metric(text, metric.strip(), known)
     # A label may hold an operator: the place counts where both sides are known.
     read = [(_side(a, known), sign, *_with_factor(b, known)) for a, sign, b in splits]
     fitting = [each for each in read if each[0] is not None and each[3] is not None]
@@ -198,7 +200,7 @@ def _parsed(text: str, known: Known) -> Claim:
 def _explained(text: str, parameter: str, sign: str, limit: str, metric: str, known: Known) -> Explained:
     if parameter not in known.parameters:
         raise unknown("parameter in a claim", parameter, known.parameters)
-    column, direction = _metric(metric, known)
+    column, direction = _metric(text, metric, known)
     try:
         share = float(limit)
     except ValueError:
@@ -208,12 +210,18 @@ def _explained(text: str, parameter: str, sign: str, limit: str, metric: str, kn
     return Explained(text.strip(), parameter, sign == "<", share, column, direction)
 
 
-def _metric(name: str, known: Known) -> tuple[str, str | None]:
-    """(column, direction) of a metric by its short name; distances are those on the study's features."""
-    plain = {column for one in METRICS.values() if one.name not in ("fid", "kid") for column in one.columns}
-    if name not in plain and not labels_of(name):
+def _metric(text: str, name: str, known: Known) -> tuple[str, str | None]:
+    """(column, direction) of a metric by its short name, as `resolve_objectives` has it; here it needs no direction."""
+    count = labels_of(name)
+    plain = {c for one in METRICS.values() if one.name not in ("fid", "kid") for c in one.columns if not labels_of(c)}
+    if count is None and name not in plain:
         raise unknown("metric in a claim", name, plain)
-    return objective_column(name, known.features_column), direction(name)
+    if count is not None and count not in known.label_counts:
+        raise UserError(f"the claim {text!r} is about what is not measured: add --downstream {count}")
+    if name.startswith("xpd_") and known.density is None:
+        raise UserError(f"the claim {text!r} is about samples from an ex-post density: add one, --densities mixture")
+    column = objective_column(name, known.features_column, known.density)
+    return column, direction(name)
 
 
 def _with_factor(text: str, known: Known) -> tuple[float, str | None]:

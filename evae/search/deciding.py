@@ -47,7 +47,7 @@ class Deciding(Confirmation):
 
     def wanted(self, configurations: Mapping[str, Configuration]) -> dict[str, int]:
         found = super().wanted(configurations)
-        verdicts = judge(self.claims, rows_of(configurations))
+        verdicts = self.verdicts(configurations)
         for verdict in verdicts:
             # Those that were there when it was stated do not count.
             least = max(self.seeds, FEWEST) + max(0, verdict.stated.first_seed - FIRST_FRESH)
@@ -66,6 +66,10 @@ class Deciding(Confirmation):
             found |= {key: max(found[key], next_one)} if next_one <= most else {}
         return found
 
+    def verdicts(self, configurations: Mapping[str, Configuration]) -> list[Verdict]:
+        """The verdict of each claim on the trials that have ended."""
+        return judge(self.claims, rows_of(configurations)) if self.claims else []
+
     def spent(self, configurations: Mapping[str, Configuration]) -> float:
         """Hours that all trials together have taken."""
         rows = (row for c in configurations.values() for row in (*c.ended.values(), *c.fresh.values()))
@@ -75,7 +79,7 @@ class Deciding(Confirmation):
         """Why no more seeds are wanted, in words; "" where it is not until all is decided."""
         if not self.until_decided:
             return ""
-        verdicts = judge(self.claims, rows_of(configurations))
+        verdicts = self.verdicts(configurations)
         left = [f"{sum(not v.decided for v in verdicts)} of {len(verdicts)} claims"] if verdicts else []
         places = len(undecided_places(configurations, self.objectives))
         if all(verdict.decided for verdict in verdicts) and not places:
@@ -140,13 +144,16 @@ def rows_of(configurations: Mapping[str, Configuration]) -> list[dict[str, Any]]
     return found
 
 
-def known(space: Space, base: Recipe, recipes: Iterable[Recipe], total: int, features_column: str) -> Known:
-    """What claims can be about in a study of `total` configurations of a space; `recipes` are some of its."""
+def known(
+    space: Space, base: Recipe, recipes: Iterable[Recipe], total: int, measured: tuple[str, str | None, tuple[int, ...]]
+) -> Known:
+    """What claims can be about in a study of `total` configurations of a space; `recipes` are some of its. `measured`
+    are the last three of `Known`."""
     posteriors = [recipe.posterior for recipe in recipes]
     return Known(
-        labels=tuple(control.label for control in space.controls[:total]),
-        methods=tuple(sorted({posterior.family for posterior in posteriors})),
-        kernels=tuple(sorted({p.kernel for p in posteriors if getattr(p, "kernel", None)})),
-        parameters=tuple(space.describe(base)),
-        features_column=features_column,
+        tuple(control.label for control in space.controls[:total]),
+        tuple(sorted({posterior.family for posterior in posteriors})),
+        tuple(sorted({p.kernel for p in posteriors if getattr(p, "kernel", None)})),
+        tuple(space.describe(base)),
+        *measured,
     )

@@ -1,12 +1,13 @@
 """Objectives that no training can give a finite value, found before hours are spent on them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
 from evae.data.base import ImageSet
 from evae.errors import UserError
 from evae.recipe import Recipe
+from evae.search.claims import Claim, Comparison
 from evae.search.objectives import DIVERGENCES, directions, labels_of
 
 CHUNK = 256
@@ -77,6 +78,16 @@ def check_possible(objectives: Sequence[str], recipes: Sequence[Recipe]) -> list
         f"{name} is not known with {_either(parts)}: such configurations are trained and shown, but not ranked"
         for name, parts in why.items()
     ]
+
+
+def check_decidable(claims: Iterable[Claim], named: Mapping[str, Recipe]) -> None:
+    """Raise UserError for a claim about a configuration that can have no value of its metric; `named` are the recipes
+    of configurations by their labels."""
+    for claim in claims:
+        for side in (claim.left, claim.right) if isinstance(claim, Comparison) else ():
+            lacks = LACKING.get(claim.metric)
+            if lacks and side in named and (why := lacks(named[side])):
+                raise UserError(f"the claim {claim.text!r} cannot be decided: {claim.metric} is not known with {why}")
 
 
 def _either(parts: Sequence[str]) -> str:

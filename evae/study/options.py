@@ -235,8 +235,12 @@ class StudyOptions:
 
     def resolved_objectives(self) -> list[tuple[str, str]]:
         """(metric column, "min" or "max") of each objective."""
-        first = self.densities[0] if self.densities else None
-        return resolve_objectives(self.objectives, features_column(self.features), first)
+        return resolve_objectives(self.objectives, features_column(self.features), self.first_density)
+
+    @property
+    def first_density(self) -> str | None:
+        """The ex-post density that `xpd_` stands for in short names."""
+        return self.densities[0] if self.densities else None
 
     @property
     def label_counts(self) -> tuple[int, ...]:

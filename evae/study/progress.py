@@ -11,9 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from evae.search.deciding import Deciding, rows_of
+from evae.search.deciding import Deciding
 from evae.search.searcher import Configuration, StudySearcher
-from evae.search.verdicts import judge, sentence
+from evae.search.verdicts import sentence
 
 LINE_EVERY_S = 10.0
 """Where the output is not a terminal: at most one line in this many seconds, and one at the end."""
@@ -141,5 +141,5 @@ def verdicts(searcher: StudySearcher) -> list[str]:
     policy = searcher.confirmation
     if not isinstance(policy, Deciding):
         return []
-    found = [sentence(verdict) for verdict in judge(policy.claims, rows_of(searcher.configurations))]
+    found = [sentence(verdict) for verdict in policy.verdicts(searcher.configurations)]
     return [*found, *filter(None, [policy.ending(searcher.configurations)])]

@@ -16,10 +16,10 @@ from evae.metrics.names import features_column
 from evae.recipe import Recipe
 from evae.results.lock import sole_driver
 from evae.results.store import Store
-from evae.search.claims import Stated, parse
+from evae.search.claims import Claim, Stated, parse
 from evae.search.confirmation import Confirmation
 from evae.search.deciding import FEWEST, Deciding, known
-from evae.search.feasible import check_labels, check_possible, check_sharp
+from evae.search.feasible import check_decidable, check_labels, check_possible, check_sharp
 from evae.search.job import ENDED
 from evae.search.rungs import Rungs
 from evae.search.samplers import sampler as samplers
@@ -45,9 +45,7 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
     # Controls come first: with no more trials than these, nothing else of the space is trained.
     some = options.total <= len(space.controls)
     notes = check_possible(options.objectives, recipes[: options.total] if some else recipes)
-    claims = []
-    if options.claim:
-        claims = parse(options.claim, known(space, base, recipes, options.total, features_column(options.features)))
+    claims = _claims(options, base, recipes) if options.claim else []
     if options.plugin:
         from evae.testing.families import require  # imports torch
 
@@ -90,6 +88,14 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
 
         run_session(searcher, manifest, images, options, store, console)
     return store
+
+
+def _claims(options: StudyOptions, base: Recipe, recipes: Sequence[Recipe]) -> list[Claim]:
+    """The claims of the command line; `recipes` are some of the space's, those of its controls first."""
+    space, measured = options.space, (features_column(options.features), options.first_density, options.label_counts)
+    claims = parse(options.claim, known(space, base, recipes, options.total, measured))
+    check_decidable(claims, dict(zip((control.label for control in space.controls), recipes, strict=False)))
+    return claims
 
 
 def _confirmation(

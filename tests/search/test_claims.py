@@ -9,7 +9,9 @@ from evae.metrics.base import METRICS, Metric
 from evae.search.claims import Comparison, Explained, Known, Stated, parse, together
 
 LABELS = ("EVAE, paper (B = 0.1)", "VAE", "autoencoder", "beta-VAE (beta = 0.1)", "in x < 3 [a] in y", "2 * wide")
-KNOWN = Known(LABELS, ("evae", "gaussian"), ("epanechnikov", "gaussian"), ("kernel", "beta"), "lite_b10")
+KNOWN = Known(
+    LABELS, ("evae", "gaussian"), ("epanechnikov", "gaussian"), ("kernel", "beta"), "lite_b10", "mixture", (200,)
+)
 BESTS = ("best method evae", "best kernel gaussian")
 
 
@@ -27,6 +29,8 @@ def one(text: str):
         ("best epa < EVAE in rec_psnr_db", "best kernel epanechnikov", LABELS[0], True, 1, "rec_psnr_db"),
         ("in x < 3 [a] in y < VAE in rec_ssim", LABELS[4], "VAE", True, 1, "rec_ssim"),
         ("VAE > in x < 3 in rec_ssim", "VAE", LABELS[4], False, 1, "rec_ssim"),
+        ("VAE < auto in xpd_fd", "VAE", "autoencoder", True, 1, "xpd_mixture_fd_lite_b10"),
+        ("VAE > auto in knn_accuracy_200", "VAE", "autoencoder", False, 1, "knn_accuracy_200"),
         ("VAE > 2 * wide in rec_ssim", "VAE", "2 * wide", False, 1, "rec_ssim"),
         ("VAE > 2 * 2 * wide in rec_ssim", "VAE", "2 * wide", False, 2, "rec_ssim"),
     ],
@@ -41,6 +45,9 @@ def test_inception_features_have_their_own_names_and_a_metric_needs_no_direction
     standard = Known(LABELS, (), (), (), "inception")
     assert parse(["VAE < auto in rec_fd"], standard)[0].metric == "rec_fid"
     assert one("VAE < auto in rec_fd").direction == "min"
+    assert one("VAE < auto in knn_accuracy_200").direction == "max"
+    with pytest.raises(UserError, match="add one, --densities mixture"):
+        parse(["VAE < auto in xpd_fd"], standard)
     METRICS.add("hue", Metric("hue", "images", None, "hue", "", None), written=one)
     try:
         assert one("VAE < auto in gen_hue").direction is None
@@ -75,6 +82,7 @@ def test_a_share_that_a_parameter_explains(sign, less):
             "'best gaussian' in the claim 'best gaussian < VAE in rec_fd' may be 'best kernel ",
         ),
         ("best e < VAE in rec_fd", "may be 'best kernel epanechnikov' or 'best method evae': write more of it"),
+        ("VAE < auto in knn_accuracy_1000", "is about what is not measured: add --downstream 1000"),
         ("VAE < VAE in rec_fd", "compares 'VAE' with itself"),
         ("VAE = autoencoder in rec_fd", "cannot be read; write it like"),
         ("VAE < autoencoder", "cannot be read"),
