@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from evae.checkpoints import dump_model, dump_training, load_model, restore_training
 from evae.errors import UserError
 from evae.networks.base import Network
-from evae.posteriors import Mixture
-from evae.posteriors.gaussian import Gaussian
+from evae.posteriors import Gaussian, Mixture, Poisson
+from evae.priors import MixturePrior
 from evae.recipe import Recipe
 from evae.training import NOISE, ORDER, Training, generator
 
@@ -187,6 +187,19 @@ def test_the_averaged_model_has_batch_statistics_of_its_own_weights():
         seen = convolution(torch.from_numpy(IMAGES.train.copy()) / 255).transpose(0, 1).flatten(1)
     torch.testing.assert_close(norm.running_mean, seen.mean(1), rtol=1e-4, atol=1e-5)
     assert not torch.equal(norm.running_mean, training.trained.encoder[1].running_mean)
+
+
+def test_what_a_posterior_and_a_prior_learn_is_averaged_with_the_model():
+    poisson = Training(tiny_recipe(Poisson(), ema=0.9), IMAGES)
+    mixture = Training(replace(tiny_recipe(ema=0.9), prior=MixturePrior(components=2)), IMAGES)
+    for training in (poisson, mixture):
+        training.train_epoch()
+    assert poisson.model.posterior.learned is poisson.model.learned is not poisson.trained.learned
+    averaged = poisson.model.learned["log_rates"], mixture.model.prior.means
+    trained = poisson.trained.learned["log_rates"], mixture.trained.prior.means
+    for mine, other in zip(averaged, trained, strict=True):
+        assert not torch.equal(mine, other)
+        torch.testing.assert_close(mine, other, rtol=0, atol=1e-2)
 
 
 @dataclass(frozen=True, kw_only=True)
