@@ -5,6 +5,7 @@ The other parameters are not held fixed: the fit is the mean over what the searc
 
 import math
 from collections.abc import Sequence
+from functools import reduce
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,8 @@ from analysis.views.drawing import Chart, figure, fit_range, scatter
 FEWEST, DISTINCT = 8, 5  # configurations, and values of the parameter, below which no fit is drawn
 BANDED = 30  # configurations below which the fit has no band: it would miss a wave or a step too often
 WIDTHS = (0.06, 0.1, 0.16, 0.25, 0.4, 0.7, 1.5)  # of the smoother, as shares of the parameter's range
+NARROWER = (1, 0.5, 0.25)
+"""Widths of the fits over whose bands the band reaches, as shares of the one that predicts best."""
 MOST = 500  # configurations that choose the width: the choice costs the square of their number
 
 
@@ -66,10 +69,11 @@ def smooth(x: np.ndarray, y: np.ndarray, points: int = 60, level: float = 0.95) 
     where all of `y` agree, which the band would call certain. Below `BANDED` values low and high are NaN.
 
     Fan & Gijbels, Local Polynomial Modelling (1996): at each x a line by least squares with Gaussian weights. The width
-    that best predicts each configuration from the others, of `WIDTHS`, makes bias and noise about equal, and the band,
+    that best predicts each configuration from the others, of `WIDTHS`, makes bias and noise about equal, and a band,
     which is of the noise alone, would miss a curve's bends. So a fit with a band has half of that width, whose bias is
-    a quarter (undersmoothing). The band supposes the same spread everywhere; the truth is in it at about 95 % of the
-    places where it bends as a wave does, and at about 90 % where it jumps.
+    a quarter (undersmoothing), and the band reaches over those of all `NARROWER` fits: where they differ by more than
+    noise, the curve bends within the wider one. The band supposes the same spread everywhere; the truth is in it at
+    95 % of the places or more, those beside a jump excepted.
     """
     empty = pd.DataFrame(columns=["x", "fit", "low", "high"], dtype=float)
     if len(x) < FEWEST or len(np.unique(x)) < DISTINCT or not differ(y):
@@ -78,20 +82,36 @@ def smooth(x: np.ndarray, y: np.ndarray, points: int = 60, level: float = 0.95) 
     t = np.log(x) if log else x
     t = (t - t.min()) / (t.max() - t.min())
     some = np.unique(np.linspace(0, len(t) - 1, min(len(t), MOST)).astype(int))
-    best = _width(t[some], y[some]) * (0.5 if len(x) >= BANDED else 1)
-    hat = weights(t[some], t[some], best)
+    best, grid = _width(t[some], y[some]), np.linspace(0, 1, points)
+    fit, low, high = _fit(t, y, some, grid, best * (NARROWER[1] if len(x) >= BANDED else 1), level)
+    if not np.isfinite(low).any():
+        return empty
+    if len(x) >= BANDED:
+        bands = [_fit(t, y, some, grid, best * part, level)[1:] for part in NARROWER]
+        low, high = (
+            reduce(pick, ends) for pick, ends in zip((np.fmin, np.fmax), zip(*bands, strict=True), strict=True)
+        )
+    else:
+        low, high = np.full((2, points), math.nan)
+    start, end = (np.log(x.min()), np.log(x.max())) if log else (x.min(), x.max())
+    back = start + grid * (end - start)
+    return pd.DataFrame({"x": np.exp(back) if log else back, "fit": fit, "low": low, "high": high})
+
+
+def _fit(
+    t: np.ndarray, y: np.ndarray, some: np.ndarray, grid: np.ndarray, width: float, level: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(fit, low, high) at `grid`; the places `some` tell the spread. NaN where they leave nothing to tell it."""
+    hat = weights(t[some], t[some], width)
     residual = y[some] - hat @ y[some]
     freedom = len(some) - 2 * np.trace(hat) + np.sum(hat**2)
-    if freedom < 1:
-        return empty
-    grid = np.linspace(0, 1, points)
-    at = weights(grid, t, best)
-    spread = math.sqrt(residual @ residual / freedom) * np.sqrt(np.sum(at**2, axis=1))
-    half = special.stdtrit(freedom, 0.5 + level / 2) * spread if len(x) >= BANDED else math.nan
-    low, high = (np.log(x.min()), np.log(x.max())) if log else (x.min(), x.max())
-    back = low + grid * (high - low)
+    at = weights(grid, t, width)
     fit = at @ y
-    return pd.DataFrame({"x": np.exp(back) if log else back, "fit": fit, "low": fit - half, "high": fit + half})
+    if freedom < 1:
+        return fit, np.full(len(grid), math.nan), np.full(len(grid), math.nan)
+    spread = math.sqrt(residual @ residual / freedom) * np.sqrt(np.sum(at**2, axis=1))
+    half = special.stdtrit(freedom, 0.5 + level / 2) * spread
+    return fit, fit - half, fit + half
 
 
 def weights(at: np.ndarray, t: np.ndarray, width: float) -> np.ndarray:

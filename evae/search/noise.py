@@ -1,13 +1,13 @@
 """How much a value differs from seed to seed, and when a difference is more than that: one model for the race and for
 all that the report says.
 
-The value of configuration i with seed j is m_i + s_i (a_j + e_ij): seeds are blocks, since trials of the same seed have
-the same initialisation and order of images where their networks agree. a_j is what all trials of a seed have in common,
-e_ij what each has for itself; neither is known, and how large the one is beside the other is not either. In a
-difference of configurations with the same seeds a_j cancels, as in a paired test.
+The value of configuration i with seed j is m_i + r_i a_j + s_i e_ij: seeds are blocks, since trials of the same seed
+have the same initialisation and order of images where their networks agree. a_j is what all trials of a seed have in
+common, e_ij what each has for itself; how large the one is beside the other is not known. In a difference of
+configurations with the same seeds a_j cancels, as in a paired test.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,18 +53,6 @@ class Noise:
         """(n,) distance that the mean is from the truth, to one side, with a probability of `tail`."""
         return special.stdtrit(self.freedom, 1 - tail) * self.error
 
-    def rows(self) -> list[tuple]:
-        """What `joined` makes the noise of some of the means of, one for each."""
-        return list(zip(*vars(self).values(), strict=True))
-
-
-def joined(rows: Iterable[tuple]) -> Noise:
-    """The noise of means whose `Noise.rows` these are, all from one."""
-    rows = list(rows)
-    if not rows:
-        return Noise(*np.zeros((4, 0)), np.zeros((0, 0)))
-    return Noise(*(np.array(part, float) for part in zip(*rows, strict=True)))
-
 
 def of(values: np.ndarray, groups: Sequence[object] | None = None) -> Noise:
     """The noise of the means of `values` (n, seeds) over the seeds that each configuration has: NaN where it has none.
@@ -80,10 +68,11 @@ def of(values: np.ndarray, groups: Sequence[object] | None = None) -> Noise:
       and kernels do, scatter around a common one.
     - A configuration's own, which scatters around its group's.
 
-    Both are moderated variances (`_moderated`). What seeds have in common is found by an analysis of variance of
-    configurations and seeds, without interaction, in units of each configuration's spread: its share of the variance is
-    averaged over all from 0 to 1 by their posterior probabilities, for few seeds cannot tell it. No error is less than
-    rounding.
+    Both are moderated variances (`_moderated`), once of the whole deviations and once of what they are without that
+    which seeds have in common: an analysis of variance of configurations and seeds, without interaction, in units of
+    each configuration's spread (`_blocks`). The rest of the whole is common to a seed. How much that is on average is
+    averaged over all shares by their posterior probabilities, for few seeds cannot tell it; with two seeds alone, that
+    makes intervals of means cautious. No error is less than rounding.
     """
     values = np.asarray(values, float)
     has = np.isfinite(values)
@@ -99,15 +88,20 @@ def of(values: np.ndarray, groups: Sequence[object] | None = None) -> Noise:
         return Noise(rounding, np.full(n, own.sum()), rounding, np.full(n, own.sum()), np.zeros(values.shape))
     aside /= unit
     _, group = np.unique([str(g) for g in groups] if groups is not None else np.zeros(n), return_inverse=True)
-    shape = _shape(np.abs(means), (aside**2).sum(axis=1), own)
-    spread = np.sqrt(_levels((aside**2).sum(axis=1) / shape, own, group)[0] * shape)
-    left, seen, common = _blocks(aside / spread[:, None], has, own)
-    variance, freedom = _levels(left * spread**2 / shape, own, group)
-    deviation, weights = np.sqrt(variance * shape) * unit, has / np.maximum(counts, 1)[:, None]
-    alone = np.fmax(np.where(counts > 0, deviation / np.sqrt(np.maximum(counts, 1)), np.nan), rounding)
-    seeds = np.sqrt(common) * deviation[:, None] * weights
-    error = np.sqrt(alone**2 + (seeds**2).sum(axis=1))
-    return Noise(error, 1 / (1 / freedom + seen[1]), alone, 1 / (1 / freedom + seen[0]), seeds)
+    sums = (aside**2).sum(axis=1)
+    shape = _shape(np.abs(means), sums, own)
+    whole, behind = _levels(sums / shape, own, group)
+    spread = np.sqrt(whole * shape)
+    left, unseen, grown = _blocks(aside / spread[:, None], has, own)
+    apart, freedom = _levels(left * whole, own, group)
+    # What a single trial has in all, and for itself; the rest is common to its seed.
+    scale = unit**2 * shape / np.maximum(counts, 1)
+    alone = np.where(counts > 0, apart * scale, np.nan)
+    common = np.maximum(whole * grown * scale - alone, 0)
+    alone = np.fmax(alone, rounding**2)
+    seeds = np.sqrt(common)[:, None] * has / np.sqrt(np.maximum(counts, 1))[:, None]
+    freedoms = [1 / (1 / degrees + more) for degrees, more in zip((behind, freedom), reversed(unseen), strict=True)]
+    return Noise(np.sqrt(alone + common), freedoms[0], np.sqrt(alone), freedoms[1], seeds)
 
 
 def _shape(sizes: np.ndarray, sums: np.ndarray, freedom: np.ndarray) -> np.ndarray:
@@ -180,8 +174,8 @@ def _moderated(
 
 def _blocks(aside: np.ndarray, has: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, tuple[float, float], float]:
     """((n,) sums of squares of what trials have for themselves, with the `own` (n,) degrees of freedom; what not
-    knowing the common share adds to 1 / freedom of these, and of the whole; the variance that seeds have in common, in
-    units of what trials have for themselves).
+    knowing the common share adds to 1 / freedom of these, and of the whole; by how much the whole variance is likely to
+    be larger than the deviations say).
 
     `aside` (n, seeds) are deviations from a configuration's mean in units of its spread, where it `has` that seed. Of
     their sum of squares, seeds explain one part, whose variance is 1 + k lambda times the other's (k is the number of
@@ -189,32 +183,32 @@ def _blocks(aside: np.ndarray, has: np.ndarray, own: np.ndarray) -> tuple[np.nda
     (Jeffreys' prior).
     """
     counts = np.maximum(has.sum(axis=1), 1)
-    apart = np.diag(has.sum(axis=0).astype(float)) - (has / counts[:, None]).T @ has
-    inverse = np.linalg.pinv(apart, rcond=1e-9, hermitian=True)
+    links = np.diag(has.sum(axis=0).astype(float)) - (has / counts[:, None]).T @ has
+    inverse = np.linalg.pinv(links, rcond=1e-9, hermitian=True)
     effect = inverse @ aside.sum(axis=0)
     effects = np.where(has, effect - (has @ effect / counts)[:, None], 0.0)
     taken = has @ np.diag(inverse) - ((has @ inverse) * has).sum(axis=1) / counts  # degrees of freedom, by row
-    by_seeds, of_seeds = float(effect @ apart @ effect), float(taken.sum())
+    by_seeds, of_seeds = float(effect @ links @ effect), max(float(taken.sum()), 1e-9)
     own_sums = ((aside - effects) ** 2).sum(axis=1)
-    total, all_degrees = float(own_sums.sum()), float(own.sum())
+    total, every = float(own_sums.sum()), float(own.sum())
     shares = np.r_[0, (EDGES[1:] + EDGES[:-1]) / 2]
     common = shares / (1 - shares)
-    more = 1 + np.trace(apart) / max(of_seeds, 1e-9) * common
-    variance = np.maximum(total + by_seeds / more, 1e-300) / all_degrees
+    more = 1 + np.trace(links) / of_seeds * common
+    variance = np.maximum(total + by_seeds / more, 1e-300) / every
     prior = np.r_[ALONE, (1 - ALONE) * np.diff(EDGES) / EDGES[-1]]
-    logs = np.log(prior) - of_seeds / 2 * np.log(more) - all_degrees / 2 * np.log(variance)
+    logs = np.log(prior) - of_seeds / 2 * np.log(more) - every / 2 * np.log(variance)
     weights = np.exp(logs - logs.max())
     weights /= weights.sum()
 
-    def unknown(estimate: np.ndarray) -> float:
-        return float(weights @ (np.log(estimate) - weights @ np.log(estimate)) ** 2) / 2
+    def estimated(variance: np.ndarray) -> tuple[float, float]:
+        """(its mean, what not knowing it adds to 1 / freedom), of logarithms."""
+        mean = float(weights @ np.log(variance))
+        return np.exp(mean), float(weights @ (np.log(variance) - mean) ** 2) / 2
 
-    seen = unknown(variance), unknown(variance * (1 + common))
-    # Means of logarithms, so that the whole variance of a single configuration is its own whatever its share.
-    rest = max(0.0, np.exp(float(weights @ np.log(variance))) * all_degrees - total)
-    # Where hardly any is a trial's own, no share that is tried is large enough: not less than all deviations have.
-    whole = max(np.exp(float(weights @ np.log1p(common))), (total + by_seeds) / max(total + rest, 1e-300))
-    return own_sums + taken / max(of_seeds, 1e-9) * rest, seen, whole - 1
+    (apart, unseen), (whole, unseen_whole) = estimated(variance), estimated(variance * (1 + common))
+    rest = max(0.0, apart * every - total)
+    grown = max(1.0, whole * every / (total + by_seeds))
+    return own_sums + taken / of_seeds * rest, (unseen, unseen_whole), grown
 
 
 def critical(noise: Noise, j: np.ndarray | slice, k: np.ndarray | slice, tail: float) -> np.ndarray:
