@@ -277,7 +277,7 @@ def bands(n: int, studies: int) -> dict[str, str]:
         for _ in range(studies):
             x = random.uniform(1, 2, n)
             found = slices.smooth(x, truth(x) + 0.25 * random.normal(size=n))
-            if found["low"].notna().all():
+            if len(found) and found["low"].notna().all():
                 held.append(pd.Series(truth(found["x"])).between(found["low"], found["high"]).mean())
         row[name] = f"{100 * np.mean(held):.1f} %" if held else "no band"
     return row

@@ -19,6 +19,7 @@ from evae.search.job import CONFIRM
 from evae.search.noise import BLOCK, ERROR, ROUNDING, Noise, beaten
 from evae.search.objectives import DIVERGENCES
 from evae.search.pareto import dominates
+from evae.search.rungs import rung_epochs
 
 OF_DISTANCES = ("features", "digest", "resize", "n_real", "n_generated", "split", "seed", "pairs")
 """What must agree for two distances to compare."""
@@ -29,6 +30,8 @@ OF_LIKELIHOODS = ("samples", "n_measured", "split", "seed")
 IDENTITY = tuple(dict.fromkeys(OF_DISTANCES + OF_ACCURACIES + OF_LIKELIHOODS))
 GOOD = ("finished", "running", "stopped")
 """States of trials that nothing went wrong with; "stopped" is one that the scheduler ended early."""
+EVERY_EPOCH = ("val_distortion_nats", "val_rate_nats")
+"""What training measures after each epoch, early stopping or not."""
 
 
 def differ(values: Iterable[float]) -> bool:
@@ -303,14 +306,28 @@ def stops(study: StudyData) -> pd.DataFrame:
 
 def rungs(study: StudyData) -> pd.DataFrame:
     """Epochs after which the scheduler compared trials: epoch, judged (trials whose objectives were measured then) and
-    stopped (those that it ended there). An objective is measured between epochs for this alone.
+    stopped (those that it ended there). Between epochs, an objective that training does not measure anyway is measured
+    for this alone.
     """
     columns = [f"val_{o.metric}" for o in study.objectives if f"val_{o.metric}" in study.epochs]
-    measured = study.epochs[study.epochs[columns].notna().any(axis=1)] if columns else study.epochs.iloc[:0]
+    own = [column for column in columns if column not in EVERY_EPOCH]
+    measured = study.epochs[study.epochs[own or columns].notna().any(axis=1)] if columns else study.epochs.iloc[:0]
+    if columns and not own:
+        measured = measured[_at_rungs(study, measured)]
     judged, ended = measured.groupby("epoch").size(), stops(study).groupby("epochs").size()
     table = pd.DataFrame({"judged": judged, "stopped": ended}).fillna(0).astype(int).rename_axis("epoch").reset_index()
     # A rung of an older store, which did not keep what was measured there, has judged those that it stopped at least.
     return table.assign(judged=table[["judged", "stopped"]].max(axis=1))
+
+
+def _at_rungs(study: StudyData, epochs: pd.DataFrame) -> pd.Series:
+    """Which rows of `study.epochs` are of a trial's rungs, by its planned epochs; only first replicates have any."""
+    trials = study.trials[study.trials["seed"] == 0].set_index("trial")
+    planned = epochs["trial"].map(trials["epochs_planned"][~trials.index.duplicated()])
+    stops_early = study.manifest.get("options", {}).get("early_stopping", "none") != "none"
+    at = {n: set(rung_epochs(int(n))) for n in planned.dropna().unique()} if stops_early else {}
+    each = [epoch in at.get(n, ()) for epoch, n in zip(epochs["epoch"], planned, strict=True)]
+    return pd.Series(each, epochs.index, dtype=bool)
 
 
 def real_sharpness(study: StudyData) -> float:

@@ -78,6 +78,9 @@ def best(table: pd.DataFrame, objective: Objective) -> str:
     are confirmed, where there are any."""
     searched = tables.best(table, objective)
     order = tables.judged(searched)
+    if alike(searched, objective):
+        value = number(searched[objective.metric].iloc[0])
+        return f"All {len(searched):,} configurations have the same {objective.label}, {value}: none is best."
     first, rest = order.iloc[0], order.iloc[1:]
     text = f"{'Chosen as best' if first['confirmed'] else 'Best'} {objective.label} "
     text += f"({'highest' if objective.sign < 0 else 'lowest'}): {first['name']} with "
@@ -111,6 +114,12 @@ def best(table: pd.DataFrame, objective: Objective) -> str:
     if np.isfinite(controls).any():
         text += f" Noise makes a control differ by up to {number(float(np.nanmedian(controls)), 2)}."
     return text + _sharper(order, objective) + left_out(table, objective)
+
+
+def alike(order: pd.DataFrame, objective: Objective) -> bool:
+    """Whether all configurations, of which there are several, agree in an objective on both splits."""
+    values = (order[objective.metric], order[f"select_{objective.metric}"])
+    return len(order) > 1 and not any(map(tables.differ, values))
 
 
 def _not_confirmed(searched: pd.DataFrame, first: pd.Series) -> str:
@@ -149,7 +158,7 @@ def flattered(study: StudyData, table: pd.DataFrame, objective: Objective) -> st
     was chosen by."""
     order, by = tables.best(table, objective), study.selection_column(objective)
     column = f"select_{objective.metric}"
-    if len(order) < 2 or order["confirmed"].any():
+    if len(order) < 2 or order["confirmed"].any() or alike(order, objective):
         return ""
     luck = inference.flattery(objective.sign * order[column].to_numpy(float), tables.noise_of(order, column))
     done = study.searched[study.searched["state"] == "finished"]
@@ -322,7 +331,8 @@ def method(study: StudyData, table: pd.DataFrame) -> str:
     return text + (
         ". The spread between seeds of each configuration is shrunk towards that of its method and kernel, and this "
         "towards what all share; it grows with the value where the seeds show that it does. Differences leave out what "
-        "is common to all trainings of a seed, so that intervals may overlap where a difference is more than noise. "
+        "is common to all trainings of a seed, so that intervals may overlap where a difference is more than noise; "
+        "two seeds cannot tell how much that is, so that their intervals are wide. "
         "Per objective, a control is called better or worse than the best by mistake in about one study of twenty or "
         "fewer, and so is the runner-up; a configuration that belongs on the front is drawn as dominated by more than "
         "noise as seldom. Where methods differ much in their spread, a few configurations of two or three seeds cannot "

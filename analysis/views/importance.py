@@ -126,8 +126,25 @@ def charts(shares: Mapping[Objective, pd.DataFrame]) -> list[Chart]:
     note = (
         "Pale bars are not told from chance: where no parameter bears on the objective, one is told by mistake in 5 % "
     )
-    note += f"of studies. {'; '.join(each)}."
+    note += f"of studies. {'; '.join(each)}. {limits(shares)}"
     return [Chart("importance", "", importance_figure(shares), "; ".join(each) + ".", note)]
+
+
+def limits(shares: Mapping[Objective, pd.DataFrame]) -> str:
+    """How little the parameters that are not told from chance may be known to explain."""
+    rest = pd.concat(shares.values())
+    most = rest.loc[~rest["told"].astype(bool), "most"]
+    if not len(most):
+        return ""
+    least, worst = (f"{100 * value:.0f}" for value in (most.min(), most.max()))
+    return (
+        f"Each of the others may explain up to {f'{least} to ' if least != worst else ''}{worst} % of the variance of "
+        "the ranks by itself, with a confidence of 95 %."
+    )
+
+
+def _limit(most: float) -> str:
+    return f", of the ranks' variance at most {100 * most:.0f} %" if most < 1 else ""
 
 
 def importance_figure(shares: Mapping[Objective, pd.DataFrame]) -> go.Figure:
@@ -143,7 +160,8 @@ def importance_figure(shares: Mapping[Objective, pd.DataFrame]) -> go.Figure:
             orientation="h",
             name=objective.label,
             marker=dict(color=colour, opacity=[1.0 if told is True else PALE for told in table["told"]]),
-            hovertemplate="%{y}: %{x:.0f} %<extra>" + objective.label + "</extra>",
+            hovertext=[_limit(most) for most in table["most"]],
+            hovertemplate="%{y}: %{x:.0f} %%{hovertext}<extra>" + objective.label + "</extra>",
         )
     drawn.update_layout(legend_traceorder="reversed")
     return drawn

@@ -172,3 +172,15 @@ def test_a_study_with_a_constant_objective_claims_nothing_of_it(constant: StudyD
     data = json.loads(text[text.index('id="data">') + 10 :].partition("</script>")[0])
     assert "hypervolume" not in data["figures"] and "front" in data["figures"]
     assert f"rate-{SHARPNESS}" not in data["figures"]
+
+
+def test_where_all_agree_none_is_best(study: StudyData) -> None:
+    objective = study.objectives[0]
+    same = {
+        c: study.trials[c].where(study.trials[c].isna(), 2.0) for c in (objective.metric, f"val_{objective.metric}")
+    }
+    constant = replace(study, trials=study.trials.assign(**same))
+    table = tables.configurations(constant)
+    said = words.best(table, objective) + words.flattered(constant, table, objective)
+    assert said.startswith("All ") and "have the same" in said and "none is best" in said and "luck" not in said
+    assert page.render(constant)

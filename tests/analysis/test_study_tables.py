@@ -138,6 +138,15 @@ def test_rungs_count_those_judged_and_stopped(racing: StudyData) -> None:
     assert "stopped" not in set(tables.failures(racing)["state"])
 
 
+def test_rungs_are_not_all_epochs_where_training_measures_the_objective(racing: StudyData) -> None:
+    manifest = racing.manifest | {"options": racing.manifest["options"] | {"early_stopping": "halving"}}
+    of = dataclasses.replace(racing, objectives=[Objective("distortion_nats", "min")], manifest=manifest)
+    # Eight epochs have rungs after 1 and 3; after 2 trials have been stopped.
+    assert (tables.rungs(of)["epoch"].tolist(), tables.rungs(of)["judged"].tolist()) == ([1, 2, 3], [12, 2, 10])
+    never = dataclasses.replace(of, manifest=manifest | {"options": {}})
+    assert tables.rungs(never)["epoch"].tolist() == [2]
+
+
 def test_replicates_may_differ_in_number(racing: StudyData) -> None:
     table = tables.configurations(racing).set_index("number")
     assert list(table.loc[[1, 4, 0, 6], "n"]) == [3, 3, 1, 0]
