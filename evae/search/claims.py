@@ -101,7 +101,7 @@ def _typed(kind: type[T], plain: Mapping[str, Any]) -> T:
 @dataclass(frozen=True)
 class Known:
     """What claims can be about in a study: labels of configurations, methods and kernels, searched parameters, and how
-    columns name the features; the ex-post density that `xpd_` means, and the numbers of labels of accuracies."""
+    columns name the features; and the ex-post density that `xpd_` means."""
 
     labels: tuple[str, ...]
     methods: tuple[str, ...]
@@ -109,7 +109,6 @@ class Known:
     parameters: tuple[str, ...]
     features_column: str
     density: str | None = None
-    label_counts: tuple[int, ...] = ()
 
     def sides(self) -> dict[str, set[str]]:
         """What a user may write for a side: the sides it may mean. A method and a kernel may have the same name."""
@@ -212,16 +211,12 @@ def _explained(text: str, parameter: str, sign: str, limit: str, metric: str, kn
 
 def _metric(text: str, name: str, known: Known) -> tuple[str, str | None]:
     """(column, direction) of a metric by its short name, as `resolve_objectives` has it; here it needs no direction."""
-    count = labels_of(name)
-    plain = {c for one in METRICS.values() if one.name not in ("fid", "kid") for c in one.columns if not labels_of(c)}
-    if count is None and name not in plain:
+    plain = {column for one in METRICS.values() if one.name not in ("fid", "kid") for column in one.columns}
+    if name not in plain and not labels_of(name):
         raise unknown("metric in a claim", name, plain)
-    if count is not None and count not in known.label_counts:
-        raise UserError(f"the claim {text!r} is about what is not measured: add --downstream {count}")
     if name.startswith("xpd_") and known.density is None:
         raise UserError(f"the claim {text!r} is about samples from an ex-post density: add one, --densities mixture")
-    column = objective_column(name, known.features_column, known.density)
-    return column, direction(name)
+    return objective_column(name, known.features_column, known.density), direction(name)
 
 
 def _with_factor(text: str, known: Known) -> tuple[float, str | None]:

@@ -144,11 +144,9 @@ def rows_of(configurations: Mapping[str, Configuration]) -> list[dict[str, Any]]
     return found
 
 
-def known(
-    space: Space, base: Recipe, recipes: Iterable[Recipe], total: int, measured: tuple[str, str | None, tuple[int, ...]]
-) -> Known:
-    """What claims can be about in a study of `total` configurations of a space; `recipes` are some of its. `measured`
-    are the last three of `Known`."""
+def known(space: Space, base: Recipe, recipes: Iterable[Recipe], total: int, measured: tuple[str, str | None]) -> Known:
+    """What claims can be about in a study of `total` configurations of a space; `recipes` are some of its, `measured`
+    the last two of `Known`."""
     posteriors = [recipe.posterior for recipe in recipes]
     return Known(
         tuple(control.label for control in space.controls[:total]),

@@ -92,7 +92,7 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
 
 def _claims(options: StudyOptions, base: Recipe, recipes: Sequence[Recipe]) -> list[Claim]:
     """The claims of the command line; `recipes` are some of the space's, those of its controls first."""
-    space, measured = options.space, (features_column(options.features), options.first_density, options.label_counts)
+    space, measured = options.space, (features_column(options.features), options.first_density)
     claims = parse(options.claim, known(space, base, recipes, options.total, measured))
     check_decidable(claims, dict(zip((control.label for control in space.controls), recipes, strict=False)))
     return claims

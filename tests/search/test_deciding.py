@@ -167,7 +167,7 @@ def test_seconds_of_recorded_trials_are_the_same_budget_in_the_simulator():
 
 
 def test_claims_can_be_about_what_a_space_holds():
-    found = known(SPACE, BASE, SPACE.recipes(BASE), 3, ("lite", None, ()))
+    found = known(SPACE, BASE, SPACE.recipes(BASE), 3, ("lite", None))
     assert isinstance(found, Known) and found.labels == ("EVAE, paper (B = 0.1)", "VAE", "autoencoder")
     assert {"evae", "gaussian"} <= set(found.methods) and {"cosine", "gaussian"} <= set(found.kernels)
     assert {"kernel", "beta", "bandwidth"} <= set(found.parameters)
