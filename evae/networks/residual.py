@@ -1,20 +1,19 @@
-"""Pre-activated residual blocks (He et al., arXiv 1603.05027) of maps (n, channels, h, w)."""
+"""Residual blocks: pre-activated ones (He et al., arXiv 1603.05027) of maps (n, channels, h, w), and dense ones."""
 
 from torch import Tensor, nn
 
 from evae.networks.layers import normalisation_layer
-from evae.shapes import Maps
 
 
 class Residual(nn.Module):
-    """branch(x) + shortcut(x), for branches that change the maps' shape alike."""
+    """branch(x) + shortcut(x), for branches that change the shape alike."""
 
     def __init__(self, branch: nn.Module, shortcut: nn.Module) -> None:
         super().__init__()
         self.branch = branch
         self.shortcut = shortcut
 
-    def forward(self, x: Maps) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         return self.branch(x) + self.shortcut(x)
 
 
@@ -53,3 +52,9 @@ def _unit(channels: int, normalisation: str, convolution: nn.Module) -> nn.Modul
 
 def _transposed(before: int, after: int) -> nn.Module:
     return nn.ConvTranspose2d(before, after, 3, stride=2, padding=1, output_padding=1)
+
+
+def normalised_dense(numbers: int, hidden: int) -> nn.Module:
+    """Of vectors: a hidden layer with ReLU, added to what comes in, and LayerNorm of the sum."""
+    branch = nn.Sequential(nn.Linear(numbers, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, numbers))
+    return nn.Sequential(Residual(branch, nn.Identity()), nn.LayerNorm(numbers))

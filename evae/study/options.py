@@ -69,9 +69,10 @@ class StudyOptions:
     """Mirror training images at random."""
 
     network: str = "conv"
-    """Networks: conv (Qin & Huang, EVAE), resnet_v2 (Rivera, MoG-VAE), or one of a plug-in's."""
+    """Networks: conv (Qin & Huang, EVAE), resnet_v2 (Rivera, MoG-VAE), linear, mlp (Vafaii et al., Poisson VAE), or one
+    of a plug-in's."""
     size: str = "paper"
-    """Width of the networks: tiny (1/4 of the paper's channels), small (1/2), paper, large (2)."""
+    """Width of the networks: tiny (1/4 of the paper's channels), small (1/2), paper, large (2). Linear has one."""
     likelihood: str = "bernoulli"
     """What a wrong pixel costs: bernoulli, laplace, logistic (of 256 levels), sum_of_squares, or one of a plug-in's."""
     prior: str | None = None

@@ -6,15 +6,21 @@ import pytest
 import torch
 
 from evae.errors import UserError
-from evae.networks import Conv, ResNetV2
+from evae.networks import Conv, Linear, Mlp, ResNetV2
 from evae.networks import network as families
 from evae.networks.base import NORMALISATIONS
 from evae.recipe import Recipe
 from evae.testing.networks import CHECKS, built
 
-SUPPORTED = {Conv: (32, 64), ResNetV2: (32, 64, 128, 256)}
-CASES = [Conv(width=0.25), *(ResNetV2(width=0.125, normalisation=kind) for kind in NORMALISATIONS)]
+SUPPORTED = {Conv: (32, 64), Linear: (16, 28, 64), Mlp: (16, 28), ResNetV2: (32, 64, 128, 256)}
+CASES = [
+    Conv(width=0.25),
+    Linear(),
+    Mlp(width=0.05),
+    *(ResNetV2(width=0.125, normalisation=kind) for kind in NORMALISATIONS),
+]
 every_family = pytest.mark.parametrize("family", SUPPORTED, ids=lambda cls: cls.family)
+with_width = pytest.mark.parametrize("family", [Conv, Mlp, ResNetV2], ids=lambda cls: cls.family)
 every_case = pytest.mark.parametrize("network", CASES, ids=repr)
 
 
@@ -39,11 +45,12 @@ def test_shapes_of_every_size(network, channels):
         assert decoder(torch.randn(1, 5)).shape == images.shape
 
 
-@every_family
+@with_width
 @pytest.mark.parametrize("width", [0.001, 0.3, 1.0])
 def test_any_width(family, width):
-    encoder, decoder = built(family(width=width), 32, channels=3)
-    images = torch.rand(1, 3, 32, 32)
+    size = SUPPORTED[family][0]
+    encoder, decoder = built(family(width=width), size, channels=3)
+    images = torch.rand(1, 3, size, size)
     assert decoder(encoder(images)[:, :8]).shape == images.shape
 
 
@@ -60,7 +67,7 @@ def test_a_latent_size_below_one_is_an_error(family, latent):
         family().build(32, 1, latent=latent, heads=2)
 
 
-@every_family
+@with_width
 @pytest.mark.parametrize("width", [0.0, -1.0, math.nan, math.inf])
 def test_a_width_that_is_no_width_is_an_error(family, width):
     with pytest.raises(UserError, match="width must be"):

@@ -77,7 +77,7 @@ def differences(a: Recipe, b: Recipe) -> list[str]:
 @pytest.mark.parametrize("network", families)
 @pytest.mark.parametrize("size", SIZES)
 def test_the_size_is_the_width_of_the_networks(size, network):
-    assert StudyOptions(size=size, network=network).base_recipe().network == families[network](width=SIZES[size])
+    assert StudyOptions(size=size, network=network).base_recipe().network == families[network].of_width(SIZES[size])
 
 
 def test_each_sampler_can_be_made_quietly():
