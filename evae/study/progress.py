@@ -136,10 +136,10 @@ def summary(progress: StudyProgress, states: Sequence[str]) -> str:
     return f"{progress.done} of {progress.total} trials: " + ", ".join(f"{n} {s}" for s, n in counts.items())
 
 
-def verdicts(searcher: StudySearcher) -> list[str]:
-    """The verdict of each claim, and why no more seeds are trained, in a line each."""
+def verdicts(searcher: StudySearcher, finished: bool = True) -> list[str]:
+    """The verdict of each claim, and of a study that has finished why no more seeds are trained, in a line each."""
     policy = searcher.confirmation
     if not isinstance(policy, Deciding):
         return []
     found = [sentence(verdict) for verdict in policy.verdicts(searcher.configurations)]
-    return [*found, *filter(None, [policy.ending(searcher.configurations)])]
+    return [*found, *filter(None, [policy.ending(searcher.configurations) if finished else ""])]

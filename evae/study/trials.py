@@ -107,7 +107,7 @@ def _search(
         manifest.close(store, state, slots.mean())
         callbacks.call("study_end", manifest.row)
     console.print(summary(progress, [row["state"] for row in store.rows("trials")]))
-    for line in verdicts(searcher):
+    for line in verdicts(searcher, state == "finished"):
         console.print(Text(line))
     if searcher.exhausted and len(searcher.configurations) < options.trials:
         console.print(f"The search came up with no more than these {len(searcher.configurations)} configurations.")

@@ -66,6 +66,7 @@ def test_the_verdicts_are_said_and_why_nothing_more_is_trained():
         "does not hold: one > two in a (difference -1 (50 % less), between -1 and -1, 4 fresh seeds)",
         "All is decided.",
     ]
+    assert verdicts(search, finished=False) == verdicts(search)[:2]
     undecided = searcher(LINE, total=2, confirmation=replace(policy, claims=[claim], until_decided=False))
     drive(
         undecided,
