@@ -38,6 +38,14 @@
     });
   });
 
+  // Of charts between which there is a choice, the chosen one is shown.
+  document.querySelectorAll(".choices").forEach((choices) => {
+    const charts = choices.parentElement.querySelectorAll("[data-choice]");
+    const choose = () => charts.forEach((chart) => { chart.hidden = chart.dataset.choice !== choices.querySelector(":checked").value; });
+    choices.addEventListener("change", choose);
+    choose();
+  });
+
   // Pictures of the gallery are decoded when they come near the window.
   const fill = (place) => { if (!place.firstChild) report.panel.pictures(place, Number(place.dataset.trial)); };
   const near = new IntersectionObserver((entries) => entries.filter((e) => e.isIntersecting).forEach((e) => { near.unobserve(e.target); fill(e.target); }), { rootMargin: "600px 0px" });

@@ -12,9 +12,10 @@ import pandas as pd
 import plotly.graph_objects as go
 import plotly.offline
 
-from analysis.study import advice, details, naming, provenance, tables, timing, verdicts, words
+from analysis.study import advice, details, naming, provenance, sources, tables, timing, verdicts, words
 from analysis.study.load import StudyData
-from analysis.study.pictures import KINDS, Pictures, choose, pictures, wanted
+from analysis.study.naming import Objective
+from analysis.study.pictures import Pictures, choose, kinds, pictures, wanted
 from analysis.views import hypervolume, importance, reproduction, theme
 from analysis.views.drawing import Chart
 from analysis.views.sections import draw
@@ -32,7 +33,7 @@ def render(study: StudyData, live: bool = False) -> str:
     front = tables.front(table, study.objectives)
     grown, shares = hypervolume.history(study, table), importance.shares(study, table)
     charts = draw(study, table, front, grown, shares)
-    cards = choose(front, study)
+    cards, others = choose(front, study), sources.others(study)
     shown = pictures(study, cards, wanted(study, front))
     judged = verdicts.verdicts(study)
     return template("report.html").render(
@@ -40,11 +41,11 @@ def render(study: StudyData, live: bool = False) -> str:
         verdict_notes=verdicts.notes(study, judged),
         study=study,
         tiles=tiles(study, table),
-        paragraphs=words.summary(study, table),
+        paragraphs=[*words.summary(study, table), *filter(None, [sources.said(study, table)])],
         advice=advice.next_steps(study, table, front, grown, shares).to_dict("records"),
         charts=charts,
         confirms=bool(table["confirmed"].any()),
-        cards=[card(row, study) for row in cards.to_dict("records") if row["trial"] in shown.of],
+        cards=[card(row, study, others) for row in cards.to_dict("records") if row["trial"] in shown.of],
         pictures=shown,
         places={name: i for i, name in enumerate(table["configuration"])},
         trial_places={name: i for i, name in enumerate(study.trials["trial"])},
@@ -109,8 +110,12 @@ def tiles(study: StudyData, table: pd.DataFrame) -> list[tuple[str, str, str]]:
     return found
 
 
-def card(row: dict[str, Any], study: StudyData) -> dict[str, Any]:
-    """A configuration of the gallery."""
+def card(row: dict[str, Any], study: StudyData, others: list[Objective]) -> dict[str, Any]:
+    """A configuration of the gallery; `others` are objectives of samples by what else these were drawn from."""
+    scores = [
+        (o.label, naming.interval(row[o.metric], row[f"{o.metric}_half"]), row[f"searched_{o.metric}"])
+        for o in study.objectives
+    ]
     return {
         "id": row["configuration"],
         "name": row["name"],
@@ -118,10 +123,8 @@ def card(row: dict[str, Any], study: StudyData) -> dict[str, Any]:
         "on_front": bool(row["on_front"]),
         "control": bool(row["control"]),
         "confirmed": bool(row["confirmed"]),
-        "scores": [
-            (o.label, naming.interval(row[o.metric], row[f"{o.metric}_half"]), row[f"searched_{o.metric}"])
-            for o in study.objectives
-        ],
+        "scores": scores
+        + [(o.label, naming.number(float(row[o.metric])), row[f"searched_{o.metric}"]) for o in others],
     }
 
 
@@ -156,14 +159,15 @@ def trial_columns(study: StudyData) -> list[tuple[str, str, str]]:
 
 
 def shown_objectives(study: StudyData) -> list[str]:
-    """The objectives, each sharpness gap with the sharpness that it was taken from."""
+    """The objectives, each sharpness gap with the sharpness that it was taken from, and those of samples by what else
+    these were drawn from."""
     found = []
     for objective in study.objectives:
         found.append(objective.metric)
         raw = tables.ratio_columns(objective.metric)[0]
         if naming.is_gap(objective.metric) and raw in study.trials:
             found.append(raw)
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys([*found, *(o.metric for o in sources.others(study))]))
 
 
 def trial_rows(study: StudyData) -> list[list[Any]]:
@@ -217,7 +221,7 @@ def embed(
             "columns": [[title, kind, key] for key, title, kind in trial_columns(study)],
             "rows": trial_rows(study),
             "pictures": {places["trial"][trial]: pieces for trial, pieces in shown.of.items()},
-            "kinds": KINDS,
+            "kinds": kinds(shown),
             "weights": [places["trial"][trial] for trial in weights if trial in places["trial"]],
         }
     )

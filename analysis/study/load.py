@@ -266,7 +266,7 @@ def _with_metrics(trials: pd.DataFrame, objectives: list[Objective]) -> pd.DataF
     measured = [c for o in objectives for c in (o.metric, f"val_{o.metric}") if c in trials]
     for column in dict.fromkeys([*metric_columns(trials), *measured]):
         trials[column] = columns.numbers(trials[column])
-    return trials
+    return trials.copy()  # whose columns are in one piece again
 
 
 def _without_a_prior(trials: pd.DataFrame, epochs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -284,6 +284,7 @@ def metric_columns(trials: pd.DataFrame) -> list[str]:
     """Names of the metrics, of both splits, that are single numbers."""
     starts = (
         "gen_",
+        "xpd_",
         "rec_",
         "real_",
         "distortion_",

@@ -5,7 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 NARROW = "\N{NO-BREAK SPACE}"  # keeps a number with its interval or unit on one line
-SIDES = {"gen": "generation", "rec": "reconstruction", "real": "real-image"}
+SIDES = {"gen": "generation", "rec": "reconstruction", "xpd": "generation", "real": "real-image"}
+# Ex-post densities by what their metrics begin with after xpd_; others by that name.
+DENSITIES = {
+    "gaussian": "Gaussian",
+    "kde": "kernel density",
+    "secondstage": "second-stage VAE",
+    "codes": "training codes",
+}
 # The part of a metric's name after its side: (words, unit). Distances are found by their prefix below.
 QUANTITIES = {
     "fid": ("FID", "squared Inception feature units"),
@@ -19,6 +26,7 @@ QUANTITIES = {
     "density": ("density", "real images near a sample, over 5; about 1 for real images"),
     "coverage": ("coverage", "share of real images with a sample near"),
     "nearest_image_ratio": ("distance to the nearest training image", "1 is as far as new images"),
+    "nearest_code_ratio": ("distance to the nearest training code", "1 is as far as new images' codes"),
 }
 WHOLE = {
     "distortion_nats": ("distortion", "nats per image"),
@@ -81,10 +89,28 @@ class Objective:
 
 
 def split_metric(metric: str) -> tuple[str, str]:
-    """("gen", "fd_efficientnet_lite0_b4") of "gen_fd_efficientnet_lite0_b4", on whichever split; side "" where there is
-    none."""
+    """("gen", "fd_efficientnet_lite0_b4") of "gen_fd_efficientnet_lite0_b4", on whichever split, and ("xpd", "recall")
+    of "xpd_mixture_recall"; side "" where there is none."""
     side, _, rest = metric.removeprefix("val_").partition("_")
+    if side == "xpd":
+        rest = rest.partition("_")[2]
     return (side, rest) if side in SIDES and rest else ("", metric)
+
+
+def source(metric: str) -> str:
+    """What the samples of such a metric are drawn from: "gen" for the prior, "xpd_mixture" for that density on codes;
+    "" for a metric that is not of samples."""
+    side, rest = split_metric(metric)
+    return metric.removeprefix("val_").removesuffix(f"_{rest}") if side in ("gen", "xpd") else ""
+
+
+def source_words(source: str) -> str:
+    """In words: "the prior", or "the mixture on codes"."""
+    if source == "gen":
+        return "the prior"
+    density = source.removeprefix("xpd_")
+    words = DENSITIES.get(density, density)
+    return f"the {words}" if density == "codes" else f"the {words} on codes"
 
 
 def is_distance(metric: str) -> bool:
@@ -128,6 +154,9 @@ def label(metric: str) -> str:
         words = "Fréchet distance"
     if rest.startswith("kd_"):
         words = "kernel distance"
+    if side == "xpd":
+        density = source(metric).removeprefix("xpd_")
+        return f"{SIDES[side]} ({DENSITIES.get(density, density)}) {words}"
     return f"{SIDES[side]} {words}" if side else words
 
 

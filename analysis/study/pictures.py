@@ -17,6 +17,7 @@ import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
 from analysis.study.load import StudyData
+from analysis.study.naming import source_words
 
 BUDGET = 7_000_000
 """Bytes of base64 text: with plotly.js and the tables of 1,000 trials the page stays below 15 MB."""
@@ -33,6 +34,8 @@ KINDS = {
     "perturbed": "perturbed: one latent in each row, moved by −20 to 20 standard deviations",
 }
 """Known kinds in the order in which they are shown; others follow."""
+OF_A_DENSITY = "sampled_"
+"""What the kinds of samples from densities on codes begin with; `naming.source_words` names the rest."""
 WORKERS = 2
 
 
@@ -123,7 +126,7 @@ def strip(rows: list[dict[str, Any]]) -> tuple[bytes, list[list[Any]]]:
     """
     parts = []
     for row in rows:
-        if row["kind"] in ROWS and (image := _open(row["png"])) is not None:
+        if _rows(row["kind"]) and (image := _open(row["png"])) is not None:
             parts.append((row["kind"], _part(row, image)))
     if not parts:
         return b"", []
@@ -140,10 +143,15 @@ def strip(rows: list[dict[str, Any]]) -> tuple[bytes, list[list[Any]]]:
 
 
 def _part(row: dict[str, Any], image: Image.Image) -> Image.Image:
-    cut = image.crop((0, 0, *_first(row, image.size, ROWS[row["kind"]])))
+    cut = image.crop((0, 0, *_first(row, image.size, _rows(row["kind"]))))
     if cut.width > WIDTH:
         cut = cut.resize((WIDTH, round(cut.height * WIDTH / cut.width)), Image.Resampling.BOX)
     return cut
+
+
+def _rows(kind: str) -> int:
+    """How many rows of tiles a strip has of a kind."""
+    return ROWS["sampled"] if kind.startswith(OF_A_DENSITY) else ROWS.get(kind, 0)
 
 
 def _first(row: dict[str, Any], size: tuple[int, int], wanted: int) -> tuple[int, int]:
@@ -155,9 +163,22 @@ def _first(row: dict[str, Any], size: tuple[int, int], wanted: int) -> tuple[int
 
 
 def in_order(pieces: list[list[Any]]) -> list[list[Any]]:
-    """Pieces by kind, the known kinds first."""
+    """Pieces by kind, the known kinds first, and samples from a density after those from the prior."""
     known = list(KINDS)
-    return sorted(pieces, key=lambda piece: known.index(piece[0]) if piece[0] in known else len(known))
+
+    def place(piece: list[Any]) -> tuple[int, bool]:
+        of_a_density = piece[0].startswith(OF_A_DENSITY)
+        kind = "sampled" if of_a_density else piece[0]
+        return known.index(kind) if kind in known else len(known), of_a_density
+
+    return sorted(pieces, key=place)
+
+
+def kinds(found: Pictures) -> dict[str, str]:
+    """The kinds that there are, in words; those that are not known by their names."""
+    there = {piece[0] for pieces in found.of.values() for piece in pieces}
+    densities = {kind for kind in there if kind.startswith(OF_A_DENSITY)}
+    return KINDS | {kind: f"sampled from {source_words(kind.removeprefix(OF_A_DENSITY))}" for kind in sorted(densities)}
 
 
 def _open(png: bytes) -> Image.Image | None:

@@ -4,6 +4,7 @@ Configurations are ranked by what the search saw (validation split, columns `sel
 see: the test split, and fresh seeds where they have some, so that the best of many is not flattered by its own luck.
 """
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
@@ -13,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.study.load import StudyData, metric_columns, parse
-from analysis.study.naming import Objective, is_accuracy, is_gap, is_kernel_distance, is_likelihood, split_metric
+from analysis.study.naming import Objective, is_accuracy, is_gap, is_kernel_distance, is_likelihood, source
 from evae.search import noise
 from evae.search.job import CONFIRM
 from evae.search.noise import BLOCK, ERROR, ROUNDING, Noise, beaten
@@ -21,7 +22,7 @@ from evae.search.objectives import DIVERGENCES
 from evae.search.pareto import dominates
 from evae.search.rungs import rung_epochs
 
-OF_DISTANCES = ("features", "digest", "resize", "n_real", "n_generated", "split", "seed", "pairs")
+OF_DISTANCES = ("features", "digest", "resize", "n_real", "n_generated", "split", "seed", "pairs", "density")
 """What must agree for two distances to compare."""
 OF_ACCURACIES = ("labels", "n_labels", "n_measured", "split", "seed")
 """What must agree for two accuracies to compare."""
@@ -348,6 +349,7 @@ def identities(study: StudyData) -> pd.DataFrame:
             if isinstance(identity, dict):
                 # Version 0.1 counted a reconstruction and its own image among the pairs of any two.
                 own = {key: identity.get(key) for key in IDENTITY} | {"pairs": identity.get("pairs") or "counted"}
+                own |= {"density": identity.get("density") and json.dumps(identity["density"], sort_keys=True)}
                 spread = identity.get("floor_sd")
                 rows.append({"metric": metric, **own, "floor": _floor(metric, identity), "floor_sd": spread, "n": n})
     table = pd.DataFrame(rows, columns=[*columns, "floor_sd", "n"])
@@ -364,8 +366,7 @@ def _floor(metric: str, identity: Mapping[str, Any]) -> Any:
         return identity.get("chance")
     if is_likelihood(metric):
         return None
-    is_of_samples = split_metric(metric)[0] == "gen"
-    return identity.get("floor") if is_of_samples and not is_kernel_distance(metric) else 0.0
+    return identity.get("floor") if source(metric) and not is_kernel_distance(metric) else 0.0
 
 
 def floor(study: StudyData, metric: str) -> float:

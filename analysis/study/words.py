@@ -281,7 +281,7 @@ def yardsticks(study: StudyData) -> str:
         text.append(f"Real test images have a sharpness of {number(real)}: {meaning}.")
     for objective in study.objectives:
         floor, spread = tables.floor(study, objective.metric), tables.floor_sd(study, objective.metric)
-        if naming.split_metric(objective.metric)[0] != "gen":
+        if not naming.source(objective.metric):
             continue  # reconstructions of the same images: 0, which needs no saying
         if naming.is_kernel_distance(objective.metric) and math.isfinite(spread):
             text.append(

@@ -32,6 +32,7 @@ class Chart:
 
     `said` is what a screen reader says of it. Configurations stand at the values of the search's seeds where it is
     `searched`, else at those of their fresh ones if they have some.
+    Of the charts of a section that have a `choice`, one is shown, which a switch chooses by these words.
     """
 
     key: str
@@ -41,6 +42,7 @@ class Chart:
     note: str = ""
     minimum: int = 0
     searched: bool = False
+    choice: str = ""
 
 
 def figure(x: str, y: str, height: int = HEIGHT, **layout: object) -> go.Figure:

@@ -7,22 +7,35 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.study import naming, tables
+from analysis.study import naming, sources, tables
 from analysis.study.load import StudyData
-from analysis.study.naming import Objective
+from analysis.study.naming import Objective, source, source_words
 from analysis.views import theme
 from analysis.views.drawing import CHOSE, Chart, figure, fit_range, scatter
 
 
 def charts(study: StudyData, front: pd.DataFrame) -> list[Chart]:
+    """The front; and where its samples were drawn from other sources too, what it is by these."""
     if not len(front):
         return []
-    objectives = study.objectives
+    own = dict.fromkeys(source_words(source(o.metric)) for o in study.objectives if source(o.metric))
+    others = sources.other_sources(study)
+    found = [_chart(study, front, study.objectives, "front", " and ".join(own) if others else "")]
+    for other, objectives in others.items():
+        table = tables.front(sources.of_source(study, objectives), objectives)
+        if len(table):
+            found.append(_chart(study, table, objectives, f"front-{other}", source_words(other)))
+    return found
+
+
+def _chart(study: StudyData, front: pd.DataFrame, objectives: Sequence[Objective], key: str, choice: str) -> Chart:
     floors = {o.metric: tables.floor(study, o.metric) for o in objectives}
     title = f"{objectives[0].label} against {objectives[1].label}" if len(objectives) > 1 else objectives[0].label
     drawn = front_figure(front, objectives, tables.real_sharpness(study), floors)
     said = f"{title}: {naming.count(len(front), 'configuration')}, {int(front['on_front'].sum())} on the front."
-    return [Chart("front", title, drawn, said)]
+    by_test = [o.label for o in objectives if study.ranked_by_validation and study.selection_column(o) == o.metric]
+    note = f"The search did not look at the {' and '.join(by_test)}: ranked by test values." if by_test else ""
+    return Chart(key, title, drawn, said, note, choice=choice)
 
 
 def front_figure(
@@ -66,7 +79,7 @@ def _draw_choice(drawn: go.Figure, rows: pd.DataFrame, columns: tuple[str, str])
 def _marks(objective: Objective, real_sharpness: float, floors: dict[str, float]) -> dict[str, float]:
     """What real images reach in this objective, by name."""
     marks = {}
-    if naming.split_metric(objective.metric)[0] == "gen":
+    if source(objective.metric):
         average = ", on average" if naming.is_kernel_distance(objective.metric) else ""
         marks[f"real against real{average}"] = floors.get(objective.metric, math.nan)
     if objective.metric.endswith("sharpness"):
