@@ -123,8 +123,7 @@ def card(row: dict[str, Any], study: StudyData, others: list[Objective]) -> dict
         "on_front": bool(row["on_front"]),
         "control": bool(row["control"]),
         "confirmed": bool(row["confirmed"]),
-        "scores": scores
-        + [(o.label, naming.number(float(row[o.metric])), row[f"searched_{o.metric}"]) for o in others],
+        "scores": [*scores, *((o.label, naming.number(float(row[o.metric])), None) for o in others)],
     }
 
 

@@ -31,8 +31,8 @@ class Chart:
     """A figure on the page: `minimum` is the width in pixels below which it scrolls instead of shrinking.
 
     `said` is what a screen reader says of it. Configurations stand at the values of the search's seeds where it is
-    `searched`, else at those of their fresh ones if they have some.
-    Of the charts of a section that have a `choice`, one is shown, which a switch chooses by these words.
+    `searched`, else at those of their fresh ones if they have some. Of the charts of a section that have a `choice`,
+    one is shown, which a switch chooses by these words.
     """
 
     key: str
