@@ -231,13 +231,15 @@ def arrays(parts: pd.DataFrame) -> list[np.ndarray]:
     return [np.array(list(parts[name]), float) for name in parts]
 
 
-def kernels(number: int, studies: int) -> str:
-    """Share of studies in which one of equal kernels at equal rate is called worse, 12 configurations each."""
+def kernels(number: int, studies: int, spreads: np.ndarray) -> str:
+    """Share of studies in which one of equal kernels at equal rate is called worse, 12 configurations each; in turn of
+    these spreads."""
     random, wrong = np.random.default_rng(2), 0
+    spread = np.repeat(np.resize(spreads, number), 12)
     for _ in range(studies):
         rate = np.exp(random.normal(3, 0.4, 12 * number))
         rows = pd.DataFrame({"kernel": np.repeat([f"k{k}" for k in range(number)], 12), "rate_nats": rate})
-        rows["rate_is"], rows[GOAL.metric] = "exact", 50 - 10 * np.log(rate) + random.normal(size=len(rows))
+        rows["rate_is"], rows[GOAL.metric] = "exact", 50 - 10 * np.log(rate) + spread * random.normal(size=len(rows))
         found = equal_rate.at_equal_rate(rows.assign(**{f"select_{GOAL.metric}": rows[GOAL.metric]}), GOAL)
         wrong += not found["within_noise"].all()
     return f"{100 * wrong / studies:.1f} %"
@@ -303,7 +305,8 @@ def main() -> None:
     section("Real trainings: seeds of one recipe as configurations", [one_recipe(*of, studies) for of in sizes])
     sizes = [(metric, seeds) for metric in METRICS for seeds in (2, 3, 5)]
     section("Real trainings: recipes on the same seeds", [recipes(*of, studies) for of in sizes])
-    equals = [{"kernels": str(n), "of studies": kernels(n, studies)} for n in (2, 4, 9)]
+    spreads = {"of equal spread": np.ones(1), "of unequal spread": UNEQUAL}
+    equals = [{"kernels": str(n)} | {name: kernels(n, studies, of) for name, of in spreads.items()} for n in (2, 4, 9)]
     section("Equal kernels at equal rate: one is called worse", equals)
     section("Importance", [importances(n, studies // 4) for n in (12, 30, 50, 200, 1000)])
     section("The band of slices holds the truth", [bands(n, studies // 4) for n in (10, 30, 60, 150)])

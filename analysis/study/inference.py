@@ -21,8 +21,8 @@ def flattery(means: np.ndarray, noise: Noise) -> float:
     distance to its own truth is averaged. The means differ more than the truths do, and choice would seem to cost less
     than it does; so the truths of those that may be the best (`noise.beaten`) are their means shrunk towards the
     average of these, by what of the means' variance noise explains (Efron & Morris, J. Am. Stat. Assoc. 70 (1975),
-    311-319). The rest are too far away to matter. In simulations it is right where all are equal in truth, and
-    up to a half too large where few are near the best (benchmarks/results/verdicts.md).
+    311-319). The rest are too far away to matter. In simulations it is right where many are equal in truth, a fifth too
+    small where seven are, and up to a half too large where few are near the best (benchmarks/results/verdicts.md).
     """
     if not np.isfinite(noise.own).all() or not len(means):
         return np.nan

@@ -13,7 +13,7 @@ from analysis.study.naming import Objective
 from analysis.study.tables import differ, ranked
 from analysis.views import theme
 from analysis.views.drawing import Chart, figure
-from evae.search.noise import ERROR
+from evae.search.noise import ERROR, levels
 
 COLUMNS = ["kernel", "n", "value", "half", "difference", "difference_half", "within_noise", "seen", "rate"]
 FEWEST = 2  # configurations of a kernel
@@ -43,8 +43,8 @@ def at_equal_rate(table: pd.DataFrame, objective: Objective) -> pd.DataFrame:
     seen (a difference in truth whose interval would not contain zero in 80 % of studies).
 
     The first was chosen for its value and may be any: intervals of differences hold for all pairs of kernels together
-    (Bonferroni's inequality), so that among kernels that are equal one is called worse in 5 % of studies at most. The
-    spread is supposed to be the same for all kernels.
+    (Bonferroni's inequality), so that among kernels that are equal one is called worse in 5 % of studies at most. Each
+    kernel's spread is shrunk towards what all share (`noise.levels`).
 
     Analysis of covariance: least squares on a kernel's own level and a parabola in the logarithm of the rate that all
     kernels share. Only configurations whose rate is the exact KL divergence take part; a bound does not compare.
@@ -72,23 +72,29 @@ def at_equal_rate(table: pd.DataFrame, objective: Objective) -> pd.DataFrame:
         return empty
     y = rows[objective.metric].to_numpy(float)
     inverse = np.linalg.inv(design.T @ design)
-    fitted = inverse @ design.T @ y
-    covariance = inverse * float(np.sum((y - design @ fitted) ** 2)) / freedom
+    hat = design @ inverse
+    fitted = hat.T @ y
+    own_freedom = own.T @ (1 - (hat * design).sum(axis=1))
+    sums = own.T @ (y - design @ fitted) ** 2
+    variance, degrees = levels(sums, own_freedom, np.zeros(len(kernels), int))
+    covariance = hat.T @ ((own @ variance)[:, None] * hat)
     n = len(kernels)
-    quantile = float(special.stdtrit(freedom, 1 - ERROR / (n * (n - 1))))
-    own_quantile = float(special.stdtrit(freedom, 1 - ERROR / 2 / n))
-    beyond = 1 + float(special.stdtrit(freedom, POWER)) / quantile
-    levels = fitted[: len(kernels)]
-    order = np.argsort(objective.sign * levels, kind="stable")
+    adjusted = fitted[:n]
+    order = np.argsort(objective.sign * adjusted, kind="stable")
     first = order[0]
     found = []
     for k in order:
-        variance = covariance[k, k] + covariance[first, first] - 2 * covariance[k, first]
-        gap, half = levels[k] - levels[first], quantile * float(np.sqrt(max(0.0, variance)))
-        own_half = own_quantile * float(np.sqrt(covariance[k, k]))
-        within = bool(k == first or abs(gap) <= half)
-        of_kernel = (kernels[k], int(own[:, k].sum()), levels[k], own_half)
-        found.append((*of_kernel, gap, half, within, half * beyond, float(np.exp(centre))))
+        both, own_variance = np.array([k, first]), covariance[k, k]
+        error = math.sqrt(max(0.0, own_variance + covariance[first, first] - 2 * covariance[k, first]))
+        # Of Satterthwaite, as in `noise.critical`; no more than all configurations leave.
+        parts = np.diag(covariance)[both]
+        behind = min(parts.sum() ** 2 / (parts**2 / degrees[both]).sum(), freedom) if parts.any() else freedom
+        quantile = float(special.stdtrit(behind, 1 - ERROR / (n * (n - 1))))
+        gap, half = adjusted[k] - adjusted[first], quantile * error
+        seen = half + float(special.stdtrit(behind, POWER)) * error
+        own_half = float(special.stdtrit(degrees[k], 1 - ERROR / 2 / n)) * math.sqrt(own_variance)
+        of_kernel = (kernels[k], int(own[:, k].sum()), adjusted[k], own_half)
+        found.append((*of_kernel, gap, half, bool(k == first or abs(gap) <= half), seen, float(np.exp(centre))))
     return pd.DataFrame(found, columns=COLUMNS)
 
 

@@ -90,10 +90,10 @@ def of(values: np.ndarray, groups: Sequence[object] | None = None) -> Noise:
     _, group = np.unique([str(g) for g in groups] if groups is not None else np.zeros(n), return_inverse=True)
     sums = (aside**2).sum(axis=1)
     shape = _shape(np.abs(means), sums, own)
-    whole, behind = _levels(sums / shape, own, group)
+    whole, behind = levels(sums / shape, own, group)
     spread = np.sqrt(whole * shape)
     left, unseen, grown = _blocks(aside / spread[:, None], has, own)
-    apart, freedom = _levels(left * whole, own, group)
+    apart, freedom = levels(left * whole, own, group)
     # What a single trial has in all, and for itself; the rest is common to its seed.
     scale = unit**2 * shape / np.maximum(counts, 1)
     alone = np.where(counts > 0, apart * scale, np.nan)
@@ -121,7 +121,7 @@ def _shape(sizes: np.ndarray, sums: np.ndarray, freedom: np.ndarray) -> np.ndarr
     return shape
 
 
-def _levels(sums: np.ndarray, freedom: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def levels(sums: np.ndarray, freedom: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """((n,) variances, (n,) degrees of freedom) of `sums` (n,) of squares with `freedom` (n,) degrees: each shrunk
     towards its group's, and these towards the common one."""
     degrees = np.bincount(group, freedom)

@@ -97,6 +97,14 @@ def test_among_equal_kernels_one_is_called_worse_in_few_studies(kernels: int) ->
     assert sum(apart) < 14
 
 
+def test_a_kernel_that_is_noisier_than_others_is_known_less_well() -> None:
+    random, kernels = np.random.default_rng(0), np.repeat(["a", "b", "c"], 12)
+    values = random.normal(0, np.where(kernels == "c", 3.0, 0.3))
+    table = pd.DataFrame({"kernel": kernels, "rate_nats": 20.0, "rate_is": "exact", DOWN.metric: values})
+    found = equal_rate.at_equal_rate(table.assign(**{f"select_{DOWN.metric}": values}), DOWN).set_index("kernel")
+    assert found.loc["c", "half"] > 4 * found.loc[["a", "b"], "half"].max()
+
+
 def test_a_kernel_that_is_worse_by_what_is_said_to_be_seen_is_called_so() -> None:
     """In four of five studies: 7 of 12 or more have a probability of 98 % then."""
     found = equal_rate.at_equal_rate(kernels_over_rates({"a": 0.0, "b": 0.0, "c": 0.0}, 1.0), DOWN)
