@@ -313,8 +313,9 @@ def method(study: StudyData, table: pd.DataFrame) -> str:
     confirmed, seeds = judged["confirmed"].any(), judged.loc[judged["n"] > 0, "n"]
     kind = "fresh seed" if confirmed else "seed"
     if confirmed:
-        text = "Configurations are chosen by the search's own trainings, on the validation split; what was chosen (the "
-        text += "front, the controls, the best of each method and kernel) was trained again with fresh seeds. Values, "
+        text = "Configurations are chosen by the search's own trainings, on the "
+        text += f"{'validation' if study.ranked_by_validation else 'test'} split; what was chosen (the front, "
+        text += "the controls, the best of each method and kernel) was trained again with fresh seeds. Values, "
         text += "front and differences are of these alone, on the test split: what was chosen by its luck falls back. "
         text += "What is grey is of the search's own seeds, and flattered where these chose it."
     if seeds.max() < 2:

@@ -21,6 +21,7 @@ from evae.search.replicates import unbeaten
 
 if TYPE_CHECKING:
     from evae.search.searcher import Configuration
+    from evae.search.space import Control
 
 OF_A_RACE = 2
 """Fresh seeds that a race begins with: with one each, nothing is known of their spread."""
@@ -59,6 +60,11 @@ class Confirmation:
         return had | {key: min(self.seeds, fewest + 1) for key in near if had[key] == fewest}
 
 
+def is_control(of: Configuration | Control) -> bool:
+    """Whether it is a known model to compare with, neither searched nor a point of a grid."""
+    return of.label is not None and of.origin != "grid"
+
+
 def chosen(configurations: Mapping[str, Configuration], objectives: Sequence[tuple[str, str]]) -> list[str]:
     """The keys of the configurations on the front, of the controls, and of the best of each method and of each kernel
     in each objective, in order of suggestion: by the means over the search's replicates. What has no finite value of
@@ -72,7 +78,7 @@ def chosen(configurations: Mapping[str, Configuration], objectives: Sequence[tup
     found, groups = nondominated(means), defaultdict(list)
     for i, key in enumerate(keys):
         configuration = configurations[key]
-        found[i] |= configuration.label is not None and configuration.origin != "grid"
+        found[i] |= is_control(configuration)
         posterior = configuration.recipe.posterior
         groups["method", posterior.family].append(i)
         groups["kernel", getattr(posterior, "kernel", None)].append(i)

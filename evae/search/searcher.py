@@ -23,7 +23,7 @@ from optuna.samplers import BaseGASampler, BaseSampler, QMCSampler, RandomSample
 from optuna.trial import TrialState
 
 from evae.recipe import Recipe
-from evae.search.confirmation import Confirmation
+from evae.search.confirmation import Confirmation, is_control
 from evae.search.job import CONFIRM, ENDED, FIRST_FRESH, SEARCH, Job, is_fresh
 from evae.search.objectives import complete
 from evae.search.replicates import unbeaten
@@ -213,9 +213,12 @@ class StudySearcher:
         known = sum(len(c.fresh.keys() | c.asked) for c in self.configurations.values())
         wanted = self.confirmation.wanted({key: c for key, c in self.configurations.items() if c.told})
         more = sum(len(self._missing(self.configurations[key], seeds)) for key, seeds in wanted.items())
-        ended = {c.label for c in self.configurations.values() if c.told}
-        labels = {control.label for control in self.space.controls[: self.total] if control.origin != "grid"}
-        return known + more + self.confirmation.at_first * len(labels - ended)
+        coming = sum(is_control(c) and not c.told for c in self.configurations.values())
+        if not self._all_drawn:
+            drawn = {c.label for c in self.configurations.values()}
+            controls = self.space.controls[: self.total]
+            coming += sum(is_control(control) and control.label not in drawn for control in controls)
+        return known + more + self.confirmation.at_first * coming
 
     def _ask(self) -> None:
         """Draw one configuration that the study does not have yet, and queue its replicates."""

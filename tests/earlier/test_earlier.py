@@ -123,6 +123,7 @@ def test_its_journal_is_taken_up_as_it_is(store):
 def test_it_has_a_report(store, tmp_path):
     page = write_report(store.location, tmp_path / "report.html").read_text(encoding="utf-8")
     assert "EVAE, paper" in page and store.rows("images", KEPT)
+    assert "flattered by choice" in page and "fresh seeds, which took no part" not in page
 
 
 def test_its_weights_reconstruct_as_they_did(store, images):

@@ -225,3 +225,10 @@ def test_planned_trials_count_what_would_be_confirmed_now():
         search.on_trial_complete(f"{i}", low(search.suggest(f"{i}")))
         seen.add(search.planned)
     assert seen <= {6 + 2 * 2, 6 + 2 * 3} and search.planned == search.done + len(drive(search, low))
+
+
+def test_a_control_that_is_another_one_does_not_keep_a_study_from_its_end():
+    twice = Space(LINE.suggest, (*LINE.controls, Control("one again", {"beta": 1.0})))
+    search = confirming(space=twice, total=5)
+    rows = drive(search, low)
+    assert {row["label"] for row in rows} == {"one", "two", None} and search.planned == search.done == len(rows)
