@@ -68,14 +68,15 @@ def notes(study: StudyData, found: list[Verdict]) -> list[str]:
         text.append(
             "Comparisons rest on fresh seeds alone, which took no part in the search: differences on the test split at "
             "the same seed, by a sequential t test that may be looked at at any time (Wang & Ramdas, Sequential "
-            "Analysis 44 (2025), 56-110). It supposes differences that are about normal."
+            "Analysis 44 (2025), 56-110). It supposes differences that are about normal. A size is the left side less "
+            "the right one, with its factor if it has one, and as a share of that."
         )
     if shares:
         text.append(
             "A parameter's share is that of the variance of the ranks that it explains by itself, among the "
             "configurations that the search drew, on the values that it saw; looked at with 20, 40, 80, ... of them."
         )
-    many = f"All {len(found)} claims together are" if len(found) > 1 else "It is"
+    many = {1: "It is", 2: "Both claims together are"}.get(len(found), f"All {len(found)} claims together are")
     each = f", each in {number(100 * ERROR / len(found), 2)}{NARROW}%" if len(found) > 1 else ""
     text.append(
         f"{many} decided wrongly in {100 * ERROR:.0f}{NARROW}% of studies at most{each}, however often one looks and "
