@@ -24,7 +24,7 @@ from evae.metrics.base import of as registered
 from evae.metrics.downstream import NEIGHBOURS, PENALTY, knn_accuracy, linear_accuracy
 from evae.metrics.features import Features, frechet_column, kernel_column
 from evae.metrics.frechet import Moments, frechet_distance, kernel_distance
-from evae.metrics.latents import active_units, aggregate_w1
+from evae.metrics.latents import active_units, aggregate_w1, kl_units, sparseness
 from evae.metrics.names import density_side
 from evae.metrics.neighbours import nearest_code_ratio, precision_recall_density_coverage, ratio
 from evae.metrics.reference import Reference, distance_identity
@@ -196,6 +196,13 @@ def _reconstruct(training: Training, split: str, features: Features) -> tuple[di
         scale = scale.cpu() if isinstance(scale, Tensor) else scale
         measured["active_units"] = active_units(rows["codes"] / scale)
         measured["aggregate_w1"] = aggregate_w1(rows["sampled"], prior, scale)
+    if posterior.nonnegative:
+        measured["zeros_share"] = float((rows["sampled"] == 0).double().mean())
+        measured["lifetime_sparseness"] = sparseness(rows["sampled"], 0)
+        if recipe.latent > 1:
+            measured["population_sparseness"] = sparseness(rows["sampled"], 1)
+    if model.rate_is == "exact":
+        measured["kl_units"] = kl_units(rows["rates"])
     if has_prior and model.prior is None:
         measured["rate_per_latent"] = rows["rates"].double().mean(0).tolist()
     return rows, measured

@@ -15,7 +15,9 @@ from evae.posteriors.autoencoder import Autoencoder
 from evae.posteriors.base import Posterior
 from evae.posteriors.evae import Evae
 from evae.posteriors.gaussian import Gaussian
+from evae.posteriors.gaussian_relu import GaussianRelu
 from evae.posteriors.kernel import KernelKL
+from evae.posteriors.laplace import Laplace as LaplacePosterior
 from evae.posteriors.mixture import Mixture
 from evae.posteriors.poisson import Poisson
 from evae.posteriors.rae import RAE
@@ -29,6 +31,8 @@ POSTERIORS: tuple[Posterior, ...] = (
     Mixture(reading="moments", unbiased=True, mixture_size=14),
     RAE(beta=0.5, decoder_decay=0.3),
     Poisson(beta=0.5, log_rate=0.0),
+    LaplacePosterior(beta=0.5),
+    GaussianRelu(beta=0.5),
 )
 
 

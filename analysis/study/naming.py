@@ -20,6 +20,7 @@ QUANTITIES = {
     "sharpness": ("sharpness", "variance of the Laplacian, grey levels 0 to 1"),
     "sharpness_gap": ("sharpness gap", "share of real images' sharpness, 0 is best"),
     "psnr_db": ("PSNR", "dB"),
+    "r2": ("R²", "share of an image's variance"),
     "ssim": ("SSIM", "1 is identical"),
     "precision": ("precision", "share of samples near real images"),
     "recall": ("recall", "share of real images near samples"),
@@ -35,6 +36,10 @@ WHOLE = {
     "nll_nats": ("negative log likelihood", "nats per image, an upper bound"),
     "bits_per_dim": ("bits per dimension", "of the negative log likelihood, an upper bound"),
     "active_units": ("active units", "latents"),
+    "kl_units": ("active units by KL", "latents with more than 0.01 nats"),
+    "lifetime_sparseness": ("lifetime sparseness", "over images; 0 is even, 1 is sparse"),
+    "population_sparseness": ("population sparseness", "over latents; 0 is even, 1 is sparse"),
+    "zeros_share": ("share of zeros", "of sampled codes"),
     "aggregate_w1": ("aggregate posterior to prior", "prior standard deviations"),
 }
 # Of a code's class, with so many labels as stand behind the name.

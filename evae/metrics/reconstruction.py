@@ -37,6 +37,17 @@ def ssim(images: Tensor, targets: Tensor) -> Tensor:
     return (luminance * structure).unflatten(0, images.shape[:2]).mean((1, 2, 3, 4))
 
 
+@metric("r2", of="pairs", direction="max")
+def r2(images: Tensor, targets: Tensor) -> Tensor:
+    """(n,): the share of the variance of each target (n, c, h, w), over pixels and channels, that its image explains.
+
+    Below 0 where the target's mean grey would be closer. A target of one grey, with nothing to explain, counts 0.
+    """
+    x, y = images.flatten(1), targets.flatten(1)
+    total = (y - y.mean(1, keepdim=True)).square().sum(1)
+    return torch.where(total > 1e-9, 1 - (x - y).square().sum(1) / total.clamp(min=1e-9), 0.0)
+
+
 def _blur(images: Tensor) -> Tensor:
     """Gaussian weighted means around every pixel of images (n, 1, h, w)."""
     return _gaussian(images.shape[2], images) @ images @ _gaussian(images.shape[3], images).T

@@ -4,7 +4,9 @@ from evae.posteriors.autoencoder import Autoencoder
 from evae.posteriors.base import Posterior, Recent, posterior
 from evae.posteriors.evae import Evae
 from evae.posteriors.gaussian import Gaussian
+from evae.posteriors.gaussian_relu import GaussianRelu
 from evae.posteriors.kernel import KernelKL
+from evae.posteriors.laplace import Laplace
 from evae.posteriors.mixture import Mixture
 from evae.posteriors.poisson import Poisson
 from evae.posteriors.rae import RAE
@@ -14,7 +16,9 @@ __all__ = [
     "Autoencoder",
     "Evae",
     "Gaussian",
+    "GaussianRelu",
     "KernelKL",
+    "Laplace",
     "Mixture",
     "Poisson",
     "Posterior",

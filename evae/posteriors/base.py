@@ -47,13 +47,15 @@ class Posterior(ABC):
     output, shape (n, heads * latent): all latents of the first number, then all of the second. `beta` weights
     the rate in the loss. `rate_is` says what the rate is: the "exact" KL divergence from the prior, a "bound"
     on it (in the sense its family states), or "none" where a family has no prior to take one from. The codes of a
-    `discrete` family are counts or the like: its densities are probabilities.
+    `discrete` family are counts or the like: its densities are probabilities. Those of a `nonnegative` one are measured
+    for sparseness.
     """
 
     family: ClassVar[str]
     heads: ClassVar[int]
     rate_is: ClassVar[Literal["exact", "bound", "none"]]
     discrete: ClassVar[bool] = False
+    nonnegative: ClassVar[bool] = False
 
     beta: float = 1.0
 

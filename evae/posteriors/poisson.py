@@ -44,6 +44,7 @@ class Poisson(Posterior):
     heads: ClassVar[int] = 1
     rate_is: ClassVar = "exact"
     discrete: ClassVar[bool] = True
+    nonnegative: ClassVar[bool] = True
 
     estimator: str = "cubic"
     temperature: float = 0.05

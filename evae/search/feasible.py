@@ -32,6 +32,20 @@ def _no_prior(recipe: Recipe) -> str | None:
     return f"the {recipe.posterior.family} posterior" if rate_is(recipe) == "none" else None
 
 
+def _no_exact_rate(recipe: Recipe) -> str | None:
+    if recipe.prior is not None:
+        return f"the {recipe.prior.family} prior"
+    return None if recipe.posterior.rate_is == "exact" else f"the {recipe.posterior.family} posterior"
+
+
+def _not_sparse(recipe: Recipe) -> str | None:
+    return None if recipe.posterior.nonnegative else f"the {recipe.posterior.family} posterior"
+
+
+def _no_population(recipe: Recipe) -> str | None:
+    return _not_sparse(recipe) or ("one latent" if recipe.latent == 1 else None)
+
+
 def _no_log_likelihood(recipe: Recipe) -> str | None:
     if not recipe.evaluation.iw_samples:
         return "0 --iw-samples"
@@ -52,6 +66,10 @@ LACKING: dict[str, Callable[[Recipe], str | None]] = {
     "bits_per_dim": _no_bits,
     "active_units": _no_prior,
     "aggregate_w1": _no_prior,
+    "kl_units": _no_exact_rate,
+    "lifetime_sparseness": _not_sparse,
+    "population_sparseness": _no_population,
+    "zeros_share": _not_sparse,
 }
 """What of a recipe, if anything, leaves it without a number for an objective. All others every recipe has."""
 

@@ -6,7 +6,7 @@ import torch
 from scipy.integrate import quad
 from scipy.stats import norm, wasserstein_distance
 
-from evae.metrics.latents import active_units, aggregate_w1
+from evae.metrics.latents import active_units, aggregate_w1, kl_units, sparseness
 
 
 def normal(n: int, latent: int, seed: int) -> torch.Tensor:
@@ -43,3 +43,21 @@ def test_w1_of_two_sets_of_the_prior_is_its_stated_floor():
     floor = aggregate_w1(normal(n, 1000, 0), normal(m, 1000, 1), 1.0)
     assert constant == pytest.approx(1.29, abs=0.005)
     assert floor == pytest.approx(constant * math.sqrt(1 / n + 1 / m), rel=0.08)
+
+
+def test_sparseness_from_even_to_one_hot():
+    codes = torch.tensor([[2.0, 0.0, 1.0, 0.0]] * 5 + [[2.0, 0.0, 0.0, 0.0]] * 5)
+    codes[0, 3] = 7.0
+    # Over images: even, silent, half on (m = 10), one of ten.
+    assert sparseness(codes[:, :1], 0) == pytest.approx(0)
+    assert sparseness(codes[:, 1:2], 0) == 1
+    assert sparseness(codes[1:, 1:2].repeat(2, 1), 0) == 1
+    half = torch.tensor([1.0, 0.0]).repeat(5)[:, None]
+    assert sparseness(half, 0) == pytest.approx(0.5555556)
+    assert sparseness(codes[:, 3:], 0) == pytest.approx(1)
+    # Over latents: the sum's square over the squares' sum is 9 / 5 of 4.
+    assert sparseness(codes[1:2], 1) == pytest.approx((1 - 9 / 20) / 0.75)
+
+
+def test_units_are_counted_by_their_mean_divergence():
+    assert kl_units(torch.tensor([[0.0, 0.03, 0.005, 2.0], [0.0, 0.0, 0.005, 2.0]])) == 2

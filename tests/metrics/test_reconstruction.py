@@ -2,9 +2,10 @@ import math
 
 import pytest
 import torch
+from sklearn.metrics import r2_score
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
-from evae.metrics.reconstruction import PSNR_CAP_DB, psnr, ssim
+from evae.metrics.reconstruction import PSNR_CAP_DB, psnr, r2, ssim
 
 
 def pair(n: int, c: int, h: int, w: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -47,3 +48,11 @@ def test_ssim_of_flat_images_is_the_luminance_term():
     expected = (2 * a * b + 1e-4) / (a * a + b * b + 1e-4)
     flat = torch.ones(1, 1, 16, 16)
     assert math.isclose(ssim(a * flat, b * flat).item(), expected, rel_tol=1e-3)
+
+
+def test_r2_is_the_share_of_variance_image_by_image():
+    x, y = pair(4, 3, 16, 12)
+    expected = [r2_score(a.flatten().numpy(), b.flatten().numpy()) for a, b in zip(y, x, strict=True)]
+    assert r2(x, y).tolist() == pytest.approx(expected, rel=1e-4)
+    grey = torch.full((1, 1, 8, 8), 0.3)
+    assert r2(grey + 0.1, grey).tolist() == r2(grey, grey).tolist() == [0]
