@@ -95,13 +95,14 @@ def of(values: np.ndarray, groups: Sequence[object] | None = None) -> Noise:
     left, unseen, grown = _blocks(aside / spread[:, None], has, own)
     apart, freedom = levels(left * whole, own, group)
     # What a single trial has in all, and for itself; the rest is common to its seed.
-    scale = unit**2 * shape / np.maximum(counts, 1)
+    scale = shape / np.maximum(counts, 1)
     alone = np.where(counts > 0, apart * scale, np.nan)
     common = np.maximum(whole * grown * scale - alone, 0)
-    alone = np.fmax(alone, rounding**2)
+    alone = np.fmax(alone, (rounding / unit) ** 2)
     seeds = np.sqrt(common)[:, None] * has / np.sqrt(np.maximum(counts, 1))[:, None]
     freedoms = [1 / (1 / degrees + more) for degrees, more in zip((behind, freedom), reversed(unseen), strict=True)]
-    return Noise(np.sqrt(alone + common), freedoms[0], np.sqrt(alone), freedoms[1], seeds)
+    error, single = unit * np.sqrt(alone + common), unit * np.sqrt(alone)
+    return Noise(error, freedoms[0], single, freedoms[1], unit * seeds)
 
 
 def _shape(sizes: np.ndarray, sums: np.ndarray, freedom: np.ndarray) -> np.ndarray:
@@ -206,6 +207,8 @@ def _blocks(aside: np.ndarray, has: np.ndarray, own: np.ndarray) -> tuple[np.nda
         return np.exp(mean), float(weights @ (np.log(variance) - mean) ** 2) / 2
 
     (apart, unseen), (whole, unseen_whole) = estimated(variance), estimated(variance * (1 + common))
+    if total <= (1 - EDGES[-1]) * by_seeds:  # no share that is tried is large enough: seeds are all that is known
+        unseen_whole = 1 / of_seeds - 1 / every
     rest = max(0.0, apart * every - total)
     grown = max(1.0, whole * every / (total + by_seeds))
     return own_sums + taken / of_seeds * rest, (unseen, unseen_whole), grown
@@ -231,7 +234,7 @@ def _critical(noise: Noise, j: np.ndarray, k: np.ndarray, tail: float) -> np.nda
     most, least = float(noise.own_freedom.max()), float(noise.freedom.min())
     if most == least:
         return special.stdtrit(most, 1 - tail) * np.sqrt(variance)
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         scatter = one**2 / noise.own_freedom[j] + two**2 / noise.own_freedom[k]
         scatter += aside**2 / np.minimum(noise.freedom[j], noise.freedom[k])
         freedom = np.where(variance > 0, variance**2 / scatter, most)

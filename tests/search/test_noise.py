@@ -60,6 +60,16 @@ def test_seeds_that_all_agree_have_no_spread_but_rounding():
     assert noise.beaten(np.array([[0.0], [12.0]]), [found]).tolist() == [False, True]
 
 
+def test_of_models_that_are_the_same_only_the_seeds_are_known():
+    """Three seeds have two degrees of freedom, however many configurations repeat them; none differs from another."""
+    values = np.array([[1.0, 2.0, 4.0]] * 5)
+    found = noise.of(values)
+    assert found.error == pytest.approx(stats.sem(values[0]), rel=0.05)
+    assert found.freedom == pytest.approx(2, rel=0.2)
+    assert noise.critical(found, np.array([0]), np.array([1]), 0.025)[0, 0] < 0.1
+    assert not noise.beaten(values.mean(axis=1)[:, None], [found]).any()
+
+
 @pytest.mark.parametrize(
     ("means", "spread"),
     [
