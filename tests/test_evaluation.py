@@ -14,10 +14,12 @@ from PIL import Image
 from tiny import POSTERIORS, labelled, tiny_images, tiny_recipe
 from torch import nn
 
+from evae import evaluation
 from evae.codes import training_codes
 from evae.densities import Density, GaussianDensity, KernelDensity, MixtureDensity, TrainingCodes
 from evae.evaluation import Evaluated, evaluate, perturbations, picture
 from evae.ex_post import SAMPLES as DRAWS
+from evae.metrics.base import Metric, of
 from evae.metrics.features import Features, load_features
 from evae.metrics.frechet import Moments, frechet_distance
 from evae.metrics.reference import Reference, reference
@@ -310,6 +312,20 @@ def test_a_density_that_cannot_be_fitted_is_recorded_and_the_rest_is_measured(fe
     assert not any("xpd_mixture" in name for name in result.metrics.keys() | result.distances.keys())
     assert math.isfinite(result.metrics[f"xpd_gaussian_fd_{TAP}"]) and set(training.model.densities) == {"gaussian"}
     assert "sampled_xpd_mixture" not in {p["kind"] for p in result.pictures}
+
+
+def test_a_metric_of_samples_is_taken_of_each_kind_of_them_and_of_no_reconstruction(
+    vae, features, references, monkeypatch
+):
+    def farthest(samples: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
+        return torch.cdist(samples, real).max()
+
+    mine = Metric("farthest", "samples", None, "farthest", "", farthest)
+    monkeypatch.setattr(evaluation, "registered", lambda kind: [*of(kind), *([mine] if kind == "samples" else [])])
+    metrics = evaluate(vae, features, references, pictures=False).metrics
+    assert {name for name in metrics if name.endswith("farthest")} == {
+        f"{split}{side}_farthest" for split in ("", "val_") for side in SAMPLES
+    }
 
 
 @pytest.mark.parametrize(
