@@ -39,7 +39,8 @@ def progress(study: StudyData) -> str:
     text += ", ".join(parts) + "."
     fresh = int((study.trials["role"] == CONFIRM).sum())
     if fresh:
-        text += f" {count(fresh, 'of them has', 'of them have')} a fresh seed, to confirm what the search chose."
+        why = ", to confirm what the search chose" if tables.confirms(study).any() else ""
+        text += f" {count(fresh, 'of them has', 'of them have')} a fresh seed{why}."
     if len(lost):
         first = lost.iloc[0]
         text += f" Most frequent reason for not finishing: {first['reason']} ({count(first['n'], 'time')})."
