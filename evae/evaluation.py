@@ -33,7 +33,7 @@ from evae.ranks import Share
 from evae.training import Training, generator
 
 PREFIXES = {"test": "", "validation": "val_"}
-PRIOR, CODES, SUBSETS, LABELLED, WEIGHTS = 100, 200, 300, 500, 600
+PRIOR, CODES, SUBSETS, LABELLED, WEIGHTS = 100, 200, 300, 500, 800
 """The independent random streams of an evaluation: these and the split's place in `PREFIXES`. Test values are taken
 on draws of their own, so that they owe nothing to those which a search has chosen by."""
 TILES, STEPS, CHUNK = 32, 8, 250

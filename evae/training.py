@@ -185,7 +185,8 @@ class Training:
         """Take the weights after a step, counted from 1, into their mean."""
         # Of the weights 1, decay, decay^2, ... of the last steps, the share of the last one.
         share = (1 - decay) / (1 - decay**step)
-        torch._foreach_lerp_(list(self.model.parameters()), list(self.trained.parameters()), share)
+        for mean, weight in zip(self.model.parameters(), self.trained.parameters(), strict=True):
+            mean.lerp_(weight, share)
 
     def validate(self) -> dict[str, float]:
         """The `losses` on the validation split, their names beginning with "val_"."""
