@@ -256,7 +256,7 @@ def _kernels(trials: pd.DataFrame) -> pd.Series:
         posterior = parse(row.recipe, {}).get("posterior")
         own = posterior.get("kernel") if isinstance(posterior, dict) else None
         kernels[row.configuration] = parse(row.params, {}).get("kernel") or own
-    return trials["configuration"].map(kernels).astype(object).where(trials["configuration"].notna(), None)
+    return pd.Series([kernels.get(key) for key in trials["configuration"]], trials.index, dtype=object)
 
 
 def _with_metrics(trials: pd.DataFrame, objectives: list[Objective]) -> pd.DataFrame:

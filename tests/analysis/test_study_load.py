@@ -11,7 +11,7 @@ from synthetic import write_study
 
 from analysis.page import page
 from analysis.study import columns, provenance, tables
-from analysis.study.load import load
+from analysis.study.load import StudyData, load
 from evae.results.store import Store
 
 NINE = pd.Timestamp("2026-03-02 09:00:00", tz="UTC")
@@ -125,3 +125,8 @@ def test_an_objective_may_have_any_name(tmp_path: Path) -> None:
     assert [o.metric for o in study.objectives] == ["population_nats", "nobody_measured"]
     assert tables.configurations(study)["population_nats"].tolist() == [0, 1, 2, 3]
     assert page.render(study)
+
+
+def test_each_trial_has_the_kernel_of_its_configuration_or_none(study: StudyData) -> None:
+    kernels = study.trials.groupby("method")["kernel"].agg(set)
+    assert kernels["autoencoder"] == {None} and {type(kernel) for kernel in kernels["evae"]} == {str}
