@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from evae.densities.base import Density, density
-from evae.densities.components import Components
-from evae.densities.expectation import maximised
+from evae.densities.components import RIDGE, Components
 from evae.errors import NotFitted
 from evae.lazy import TYPE_CHECKING, torch
 
@@ -46,18 +45,34 @@ class MixtureDensity(Density):
         return cls(components=trial.suggest_int("mixture_components", 1, 100, log=True))
 
     def estimate(self, codes: Standardised, generator: torch.Generator) -> Components:
-        from sklearn.cluster import KMeans
         from sklearn.exceptions import ConvergenceWarning
+        from sklearn.mixture import GaussianMixture
 
         if self.components > len(codes):
             raise NotFitted(
                 f"{self.components} components are more than the {len(codes)} codes: give at most as many components"
             )
-        seed = int(torch.randint(2**31 - 1, (), generator=generator))
+        fitting = GaussianMixture(
+            self.components,
+            tol=self.tolerance,
+            max_iter=self.iterations,
+            reg_covar=RIDGE,
+            random_state=int(torch.randint(2**31 - 1, (), generator=generator)),
+        )
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # where codes repeat
-            labels = KMeans(self.components, n_init=1, random_state=seed).fit_predict(codes.numpy())
-        return maximised(codes, torch.from_numpy(labels), self.components, self.iterations, self.tolerance)
+            # Of the k-means start where codes repeat; of the end we speak ourselves.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            try:
+                fitting.fit(codes.numpy())
+            except ValueError as error:
+                raise NotFitted(f"the mixture cannot be fitted, give fewer components: {error}") from None
+        if not fitting.converged_:
+            raise NotFitted(
+                f"the mixture has not converged after {self.iterations} iterations: give more iterations, a larger "
+                "tolerance or fewer components"
+            )
+        weights, means, covariances = map(torch.from_numpy, (fitting.weights_, fitting.means_, fitting.covariances_))
+        return Components(weights, means, torch.linalg.cholesky(covariances))
 
     def restored(self, state: Mapping[str, Tensor]) -> Components:
         return Components.of(state)

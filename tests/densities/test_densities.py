@@ -20,7 +20,6 @@ from evae.densities import (
     MixtureDensity,
     SecondStage,
     TrainingCodes,
-    expectation,
 )
 from evae.densities import density as families
 from evae.errors import NotFitted, UserError
@@ -81,16 +80,6 @@ def test_the_gaussian_has_the_codes_mean_and_covariance():
     inner = found.scaling.standardise(given)
     torch.testing.assert_close(torch.cov(drawn.T), torch.cov(inner.T, correction=0), rtol=0, atol=0.04)
     torch.testing.assert_close(drawn.mean(0), torch.zeros(4, dtype=torch.float64), rtol=0, atol=0.03)
-
-
-def test_the_mixture_is_the_same_whatever_is_worked_on_at_once(monkeypatch):
-    """Of several parts of the codes, the last shorter; to rounding, which iterations carry on."""
-    given = codes()
-    whole = MixtureDensity(components=4).fit(given, generator(5)).estimate
-    monkeypatch.setattr(expectation, "ROWS", 37)
-    parts = MixtureDensity(components=4).fit(given, generator(5)).estimate
-    for name in ("weights", "means", "factors"):
-        torch.testing.assert_close(getattr(parts, name), getattr(whole, name), rtol=1e-6, atol=1e-9)
 
 
 def test_the_mixture_is_scikit_learns():
