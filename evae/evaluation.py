@@ -260,8 +260,8 @@ def _accuracies(training: Training, split: str) -> Iterator[tuple[str, float, di
     if not counts or not len(measured):
         return
     drawn = there[torch.randperm(len(there), generator=_noise(training, LABELLED, split, "cpu"))[: max(counts)]]
-    codes = _means(training, split, measured)
-    known_codes = _means(training, "train", drawn)
+    codes = _representations(training, split, measured)
+    known_codes = _representations(training, "train", drawn)
     same = {"labels": labels.digest, "n_measured": len(measured), "split": split, "seed": evaluation.seed}
     same["chance"] = float(theirs[measured].bincount().max()) / len(measured)
     for count in counts:
@@ -272,13 +272,13 @@ def _accuracies(training: Training, split: str) -> Iterator[tuple[str, float, di
         yield f"linear_accuracy_{count}", linear_accuracy(*given), linear
 
 
-def _means(training: Training, split: str, which: Tensor) -> Tensor:
-    """The posterior's means (n, latent) of these images of a split."""
+def _representations(training: Training, split: str, which: Tensor) -> Tensor:
+    """What tells the class of these images of a split, (n, latent): of most posteriors, the mean."""
     images = tensor(getattr(training.images, split))
 
     def measure(share: Share, chunk: slice) -> dict[str, Tensor]:
         x = images[which[chunk]].to(training.device).float().div_(255)
-        return {"codes": training.model.posterior.mean(training.model.encode(x))}
+        return {"codes": training.model.posterior.representation(training.model.encode(x))}
 
     return _over(training, len(which), measure)["codes"]
 

@@ -14,6 +14,7 @@ STUDIES = (
     "discriminator_sweep",
     "training_sweep",
     "reproduce_evae",
+    "poisson_sweep",
     "two_stage",
 )
 

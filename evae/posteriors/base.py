@@ -99,6 +99,10 @@ class Posterior(ABC):
     def mean(self, heads: Heads) -> Codes:
         """The posterior's mean: the deterministic code of an image."""
 
+    def representation(self, heads: Heads) -> Codes:
+        """What of an image's posterior tells its class, (n, latent): by default the mean."""
+        return self.mean(heads)
+
     @abstractmethod
     def std(self, heads: Heads) -> Codes:
         """The posterior's standard deviation."""

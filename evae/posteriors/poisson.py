@@ -99,6 +99,10 @@ class Poisson(Posterior):
     def mean(self, heads: Heads) -> Codes:
         return self._log_rates(heads).exp()
 
+    def representation(self, heads: Heads) -> Codes:
+        """ln dr, as in the paper: rates are dominated by a few latents."""
+        return limited(heads, MOST_GAIN)
+
     def std(self, heads: Heads) -> Codes:
         return torch.exp(self._log_rates(heads) / 2)
 

@@ -179,3 +179,9 @@ def test_the_elbo_is_the_papers_and_no_other_prior_takes_its_place():
     assert recipe.posterior.has_density(own_prior=True)
     with pytest.raises(UserError, match="poisson posterior has no density"):
         Recipe(posterior=Poisson(), prior=MixturePrior())
+
+
+def test_what_tells_a_class_is_the_gain():
+    """Of which the prior's rates take no part."""
+    heads = torch.tensor([[-1.0, 0.0, 2.0]])
+    torch.testing.assert_close(made(Poisson(), 3).representation(heads), heads, rtol=0, atol=1e-3)

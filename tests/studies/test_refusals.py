@@ -19,7 +19,16 @@ from evae.search.feasible import check_possible
 from evae.search.job import Job
 from evae.search.objectives import resolve_objectives
 from evae.study.manifest import Manifest
-from studies import beta_sweep, discriminator_sweep, kernel_sweep, mog_sweep, reproduce_evae, training_sweep, two_stage
+from studies import (
+    beta_sweep,
+    discriminator_sweep,
+    kernel_sweep,
+    mog_sweep,
+    poisson_sweep,
+    reproduce_evae,
+    training_sweep,
+    two_stage,
+)
 from studies.cli import GridOptions, main
 
 STUDIES = {
@@ -29,6 +38,7 @@ STUDIES = {
     discriminator_sweep: discriminator_sweep.DiscriminatorSweep,
     training_sweep: training_sweep.TrainingSweep,
     reproduce_evae: reproduce_evae.ReproduceEvae,
+    poisson_sweep: poisson_sweep.PoissonSweep,
     two_stage: two_stage.TwoStage,
 }
 
@@ -311,4 +321,4 @@ def test_the_defaults_of_a_study_can_be_done(study):
     recipes = given.space.recipes(given.base_recipe())
     assert len(recipes) >= given.total
     assert check_possible(given.objectives, recipes) == []
-    assert all(r.data == DataRecipe(source=given.data) for r in recipes)
+    assert all(r.data == DataRecipe(source=given.data, image_size=given.image_size) for r in recipes)
