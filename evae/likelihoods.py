@@ -31,6 +31,8 @@ class Likelihood(ABC):
     family: ClassVar[str]
     has_elbo: ClassVar[bool]
     of_levels: ClassVar[bool] = False
+    is_squared: ClassVar[bool] = False
+    """Whether the distortion is the sum of squared errors of the outputs."""
 
     @abstractmethod
     def distortion(self, outputs: Images, x: Images) -> Float[Tensor, ""]:
@@ -140,6 +142,7 @@ class SumOfSquares(Likelihood):
 
     family: ClassVar[str] = "sum_of_squares"
     has_elbo: ClassVar[bool] = True
+    is_squared: ClassVar[bool] = True
 
     def distortion(self, outputs: Images, x: Images) -> Float[Tensor, ""]:
         return (outputs - x).square().sum() / len(x)

@@ -96,6 +96,8 @@ class VAE(nn.Module):
         outputs = self.decoder(codes).float()
         distortion = self.likelihood.distortion(outputs, x)
         terms = {"distortion": distortion, **self.posterior.terms(heads, share, recent)}
+        if progress is not None and self.posterior.trains_on_expectation:
+            distortion = terms["distortion"] = distortion + self._spread(heads)
         if self.prior is not None:
             terms["rate"] = self.estimated_rates(heads, codes).mean()
         weights = {name: beta_factor * weight for name, weight in self.posterior.weights.items()}
@@ -113,6 +115,12 @@ class VAE(nn.Module):
         if judge is not None:
             terms["adversarial"] = judge(self.likelihood.images(outputs))
         return terms
+
+    def _spread(self, heads: Heads) -> Float[Tensor, ""]:
+        """What the codes' variances add to the squared error of their means, behind a linear decoder: the variance of
+        each latent times the square of its picture's length (Vafaii et al., Poisson VAE, NeurIPS 2024)."""
+        pictures = self.decoder(torch.eye(self.latent, device=heads.device)).float().flatten(1)
+        return (self.posterior.std(heads).square() @ pictures.square().sum(1)).mean()
 
     def estimated_rates(self, heads: Heads, codes: Codes) -> Float[Tensor, " n"]:
         """ln q(z | x) - ln p(z) of each image's sampled code, in nats: on average the KL divergence from the prior.

@@ -107,6 +107,12 @@ class Recipe:
                 f"the {self.posterior.family} posterior has no rate whose weight could be warmed up: "
                 "leave beta_warm_up_epochs out."
             )
+        if self.posterior.trains_on_expectation and not (self.network.is_linear and self.likelihood.is_squared):
+            raise UserError(
+                f"the {self.posterior.family} posterior is to train on the exact expectation of the distortion, which "
+                f"is not known with the networks {self.network.family} and the likelihood {self.likelihood.family}: "
+                "take linear and sum_of_squares, or another estimator."
+            )
         if len({each.family for each in self.criteria}) < len(self.criteria):
             raise UserError("a criterion is given twice: give each once.")
         if self.adversarial is not None and self.adversarial.start_epoch > self.optimisation.epochs:

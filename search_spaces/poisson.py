@@ -13,7 +13,7 @@ from evae.posteriors.base import Posterior
 from evae.posteriors.gaussian import Gaussian
 from evae.posteriors.gaussian_relu import GaussianRelu
 from evae.posteriors.laplace import Laplace
-from evae.posteriors.poisson import ESTIMATORS, Poisson
+from evae.posteriors.poisson import ESTIMATORS, EXACT, Poisson
 from evae.recipe import Recipe
 from evae.search.space import Control, Space
 
@@ -26,6 +26,8 @@ FEWEST, MOST = 32, 1024
 
 def space(base: Recipe) -> Space:
     """Around a study's `base`, whose latent size its controls have."""
+    exact = [EXACT] if base.network.is_linear and base.likelihood.is_squared else []
+    estimators = [*ESTIMATORS, *exact]
     fewest, most = min(FEWEST, base.latent), max(MOST, base.latent)
 
     def suggest(trial: optuna.trial.BaseTrial, base: Recipe) -> Recipe:
@@ -36,7 +38,7 @@ def space(base: Recipe) -> Space:
             return replace(base, posterior=RIVALS[method](beta=beta))
         posterior = Poisson(
             beta=beta,
-            estimator=trial.suggest_categorical("estimator", list(ESTIMATORS)),
+            estimator=trial.suggest_categorical("estimator", estimators),
             temperature=trial.suggest_float("temperature", 0.02, 1.0, log=True),
             log_rate=LOG_RATE.get(base.network.family, Poisson.log_rate),
         )
@@ -50,6 +52,7 @@ def space(base: Recipe) -> Space:
             Control("Poisson, paper (sigmoid)", counts | {"estimator": "sigmoid"}, origin="paper"),
             Control("Poisson, cubic", counts | {"estimator": "cubic"}),
             Control("Poisson, Gumbel-softmax", counts | {"estimator": "gumbel"}),
+            *(Control("Poisson, exact", counts | {"estimator": name}, origin="paper") for name in exact),
             Control("Gaussian", {"method": "gaussian"} | shared, origin="paper"),
             Control("Laplace", {"method": "laplace"} | shared, origin="paper"),
             Control("Gaussian, rectified", {"method": "gaussian_relu"} | shared, origin="paper"),

@@ -20,6 +20,8 @@ class Network(ABC):
     """A network family with its hyperparameters; what it builds follows from the images and the latents."""
 
     family: ClassVar[str]
+    is_linear: ClassVar[bool] = False
+    """Whether the decoder's outputs are a matrix times the code."""
 
     def check(self, image_size: int, latent: int) -> None:  # noqa: B027  (there may be nothing to check)
         """Raise UserError for images of that side in pixels, or latents, that the family cannot have; without torch."""

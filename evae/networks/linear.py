@@ -25,6 +25,7 @@ class Linear(Network):
     """
 
     family: ClassVar[str] = "linear"
+    is_linear: ClassVar[bool] = True
 
     def check(self, image_size: int, latent: int) -> None:
         check_latent(latent)

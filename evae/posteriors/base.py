@@ -116,6 +116,12 @@ class Posterior(ABC):
         steps that came before it. Families whose draws have no gradient relax them here."""
         return self.sample(heads, generator)
 
+    @property
+    def trains_on_expectation(self) -> bool:
+        """Whether a step of training takes the expectation of the distortion over the posterior in the place of a draw,
+        which is known for a linear decoder and squared errors; latents must be independent."""
+        return False
+
     @abstractmethod
     def rate(self, heads: Heads) -> Codes:
         """Nats for each latent and image, not weighted by beta; zeros where there is no rate."""

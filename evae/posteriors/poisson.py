@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from evae.shapes import Codes, Heads
 
+EXACT = "exact"
 ESTIMATORS = (*INDICATORS, "gumbel")
+"""Those for any networks, beside the exact one."""
 MOST_GAIN, MOST, LEAST = 10.0, 5.3, -16.0
 """Soft limits from above of ln dr and of the logarithms of rates (200 spikes), and a hard one from below, about where
 the official code adds a constant."""
@@ -36,8 +38,9 @@ class Poisson(Posterior):
 
     A count has no gradient. Training draws stand-ins for counts, by an `estimator`: arrivals that an indicator counts
     softly ("cubic", "linear", "quintic", "cosine", or the paper's "sigmoid"), or a Gumbel-softmax over counts
-    ("gumbel"). Their temperature falls in a straight line from `first_temperature` to `temperature` over the first
-    `annealing` of the training's steps. What is measured are counts, always.
+    ("gumbel"). Or it takes no draws, but the expectation of the distortion ("exact"): with the networks `linear` and
+    the likelihood `sum_of_squares` alone. The temperature falls in a straight line from `first_temperature` to
+    `temperature` over the first `annealing` of the training's steps. What is measured are counts, always.
     """
 
     family: ClassVar[str] = "poisson"
@@ -54,8 +57,8 @@ class Poisson(Posterior):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.estimator not in ESTIMATORS:
-            raise unknown("estimator", self.estimator, ESTIMATORS)
+        if self.estimator not in (*ESTIMATORS, EXACT):
+            raise unknown("estimator", self.estimator, (*ESTIMATORS, EXACT))
         for name in ("temperature", "first_temperature"):
             if not 0.01 <= getattr(self, name) <= 2:
                 raise UserError(
@@ -111,10 +114,16 @@ class Poisson(Posterior):
         return counts(self.mean(heads), generator)
 
     def training_sample(self, heads: Heads, generator: torch.Generator, progress: float) -> Codes:
+        if self.trains_on_expectation:
+            return self.mean(heads)
         temperature = self.temperature_at(progress)
         if self.estimator == "gumbel":
             return gumbel_counts(self.mean(heads), temperature, generator)
         return relaxed_counts(self.mean(heads), self.estimator, temperature, generator)
+
+    @property
+    def trains_on_expectation(self) -> bool:
+        return self.estimator == EXACT
 
     def temperature_at(self, progress: float) -> float:
         """The temperature after that share of the training."""

@@ -10,9 +10,13 @@ from tiny import tiny_images, tiny_recipe
 
 from evae.errors import Diverged, UserError
 from evae.likelihoods import SumOfSquares
+from evae.models import build_model
+from evae.networks import Linear
 from evae.posteriors import Poisson
 from evae.posteriors.arrivals import BLOCK, INDICATORS, counts, gumbel_counts, most_counts, relaxed_counts
 from evae.posteriors.poisson import ESTIMATORS, limited, poisson_kl
+from evae.priors import MixturePrior
+from evae.recipe import Recipe
 from evae.testing.posteriors import made
 from evae.training import Training
 
@@ -172,9 +176,6 @@ def test_a_model_that_diverges_says_so(estimator):
 
 
 def test_the_elbo_is_the_papers_and_no_other_prior_takes_its_place():
-    from evae.priors import MixturePrior
-    from evae.recipe import Recipe
-
     recipe = Recipe(posterior=Poisson(), likelihood=SumOfSquares())
     assert recipe.posterior.has_density(own_prior=True)
     with pytest.raises(UserError, match="poisson posterior has no density"):
@@ -185,3 +186,24 @@ def test_what_tells_a_class_is_the_gain():
     """Of which the prior's rates take no part."""
     heads = torch.tensor([[-1.0, 0.0, 2.0]])
     torch.testing.assert_close(made(Poisson(), 3).representation(heads), heads, rtol=0, atol=1e-3)
+
+
+def test_the_exact_distortion_is_the_mean_over_counts():
+    """And its step of training has no noise."""
+    posterior = Poisson(estimator="exact", log_rate=1.0)
+    model = build_model(posterior, Linear(), 4, 1, 3, seed=0, likelihood=SumOfSquares())
+    x = torch.rand(2, 1, 4, 4, generator=generator()).repeat(MANY, 1, 1, 1)
+    terms = [model(x[:2], generator(seed), progress=0.5)["distortion"] for seed in range(2)]
+    assert terms[0] == terms[1]
+    with torch.no_grad():
+        each = (model.decoder(model.posterior.sample(model.encode(x), generator())) - x).square().sum((1, 2, 3))
+    error = float(each.std()) / math.sqrt(len(each))
+    assert float(terms[0].detach()) == pytest.approx(float(each.mean()), abs=5 * error) and error < 0.01
+
+
+def test_it_is_only_known_for_a_linear_decoder_and_squared_errors():
+    exact = Poisson(estimator="exact")
+    Recipe(posterior=exact, network=Linear(), likelihood=SumOfSquares())
+    for given in ({"network": Linear()}, {"likelihood": SumOfSquares()}):
+        with pytest.raises(UserError, match="take linear and sum_of_squares, or another estimator"):
+            Recipe(posterior=exact, **given)

@@ -30,7 +30,7 @@ CASES = [
     Laplace(),
     GaussianRelu(beta=0.3),
     RAE(beta=2.0, decoder_decay=0.1),
-    *(Poisson(estimator=name) for name in ESTIMATORS),
+    *(Poisson(estimator=name) for name in (*ESTIMATORS, "exact")),
     Poisson(log_rate=2.0, temperature=1.0),
 ]
 every_posterior = pytest.mark.parametrize("posterior", CASES, ids=repr)

@@ -9,6 +9,7 @@ from evae.posteriors import GaussianRelu, Poisson
 from evae.posteriors.poisson import ESTIMATORS
 from evae.recipe import Optimisation, Recipe
 from search_spaces.poisson import space
+from search_spaces.poisson import space as made
 
 
 class TestPoisson(Conformance):
@@ -33,7 +34,7 @@ class TestPoisson(Conformance):
     def test_every_estimator_is_drawn_and_latent_sizes_go_from_the_bases(self, space):
         recipes = [recipe for _, recipe in self.drawn(space, 600)]
         counts = [recipe.posterior for recipe in recipes if isinstance(recipe.posterior, Poisson)]
-        assert {posterior.estimator for posterior in counts} == set(ESTIMATORS)
+        assert {posterior.estimator for posterior in counts} == {*ESTIMATORS, "exact"}
         assert 24 <= min(recipe.latent for recipe in recipes) < 40 and max(recipe.latent for recipe in recipes) > 600
 
     def test_the_controls_are_the_papers_models_at_the_studys_size(self, space):
@@ -42,3 +43,5 @@ class TestPoisson(Conformance):
         assert self.control(space, "Gaussian, rectified").posterior == GaussianRelu()
         other = space.recipe(space.controls[0].params, Recipe(network=Mlp()))
         assert other.posterior.log_rate == -2.0
+        labels = {each.label for each in made(Recipe(network=Mlp(), likelihood=SumOfSquares())).controls}
+        assert {each.label for each in space.controls} - labels == {"Poisson, exact"}
