@@ -70,11 +70,12 @@ def against_real(row: Mapping[str, Any], metric: str) -> float:
 
 def confirms(study: StudyData) -> pd.Series:
     """Which trials confirm their configuration: finished ones with a fresh seed that have a finite value of every
-    objective, and as many epochs as those of the search, which more may have been asked of since. None where the study
-    confirms nothing: its fresh seeds are those of configurations that claims name.
+    objective, and as many epochs as those of the search, which more may have been asked of since. None where no session
+    confirmed what was chosen: its fresh seeds are those of configurations that claims name.
     """
-    trials = study.trials
-    confirms = study.manifest.get("options", {}).get("confirm") != 0
+    trials, sessions = study.trials, [parse(text, {}) for text in study.sessions["options"]]
+    for_claims = [options.get("confirm") == 0 and not options.get("until") for options in sessions]
+    confirms = not (for_claims and all(for_claims))
     fresh = (trials["role"] == CONFIRM) & (trials["state"] == "finished") & confirms
     if not fresh.any():
         return fresh

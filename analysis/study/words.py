@@ -243,7 +243,7 @@ def _verdict(order: pd.DataFrame, place: int, apart: np.ndarray, objective: Obje
     """Whether the test value of the configuration at `place` differs from the first one's by more than `apart`."""
     column = objective.metric
     if not math.isfinite(apart[place]):
-        return "which cannot be told from noise without replicates of both"
+        return "not to be told from noise without replicates of both"
     gap = objective.sign * (order[column].iloc[place] - order[column].iloc[0])
     if abs(gap) <= apart[place]:
         return "no different within noise"
@@ -264,8 +264,9 @@ def trade_off(study: StudyData, table: pd.DataFrame) -> str:
     if not confirmed:
         return text
     beaten = judged["chosen"] & ~judged["on_front"] & ~judged["dominated_within_noise"]
+    known = judged[[f"{o.metric}_error" for o in study.objectives]].notna().any(axis=None)
     for names, what in (
-        (judged.loc[beaten, "name"], "but dominated by more than noise on fresh seeds"),
+        (judged.loc[beaten, "name"], f"but dominated {'by more than noise ' if known else ''}on fresh seeds"),
         (drawn.loc[drawn["chosen"] & ~drawn["confirmed"], "name"], "but not confirmed"),
     ):
         text += f" Chosen for it by the search, {what}: {', '.join(names)}." if len(names) else ""

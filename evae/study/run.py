@@ -161,13 +161,25 @@ def _check_resumable(store: Store, history: Iterable[Mapping[str, Any]]) -> None
 
 
 def _headline(options: StudyOptions, base: Recipe, images: ImageSet) -> Text:
-    fresh = f", then {options.confirm} fresh seeds for those that are chosen" if options.confirm else ""
     splits = f"{len(images.train)} / {len(images.validation)} / {len(images.test)}"
     # Names are the user's: brackets in them are no markup.
     return Text.assemble(
         (options.name, "bold"),
-        f": {options.total} configurations x {options.seeds} seeds{fresh}, {options.epochs} epochs "
-        f"each, {options.size} {options.network} networks, {base.latent} latents\n"
+        f": {_count(options.total, 'configuration')} x {_count(options.seeds, 'seed')}{_fresh(options)}, "
+        f"{_count(options.epochs, 'epoch')} each, {options.size} {options.network} networks, {base.latent} latents\n"
         f"data {images.name}: {splits} train / validation / test images of {images.image_size} px, "
         f"{images.channels} channel(s)",
     )
+
+
+def _fresh(options: StudyOptions) -> str:
+    """Who gets fresh seeds once the search is over, in words; "" where nothing does."""
+    if options.until:
+        return f", then fresh seeds until all is {options.until}"
+    if options.confirm:
+        return f", then {_count(options.confirm, 'fresh seed')} for those that are chosen"
+    return f", then {FEWEST} fresh seeds for both sides of claims" if options.claim else ""
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}{'' if n == 1 else 's'}"

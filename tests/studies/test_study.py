@@ -40,7 +40,7 @@ def test_the_console_says_what_happens_and_nothing_else(done):
     study, _, said = done
     lines = said.replace(str(study.folder), "").splitlines()
     assert [line for line in lines if NOISE.search(line)] == []
-    assert re.search(r"kernel-sweep: 4 configurations x 1 seeds, 1 epochs each", said)
+    assert re.search(r"kernel-sweep: 4 configurations x 1 seed, 1 epoch each", said)
     assert re.search(r"trials 4/4.*best val_rec_sharpness [\d.e-]+ \(.+\); best val_distortion_nats [\d.]+", said)
     assert "4 of 4 trials: 4 finished" in said
     assert len(lines) < 20
