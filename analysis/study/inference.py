@@ -1,16 +1,18 @@
-"""What chance explains: by how much the choice of the best flatters it, and which parameters bear on an objective.
+"""What chance explains: by how much the choice of the best flatters it, whether two objectives go together, and which
+parameters bear on an objective.
 
 Functions of arrays; how means differ by noise is in `evae.search.noise`.
 """
 
 import numpy as np
+import pandas as pd
 from scipy import special
 
 from evae.search.noise import ERROR, ROUNDING, Noise, beaten
 
 DRAWS = 1000
 """Of a simulation: its own error is a thirtieth of the spread that it finds."""
-FEWEST = 10  # configurations with a parameter, below which nothing is said of it
+FEWEST = 10  # configurations, below which nothing is said of a parameter, nor of two objectives
 
 
 def flattery(means: np.ndarray, noise: Noise) -> float:
@@ -49,6 +51,18 @@ def carried(chosen_by: np.ndarray, shown: np.ndarray, groups: np.ndarray) -> flo
     one, two = within(chosen_by), within(shown)
     varies = np.abs(one).max(initial=0.0) > ROUNDING * np.abs(chosen_by).max(initial=0.0)
     return float(one @ two / (one @ one)) if varies else 0.0
+
+
+def correlation(first: np.ndarray, second: np.ndarray, error: float = ERROR) -> tuple[float, bool]:
+    """(Spearman's correlation of two sets of values (n,), whether it is more than chance: than that of all but a share
+    of `error` of `DRAWS` permutations of one of them, whichever way); (NaN, False) where one does not vary."""
+    one, two = (pd.Series(values).rank().to_numpy() - (len(values) + 1) / 2 for values in (first, second))
+    if not (one.any() and two.any()):
+        return np.nan, False
+    random = np.random.default_rng(0)
+    drawn = np.stack([two, *(random.permutation(two) for _ in range(DRAWS - 1))])
+    found = drawn @ one / np.sqrt((one @ one) * (two @ two))
+    return float(found[0]), bool((np.abs(found) >= np.abs(found[0]) - ROUNDING).mean() <= error)
 
 
 def bearing(parameters: list[np.ndarray], values: np.ndarray, error: float = ERROR) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,7 @@
 """What a study asked and found, in plain words: every sentence is read off a table."""
 
 import math
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,8 @@ def summary(study: StudyData, table: pd.DataFrame) -> list[str]:
     found = [progress(study)]
     if len(tables.ranked(table, study.objectives)):
         found += [best(table, objective) + flattered(study, table, objective) for objective in study.objectives]
-        found += [" ".join(filter(None, [trade_off(study, table), yardsticks(study)])), method(study, table)]
+        weighed = [trade_off(study, table), together(study, table), yardsticks(study)]
+        found += [" ".join(filter(None, weighed)), method(study, table)]
     else:
         found.append(nothing_ranked(study) + "".join(left_out(table, o) for o in study.objectives))
     return [text for text in found if text]
@@ -271,6 +273,23 @@ def trade_off(study: StudyData, table: pd.DataFrame) -> str:
     ):
         text += f" Chosen for it by the search, {what}: {', '.join(names)}." if len(names) else ""
     return text
+
+
+def together(study: StudyData, table: pd.DataFrame) -> str:
+    """Which pairs of objectives order the configurations alike, so that there is little to weigh, and which the other
+    way round; those that chance may have ordered so are left out."""
+    order, text = tables.ranked(table, study.objectives), []
+    if len(order) < inference.FEWEST:
+        return ""
+    for pair in combinations(study.objectives, 2):
+        correlation, is_more = inference.correlation(
+            *(o.sign * order[f"select_{o.metric}"].to_numpy(float) for o in pair)
+        )
+        if is_more:
+            names = " and ".join(o.label for o in pair)
+            what = "go together, and leave little to weigh" if correlation > 0 else "pull apart"
+            text.append(f"{names} {what} (rank correlation {correlation:.2f} over {len(order)} configurations)")
+    return f"In the search, {'; '.join(text)}." if text else ""
 
 
 def yardsticks(study: StudyData) -> str:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from analysis.study import inference
 from evae.search import noise
@@ -36,6 +37,17 @@ def test_luck_is_carried_as_far_as_the_splits_share_it() -> None:
     one, two = (level + shared + random.normal(size=1200) for _ in range(2))
     assert inference.carried(one, two, groups) == pytest.approx(0.5, abs=0.1)
     assert inference.carried(level, two, groups) == 0
+
+
+def test_a_correlation_is_spearmans_and_of_noise_it_is_seldom_more_than_chance() -> None:
+    random = np.random.default_rng(0)
+    one = random.integers(0, 8, 30).astype(float)
+    two = one + 4 * random.normal(size=30)
+    assert inference.correlation(one, two)[0] == pytest.approx(spearmanr(one, two).statistic)
+    assert inference.correlation(one, -one) == (pytest.approx(-1), True)
+    assert inference.correlation(one, np.ones(30))[1] is False
+    told = [inference.correlation(*random.normal(size=(2, 12)))[1] for _ in range(200)]
+    assert sum(told) < 24  # 5 % of 200; more have a probability of 0.02 %
 
 
 def a_space(random: np.random.Generator, n: int) -> list[np.ndarray]:

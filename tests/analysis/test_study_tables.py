@@ -198,6 +198,27 @@ def test_front_is_what_brute_force_finds(points: list[tuple[int, int]]) -> None:
         assert not (found["dominated_within_noise"].iloc[i] and not beaten)
 
 
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (
+            [*range(12)],
+            "A and B go together, and leave little to weigh (rank correlation 1.00 over 12 configurations).",
+        ),
+        ([*range(12)][::-1], "A and B pull apart (rank correlation -1.00 over 12 configurations)."),
+        ([5, 3, 8, 1, 11, 0, 6, 9, 2, 10, 4, 7], ""),
+        ([1] * 12, ""),
+    ],
+    ids=["together", "apart", "chance", "constant"],
+)
+def test_words_say_whether_objectives_pull_apart(study: StudyData, other: list[float], said: str) -> None:
+    goals = dataclasses.replace(study, objectives=[DOWN, UP])
+    table = a_table([*range(12)], [-value for value in other])
+    said = said.replace("A", DOWN.label).replace("B", UP.label)
+    assert words.together(goals, table) == (said and f"In the search, {said}")
+    assert words.together(goals, table.iloc[:9]) == ""
+
+
 def test_noise_excuses_only_what_no_dominating_one_is_ahead_of() -> None:
     table = a_table([10.0, 11.0, 20.0], [0.5, 0.4, 0.3], error=0.5)
     assert list(tables.front(table, [DOWN, UP])["dominated_within_noise"]) == [False, True, False]
