@@ -11,6 +11,7 @@ from analysis.study import naming, tables
 from analysis.study.load import StudyData
 from analysis.study.naming import Objective, count
 from analysis.study.space import contains, distribution
+from evae.search.job import CONFIRM
 from evae.search.noise import beaten
 
 LITTLE = 0.05  # share of the variance of ranks below which a parameter did not matter
@@ -128,5 +129,6 @@ def _noise(study: StudyData, table: pd.DataFrame) -> list[tuple[str, str]]:
     if not said:
         return []
     text = f"{' and '.join(said)} may be the best as well; four times the seeds halve the intervals"
-    how = "Add fresh seeds, with --extend and a greater --confirm" if confirmed else "Add seeds"
+    had = study.trials[study.trials["role"] == CONFIRM].groupby("configuration").size()
+    how = f"Add fresh seeds, with --extend --confirm {had.max() + 1} or more" if confirmed else "Add seeds"
     return [("noise", f"{how}: {text}.")]

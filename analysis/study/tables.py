@@ -73,8 +73,8 @@ def confirms(study: StudyData) -> pd.Series:
     objective, and as many epochs as those of the search, which more may have been asked of since. None where no session
     confirmed what was chosen: its fresh seeds are those of configurations that claims name.
     """
-    trials, sessions = study.trials, [parse(text, {}) for text in study.sessions["options"]]
-    for_claims = [options.get("confirm") == 0 and not options.get("until") for options in sessions]
+    trials = study.trials
+    for_claims = [options.get("confirm") == 0 and not options.get("until") for options in sessions_options(study)]
     confirms = not (for_claims and all(for_claims))
     fresh = (trials["role"] == CONFIRM) & (trials["state"] == "finished") & confirms
     if not fresh.any():
@@ -83,6 +83,11 @@ def confirms(study: StudyData) -> pd.Series:
     planned = trials["epochs_planned"].where(own).groupby(trials["configuration"]).transform("max")
     finite = np.isfinite(trials[[o.metric for o in study.objectives]].astype(float)).all(axis=1)
     return fresh & finite & ~(trials["epochs_planned"] < planned)
+
+
+def sessions_options(study: StudyData) -> list[dict[str, Any]]:
+    """The options of each session; empty where they cannot be read."""
+    return [parse(text, {}) for text in study.sessions["options"]]
 
 
 def shown(study: StudyData) -> pd.DataFrame:

@@ -350,7 +350,7 @@ def method(study: StudyData, table: pd.DataFrame) -> str:
         text += (
             "; those of the best and the runner-up hold for all configurations together, and so for one that was chosen"
         )
-    return text + (
+    text += (
         ". The spread between seeds of each configuration is shrunk towards that of its method and kernel, and this "
         "towards what all share; it grows with the value where the seeds show that it does. Differences leave out what "
         "is common to all trainings of a seed, so that intervals may overlap where a difference is more than noise; "
@@ -360,3 +360,9 @@ def method(study: StudyData, table: pd.DataFrame) -> str:
         "noise as seldom. Where methods differ much in their spread, a few configurations of two or three seeds cannot "
         "show it, and mistakes are more frequent."
     )
+    if confirmed and any(options.get("until") for options in tables.sessions_options(study)):
+        text += (
+            " Here fresh seeds were added for as long as something was undecided, and looked at each time, which "
+            "makes more mistakes. Only the verdicts of claims hold at all looks."
+        )
+    return text

@@ -111,7 +111,8 @@ def undecided_places(configurations: Mapping[str, Configuration], objectives: Se
     that may be ahead of them.
 
     One is off the front where `noise.beaten` says so, and on it where every other is behind it, by more than noise, in
-    some objective; at the same level, of one look.
+    some objective. The level is that of one look: at twenty looks, in simulations, two to four times as many places of
+    equal configurations are wrong.
     """
     among = chosen(configurations, objectives)
     fresh, recipes = ({key: getattr(configurations[key], part) for key in among} for part in ("fresh", "recipe"))

@@ -167,7 +167,9 @@ def test_fresh_seeds_of_claims_alone_confirm_nothing(confirmed: StudyData, uncon
 def test_until_decided_confirms_what_was_chosen_whatever_later_sessions_do(confirmed: StudyData) -> None:
     whole = tables.configurations(confirmed)
     for sessions in (({"confirm": 0, "until": "decided"}, {"confirm": 0}), ({"confirm": 0}, {"confirm": 2})):
-        assert tables.configurations(with_sessions(confirmed, *sessions)).equals(whole)
+        some = with_sessions(confirmed, *sessions)
+        assert tables.configurations(some).equals(whole)
+        assert ("looked at each time" in words.method(some, whole)) == ("until" in sessions[0])
 
 
 def with_sessions(study: StudyData, *options: dict[str, object]) -> StudyData:
@@ -184,6 +186,11 @@ def test_a_best_that_has_no_fresh_seeds_yet_is_named(confirmed: StudyData) -> No
     said = words.best(table, some.objectives[0])
     assert "The search ranks " + lucky in said and "before it, which are not confirmed." in said
     assert page.render(some, live=True)
+
+
+def test_more_fresh_seeds_are_advised_than_there_are(confirmed: StudyData, table: pd.DataFrame) -> None:
+    advised = advice.next_steps(confirmed, table, tables.front(table, confirmed.objectives), pd.DataFrame(), {})
+    assert f"--extend --confirm {len(FRESH) + 1} or more" in " ".join(advised["text"])
 
 
 @pytest.mark.parametrize("seeds", [1, 2])
