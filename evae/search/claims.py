@@ -8,6 +8,7 @@
 `<` and `>` compare values, whichever way is better. What a study makes of them is in `evae.search.verdicts`.
 """
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -18,6 +19,7 @@ from evae.metrics.base import METRICS
 from evae.search.objectives import direction, labels_of, objective_column
 
 EXAMPLES = '"EVAE, paper < VAE in rec_fd" or "kernel explains < 0.1 of gen_fd"'
+FACTOR = '"EVAE, paper < 0.9 * VAE in rec_fd"'
 BEST = {"method": "best method ", "kernel": "best kernel "}
 """What the names of sides begin with that are the best of a family, by its kind."""
 
@@ -184,9 +186,11 @@ def _parsed(text: str, known: Known) -> Claim:
     fitting = [each for each in read if each[0] is not None and each[3] is not None]
     if len(fitting) != 1:
         left, _, right = splits[0]
-        for name in (left, re.sub(r"^[\d.eE+-]+\s*\*\s*", "", right)):
+        for name in (re.sub(r"^[\d.eE+-]+\s*\*\s*", "", side) for side in (left, right)):
             if _side(name, known) is None:
                 raise _no_side(text, name, known)
+        if not fitting:
+            raise UserError(f"the claim {text!r} needs its factor, a number above 0, on the right: {FACTOR}")
         raise UserError(f"the claim {text!r} can be read in {len(fitting)} ways: write labels whole")
     left, sign, factor, right = fitting[0]
     if left == right:
@@ -222,7 +226,7 @@ def _metric(text: str, name: str, known: Known) -> tuple[str, str | None]:
 def _with_factor(text: str, known: Known) -> tuple[float, str | None]:
     """(factor, side) of the right side of a comparison."""
     found = re.fullmatch(r"((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*\*\s*(.+)", text)
-    if found is None or _side(text, known) is not None or not float(found[1]) > 0:
+    if found is None or _side(text, known) is not None or not 0 < float(found[1]) < math.inf:
         return 1.0, _side(text, known)
     return float(found[1]), _side(found[2], known)
 

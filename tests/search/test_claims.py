@@ -71,6 +71,10 @@ def test_a_share_that_a_parameter_explains(sign, less):
         ("EVA, paper < VAE in rec_fd", "unknown configuration in a claim 'EVA, paper'. Did you mean"),
         ("VAE < autoencodr in rec_fd", "Did you mean 'autoencoder'"),
         ("VAE < 0.5 * autoencodr in rec_fd", "'autoencodr'. Did you mean 'autoencoder'"),
+        *(
+            (f"{claim} in rec_fd", "needs its factor, a number above 0, on the right")
+            for claim in ("VAE < 0 * auto", "VAE < -1 * auto", "VAE < 1e400 * auto", "0.9 * VAE > auto")
+        ),
         ("best evea < VAE in rec_fd", "Did you mean 'best evae'"),
         ("VAE < auto in rec_psnr", "unknown metric in a claim 'rec_psnr'. Did you mean 'rec_psnr_db'"),
         ("VAE < auto in rec_fid", "unknown metric in a claim 'rec_fid'. Did you mean 'rec_fd'"),
