@@ -20,16 +20,21 @@ RATIOS = ("nearest_image_ratio", "nearest_code_ratio")
 
 def other_sources(study: StudyData) -> dict[str, list[Objective]]:
     """The objectives by what else samples were drawn from: each objective of samples is that of this source, where all
-    of them were measured."""
+    of them were measured. Objectives that differ in their source alone become one."""
     finished = study.trials[study.trials["state"] == "finished"]
     of_samples = [o for o in study.objectives if source(o.metric)]
     known = [c for c in finished if source(c) and not c.startswith("val_") and finished[c].notna().any()]
     found = {}
     for other in dict.fromkeys(source(column) for column in known):
-        swapped = {o: replace(o, metric=f"{other}_{naming.split_metric(o.metric)[1]}") for o in of_samples}
+        swapped = {o: _from(other, o) for o in of_samples}
         if of_samples and all(o.metric in known for o in swapped.values()) and set(swapped.values()) - set(of_samples):
-            found[other] = [swapped.get(o, o) for o in study.objectives]
+            found[other] = list(dict.fromkeys(swapped.get(o, o) for o in study.objectives))
     return found
+
+
+def _from(source: str, objective: Objective) -> Objective:
+    """An objective of samples, of those from this source."""
+    return replace(objective, metric=f"{source}_{naming.split_metric(objective.metric)[1]}")
 
 
 def others(study: StudyData) -> list[Objective]:
@@ -77,7 +82,8 @@ def said(study: StudyData, table: pd.DataFrame) -> str:
 
 def _order(study: StudyData, table: pd.DataFrame, other: str, objectives: list[Objective]) -> str:
     """Whether the best of the first objective of samples is another by samples from another source, beyond noise."""
-    own, swapped = next((a, b) for a, b in zip(study.objectives, objectives, strict=True) if a != b)
+    own = next(o for o in study.objectives if source(o.metric) not in ("", other))
+    swapped = _from(other, own)
     parts = []
     here, there = tables.best(table, own), tables.best(of_source(study, objectives), swapped)
     for order, objective, rivals in ((here, own, there), (there, swapped, here)):

@@ -247,4 +247,5 @@ def git_state() -> tuple[str | None, bool | None]:
 def _flat(tree: Any, prefix: str = "") -> dict[str, str]:
     if isinstance(tree, dict):
         return {k: v for name, part in tree.items() for k, v in _flat(part, f"{prefix}{name}.").items()}
-    return {prefix.rstrip("."): json.dumps(tree)}
+    # What is stored has its keys sorted, those of the families in a list too.
+    return {prefix.rstrip("."): json.dumps(tree, sort_keys=True)}

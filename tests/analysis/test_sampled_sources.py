@@ -71,6 +71,18 @@ def test_another_source_takes_the_place_of_each_objective_of_samples(study: Stud
     assert sources.other_sources(replace(lacking, trials=lacking.trials.drop(columns=OTHER))) == {}
 
 
+def test_objectives_that_differ_in_their_source_alone_become_one(study: StudyData) -> None:
+    prior = study.objectives[0]
+    both = [prior, replace(prior, metric=OF_MIXTURE)]
+    kernels = DISTANCE.replace("gen_", "xpd_kde_")
+    changed = replace(with_columns(reversed_order(study), {kernels: 400 - study.trials[DISTANCE]}), objectives=both)
+    found = sources.other_sources(changed)
+    assert {k: [o.metric for o in v] for k, v in found.items()} == {"xpd_kde": [kernels]}
+    _, other = front.charts(changed, tables.front(tables.configurations(changed), both))
+    assert other.choice == "the kernel density on codes"
+    assert "of samples from the prior" in summary(changed) and "from the kernel density on codes" in summary(changed)
+
+
 def test_each_source_has_a_front_of_its_own(study: StudyData) -> None:
     changed = reversed_order(study)
     own, other = front.charts(changed, tables.front(tables.configurations(changed), changed.objectives))

@@ -100,6 +100,14 @@ def test_what_leaves_the_trials_comparable_continues_a_study(store, changed):
     manifest(**changed).check_continues(store)
 
 
+def test_families_in_a_list_leave_it_the_same_study(store):
+    given = {"densities": ("mixture", "kde"), "criteria": ("mmd",)}
+    manifest(**given).write(store)
+    manifest(**given).check_continues(store)
+    with pytest.raises(UserError, match="recipe.evaluation.densities"):
+        manifest(**given | {"densities": ("mixture",)}).check_continues(store)
+
+
 @pytest.mark.parametrize(
     ("changed", "difference"),
     [
