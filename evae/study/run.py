@@ -113,7 +113,7 @@ def _confirmation(
 
 def _check_counts(images: ImageSet) -> None:
     """Raise UserError where there are too few images to measure on."""
-    for split in ("validation", "test"):
+    for split in ("train", "validation", "test"):
         if (count := len(getattr(images, split))) < 2:
             raise UserError(
                 f"{images.name} has only {count} {split} image(s) here, and distances need at least 2; raise "

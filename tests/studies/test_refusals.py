@@ -190,6 +190,11 @@ def test_a_sharpness_gap_to_pictures_without_sharpness_is_refused(refused, tmp_p
     assert "images have no sharpness" in refused("--data", f"folder:{tmp_path}")
 
 
+def test_a_single_training_image_is_refused(refused):
+    text = refused(kernel_sweep, "--train-images", "1")
+    assert "only 1 train image(s)" in text and "--train-images" in text
+
+
 def test_results_below_a_regular_file_are_refused(refused, tmp_path):
     (tmp_path / "file").write_text("")
     assert "cannot write results" in refused(results=f"{tmp_path}/file/results")

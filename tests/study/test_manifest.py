@@ -104,7 +104,7 @@ def test_families_in_a_list_leave_it_the_same_study(store):
     given = {"densities": ("mixture", "kde"), "criteria": ("mmd",)}
     manifest(**given).write(store)
     manifest(**given).check_continues(store)
-    with pytest.raises(UserError, match="recipe.evaluation.densities"):
+    with pytest.raises(UserError, match=r"recipe\.evaluation\.densities"):
         manifest(**given | {"densities": ("mixture",)}).check_continues(store)
 
 
