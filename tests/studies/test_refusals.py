@@ -191,7 +191,7 @@ def test_a_sharpness_gap_to_pictures_without_sharpness_is_refused(refused, tmp_p
 
 
 def test_a_single_training_image_is_refused(refused):
-    text = refused(kernel_sweep, "--train-images", "1")
+    text = refused("--train-images", "1")
     assert "only 1 train image(s)" in text and "--train-images" in text
 
 
