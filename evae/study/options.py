@@ -141,7 +141,8 @@ class StudyOptions:
     the search sees, "kernel explains < 0.1 of gen_fd"; repeatable. The report begins with the verdicts. What was once
     stated stays."""
     until: str | None = None
-    """"decided": fresh seeds go, one by one, where a claim or a place on the front is undecided."""
+    """"decided": fresh seeds go, one by one, where a claim or a place on the front is undecided. What the search has
+    chosen gets two at least, whatever --confirm says."""
     budget: float | None = None
     """With --until decided: begin no more of them once all trials of the study together have taken this many hours
     (default: until a configuration has 20)."""

@@ -80,7 +80,7 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
             confirmation=_confirmation(options, searched, manifest.state_claims(store, claims, history)),
             history=history,
         )
-        console.print(_headline(options, base, images))
+        console.print(_headline(options, base, images, searcher.confirmation))
         for note in notes:
             console.print(Text(note))
         # Imported when needed: whose options cannot be done does not wait for Ray and torch.
@@ -160,25 +160,27 @@ def _check_resumable(store: Store, history: Iterable[Mapping[str, Any]]) -> None
         raise store.damaged("checkpoints", damaged)
 
 
-def _headline(options: StudyOptions, base: Recipe, images: ImageSet) -> Text:
+def _headline(options: StudyOptions, base: Recipe, images: ImageSet, confirmation: Confirmation | None) -> Text:
     splits = f"{len(images.train)} / {len(images.validation)} / {len(images.test)}"
     # Names are the user's: brackets in them are no markup.
     return Text.assemble(
         (options.name, "bold"),
-        f": {_count(options.total, 'configuration')} x {_count(options.seeds, 'seed')}{_fresh(options)}, "
+        f": {_count(options.total, 'configuration')} x {_count(options.seeds, 'seed')}{fresh_seeds(confirmation)}, "
         f"{_count(options.epochs, 'epoch')} each, {options.size} {options.network} networks, {base.latent} latents\n"
         f"data {images.name}: {splits} train / validation / test images of {images.image_size} px, "
         f"{images.channels} channel(s)",
     )
 
 
-def _fresh(options: StudyOptions) -> str:
-    """Who gets fresh seeds once the search is over, in words; "" where nothing does."""
-    if options.until:
-        return f", then fresh seeds until all is {options.until}"
-    if options.confirm:
-        return f", then {_count(options.confirm, 'fresh seed')} for those that are chosen"
-    return f", then {FEWEST} fresh seeds for both sides of claims" if options.claim else ""
+def fresh_seeds(confirmation: Confirmation | None) -> str:
+    """What gets fresh seeds once the search is over, in words; "" where nothing does."""
+    if confirmation is None:
+        return ""
+    if isinstance(confirmation, Deciding) and confirmation.until_decided:
+        return ", then fresh seeds until all is decided"
+    if confirmation.seeds:
+        return f", then {_count(confirmation.seeds, 'fresh seed')} for those that are chosen"
+    return f", then {FEWEST} fresh seeds for both sides of claims"
 
 
 def _count(n: int, noun: str) -> str:

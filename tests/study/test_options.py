@@ -10,8 +10,12 @@ from evae.errors import UserError
 from evae.networks import SIZES
 from evae.networks import network as families
 from evae.recipe import Recipe
+from evae.search.claims import Comparison, Stated
+from evae.search.confirmation import Confirmation
+from evae.search.deciding import Deciding
 from evae.search.samplers import sampler as samplers
 from evae.study.options import StudyOptions
+from evae.study.run import fresh_seeds
 
 RECIPE_OPTIONS = {
     "data": ("photos", lambda r: r.data.source),
@@ -182,3 +186,15 @@ def test_accuracies_are_measured_for_the_labels_that_are_asked_for_and_for_those
     assert StudyOptions(downstream=(50,), claim=claims).base_recipe().evaluation.downstream == (50, 70)
     assert options.resolved_objectives()[1:] == [("knn_accuracy_200", "max"), ("linear_accuracy_1000", "max")]
     assert StudyOptions().base_recipe().evaluation.downstream == ()
+
+
+def test_the_headline_says_what_gets_fresh_seeds():
+    claims = [Stated(Comparison("a < b in rec_ssim", "a", "b", True, 1.0, "rec_ssim", "max"), "s")]
+    for confirmation, said in (
+        (None, ""),
+        (Confirmation(1, []), ", then 1 fresh seed for those that are chosen"),
+        (Deciding(0, [], claims=claims), ", then 2 fresh seeds for both sides of claims"),
+        (Deciding(2, [], claims=claims), ", then 2 fresh seeds for those that are chosen"),
+        (Deciding(2, [], until_decided=True), ", then fresh seeds until all is decided"),
+    ):
+        assert fresh_seeds(confirmation) == said
