@@ -1,8 +1,8 @@
 """The page on which several studies stand side by side.
 
 First what named configurations are against a reference, which compares across data sets; then the values, which do not:
-distances of different identity (features, resize rule, counts, split, seed, images) are never drawn on one axis: the
-page has a chart for each group of studies that agree, and says in what the groups differ.
+those of different identity (features, resize rule, counts, split, seed, images) are never drawn on one axis: the page
+has a chart for each group of studies that agree, and says in what the groups differ.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from analysis.page import effects, page
 from analysis.study import naming, tables
 from analysis.study.across import Across, across
 from analysis.study.load import StudyData, load
-from analysis.study.naming import Objective, is_accuracy, is_distance, is_likelihood
+from analysis.study.naming import ON_FEATURES, Objective, is_accuracy, is_distance, is_likelihood, split_metric
 from analysis.views import drawing, theme
 from analysis.views.forest import forest
 from evae.errors import UserError
@@ -30,17 +30,20 @@ class Group:
 
 
 def identity(study: StudyData, metric: str) -> dict[str, str]:
-    """What the values of a distance, an accuracy or a likelihood hang on, as texts; of other metrics only the
-    images."""
+    """What the values of a metric hang on, as texts; of one that has no identity only the images."""
     data = study.manifest.get("data", {})
     found = {"images": f"{data.get('source', 'unknown')} {data.get('digest', '')}".strip()}
-    kinds = {is_distance: tables.OF_DISTANCES, is_accuracy: tables.OF_ACCURACIES, is_likelihood: tables.OF_LIKELIHOODS}
-    keys = next((keys for is_one, keys in kinds.items() if is_one(metric)), ())
-    if keys:
-        rows = tables.identities(study)
-        rows = rows[rows["metric"] == metric]
-        found |= {key: " and ".join(sorted({*map(_known, rows[key])})) or "unknown" for key in keys}
-    return found
+    rows = tables.identities_of(study, metric)
+    return found | {key: " and ".join(sorted({*map(_known, rows[key])})) or "unknown" for key in _keys(metric)}
+
+
+def _keys(metric: str) -> tuple[str, ...]:
+    """What must agree for two values of a metric to compare; empty for one that has no identity."""
+    if is_accuracy(metric):
+        return tables.OF_ACCURACIES
+    if is_likelihood(metric):
+        return tables.OF_LIKELIHOODS
+    return tables.OF_DISTANCES if is_distance(metric) or split_metric(metric)[1] in ON_FEATURES else ()
 
 
 def _known(value: object) -> str:
@@ -50,12 +53,12 @@ def _known(value: object) -> str:
 
 
 def groups(studies: Sequence[StudyData], objectives: Sequence[Objective]) -> list[Group]:
-    """The studies, those together whose distances have one identity; reasons are against the first group.
+    """The studies, those together whose values have one identity; reasons are against the first group.
 
-    Values of other metrics share an axis whatever they were taken on, since their scale is the same.
+    Values of metrics without an identity share an axis whatever they were taken on, since their scale is the same.
     """
-    distances = [o.metric for o in objectives if is_distance(o.metric)]
-    known = [{(m, k): v for m in distances for k, v in identity(study, m).items()} for study in studies]
+    metrics = [o.metric for o in objectives if _keys(o.metric)]
+    known = [{(m, k): v for m in metrics for k, v in identity(study, m).items()} for study in studies]
     found: dict[str, list[int]] = {}
     for i, one in enumerate(known):
         found.setdefault(repr(sorted(one.items())), []).append(i)

@@ -103,8 +103,7 @@ def _named(
         if len(twice):
             said.append(f"{name} has more than one configuration called {' and '.join(twice)}: left out.")
         table = table.drop(index=twice)
-        ways = tables.identities(study)["metric"].value_counts()
-        for metric in (o.metric for o in objectives if ways.get(o.metric, 1) > 1):
+        for metric in (o.metric for o in objectives if len(tables.identities_of(study, o.metric)) > 1):
             said.append(f"{name} took its {label(metric)} in more than one way, so it is left out.")
             table[metric] = math.nan
         found.append(table)

@@ -44,6 +44,8 @@ WHOLE = {
 }
 # Of a code's class, with so many labels as stand behind the name.
 LIKELIHOODS = ("nll_nats", "bits_per_dim")
+# What is taken on the features of a trial's distances, of the same images: their identity is its own.
+ON_FEATURES = ("precision", "recall", "density", "coverage", "nearest_image_ratio")
 ACCURACIES = {"knn_accuracy": "5-nearest-neighbour accuracy", "linear_accuracy": "linear accuracy"}
 # British spelling and spaces for the searched parameters; any other name is shown with spaces.
 PARAMETERS = {

@@ -14,7 +14,16 @@ import numpy as np
 import pandas as pd
 
 from analysis.study.load import StudyData, metric_columns, parse
-from analysis.study.naming import Objective, is_accuracy, is_gap, is_kernel_distance, is_likelihood, source
+from analysis.study.naming import (
+    ON_FEATURES,
+    Objective,
+    is_accuracy,
+    is_gap,
+    is_kernel_distance,
+    is_likelihood,
+    source,
+    split_metric,
+)
 from evae.search import noise
 from evae.search.job import CONFIRM
 from evae.search.noise import BLOCK, ERROR, ROUNDING, Noise, beaten
@@ -362,6 +371,19 @@ def identities(study: StudyData) -> pd.DataFrame:
     table["floor_sd"] = pd.to_numeric(table["floor_sd"], errors="coerce")
     groups = table.groupby(columns, dropna=False, sort=False)
     return groups.agg(floor_sd=("floor_sd", "max"), n=("n", "sum")).reset_index()
+
+
+def identities_of(study: StudyData, metric: str) -> pd.DataFrame:
+    """The rows of `identities` of a metric; of one that is taken on the features of a trial's distances, as precision
+    is, those of the Fréchet distance on them. None for a metric that has no identity."""
+    table = identities(study)
+    rest = split_metric(metric)[1]
+    if rest not in ON_FEATURES:
+        return table[table["metric"] == metric]
+    side = metric.removesuffix(rest)
+    found = table[table["metric"].astype(str).str.startswith((f"{side}fd_", f"{side}fid"))]
+    own = study.manifest.get("options", {}).get("features")
+    return found[found["features"] == own] if own in set(found["features"]) else found
 
 
 def _floor(metric: str, identity: Mapping[str, Any]) -> Any:

@@ -1,6 +1,7 @@
 """Studies side by side: together where their distances have one identity, apart and with the reason where not."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from synthetic import DISTANCE, SHARPNESS, write_study
 from analysis.page import comparison
 from analysis.study import tables
 from analysis.study.load import load
+from analysis.study.naming import Objective
 from evae.errors import UserError
 from evae.results.store import Store
 
@@ -49,6 +51,22 @@ def test_distances_of_different_identity_never_share_an_axis(pair: tuple[str, st
     assert "not drawn on one axis" in text and "n_real is 100" in text
     drawn = figures(text)
     assert [len(drawn[f"group-{k}"]["data"]) for k in range(2)] == [2, 1]
+
+
+def test_what_is_taken_on_features_has_the_identity_of_their_distance(pair: tuple[str, str, str]) -> None:
+    studies = [load(place) for place in pair]
+    found = comparison.groups(studies, [Objective("gen_precision", "max")])
+    assert [group.members for group in found] == [(0, 1), (2,)]
+    assert found[1].reasons == ("generation precision: n_real is 100, of the first 500",)
+
+
+def test_likelihoods_of_other_numbers_of_samples_never_share_an_axis(pair: tuple[str, str, str]) -> None:
+    few, many = (
+        replace(study, trials=study.trials.assign(distances=json.dumps({"nll_nats": {"samples": samples}})))
+        for study, samples in ((load(pair[0]), 10), (load(pair[1]), 100))
+    )
+    (_, other) = comparison.groups([few, many], [Objective("nll_nats", "min")])
+    assert other.reasons == ("negative log likelihood: samples is 100, of the first 10",)
 
 
 def test_other_metrics_share_an_axis_whatever_the_distances_are(pair: tuple[str, str, str]) -> None:
