@@ -137,7 +137,7 @@ def measure_all(jobs: Sequence[Again], setting: MeasureSetting, slots: Slots) ->
         measurer, again = busy.pop(reference)
         try:
             yield again, ray.get(reference)
-        except ray.exceptions.RayActorError as error:
+        except (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError) as error:
             measurer = actor.remote(shared)
             yield again, f"the process that measured it died: {' '.join(str(error).split())}"[:1000]
         idle.append(measurer)
