@@ -4,9 +4,9 @@
     python -m evae.measure results/kernel-sweep --densities mixture flow --downstream 200 1000
     python -m evae.measure results/kernel-sweep --metrics gen_precision gen_recall
 
-What is measured are columns beside those of the study, on both splits, each with its identity. Values that are there
-stay: the same command again does nothing, or what it had not done when it was stopped. A trial whose weights do not
-give the reconstructions that its row tells of is not measured. The exit status is 1 where trials were not measured.
+What is measured becomes columns beside the study's own, for both splits. Values that are there stay: the same command
+again does nothing, or what it had not done when it was stopped. A trial whose weights do not give the reconstructions
+that its row tells of is not measured. The exit status is 1 where trials were not measured.
 """
 
 import sys

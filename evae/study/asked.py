@@ -63,7 +63,7 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """`metrics` are columns of the test split on a trial's own features, but for those of ex-post densities;
+    """`metrics` are columns of the test split on a trial's own features, none of an ex-post density;
     `densities` are families, with the settings of a trial's recipe or else by default, of which all columns are wanted;
     `downstream` are numbers of labels; `iw_samples` are those of the log likelihood; and `features` are others for the
     distances.
