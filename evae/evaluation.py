@@ -20,6 +20,7 @@ from evae.data.labels import UNLABELLED
 from evae.densities import Density
 from evae.evidence import log_likelihood
 from evae.ex_post import ExPost
+from evae.hardware import threads_of_torch
 from evae.metrics.base import of as registered
 from evae.metrics.downstream import NEIGHBOURS, PENALTY, knn_accuracy, linear_accuracy
 from evae.metrics.features import Features, frechet_column, kernel_column
@@ -51,6 +52,7 @@ class Evaluated:
     pictures: list[dict] = field(default_factory=list)
 
 
+@threads_of_torch()
 @torch.no_grad()
 def evaluate(
     training: Training,

@@ -7,7 +7,11 @@ import importlib.metadata
 import os
 import platform
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+from threadpoolctl import threadpool_limits
 
 from evae.lazy import torch
 
@@ -55,6 +59,15 @@ def processor(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{_cpu_name()}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+@contextmanager
+def threads_of_torch() -> Iterator[None]:
+    """While it lasts, numpy, scipy and scikit-learn use as many threads as torch does in this process, as far as they
+    are loaded by now. Theirs is the number of cores where they were loaded before a trial said how many it has; trials
+    beside each other then wait for each other's threads, and take two to twenty times as long."""
+    with threadpool_limits(torch.get_num_threads()):
+        yield
 
 
 def describe() -> dict[str, Any]:

@@ -7,9 +7,10 @@ import sys
 
 import pytest
 import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from evae import hardware
-from evae.hardware import accelerator, describe, has_native_bf16, resolve_precision
+from evae.hardware import accelerator, describe, has_native_bf16, resolve_precision, threads_of_torch
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,24 @@ def test_without_a_device_torch_is_not_asked(monkeypatch):
     monkeypatch.setattr(hardware, "GPU_DEVICES", ("/dev/no-such-device*",))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: pytest.fail("asked"))
     assert accelerator() == "cpu"
+
+
+def test_numpy_has_no_more_threads_than_torch():
+    """As in a process that loaded it before a trial said how many threads it has."""
+
+    def theirs() -> set[int]:
+        return {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"}
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(2, user_api="blas"):
+            assert theirs() == {2}
+            with threads_of_torch():
+                assert theirs() == {1}
+            assert theirs() == {2}
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_metal_multiplies_no_bf16_faster():

@@ -9,6 +9,7 @@ from typing import ClassVar
 from evae.densities.base import Density, density
 from evae.densities.components import RIDGE, Components
 from evae.errors import NotFitted
+from evae.hardware import threads_of_torch
 from evae.lazy import TYPE_CHECKING, torch
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class MixtureDensity(Density):
             reg_covar=RIDGE,
             random_state=int(torch.randint(2**31 - 1, (), generator=generator)),
         )
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), threads_of_torch():
             # Of the k-means start where codes repeat; of the end we speak ourselves.
             warnings.simplefilter("ignore", ConvergenceWarning)
             try:

@@ -27,7 +27,7 @@ def test_a_study_in_an_object_store_keeps_others_out_and_its_key_to_itself(serve
     status, said = ended(first)
     report = ROOT / f"{NAME}.html"
     try:
-        assert status == 0 and said.startswith(f"{NAME}: 1 configurations")
+        assert status == 0 and said.startswith(f"{NAME}: 1 configuration ")
         assert said.endswith(f"report: {report.name}\n")
         shown = report.read_text(encoding="utf-8")
     finally:
