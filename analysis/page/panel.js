@@ -16,7 +16,7 @@ report.panel = (() => {
     const own = trials[index], pieces = (data.pictures[index] ?? []).filter(([kind]) => !kinds || kinds.has(kind));
     const name = own ? configurations[own.configuration].name : "";
     place.replaceChildren(...pieces.map(([kind, file, y, height, width]) => {
-      const title = kinds ? `${kind}: ${name}` : data.kinds[kind] ?? kind;
+      const title = kinds ? `${(data.kinds[kind] ?? kind).split(":")[0]}: ${name}` : data.kinds[kind] ?? kind;
       const canvas = element("canvas", { width, height });
       canvas.setAttribute("role", "img");
       canvas.setAttribute("aria-label", `${data.kinds[kind] ?? kind}, ${name}`);
