@@ -182,8 +182,10 @@ def judged(table: pd.DataFrame) -> pd.DataFrame:
 
 def noise_of_means(trials: pd.DataFrame, column: str) -> pd.DataFrame:
     """The parts of `noise.Noise`, as columns, of a metric's mean over the finite values of each configuration's
-    finished trials, by configuration. Methods and kernels may differ in their spread."""
-    done = trials[trials["state"] == "finished"]
+    finished trials, by configuration. Methods and kernels, where the trials have such columns, may differ in their
+    spread."""
+    done = trials.reindex(columns=[*trials, *{"seed", "method", "kernel"}.difference(trials)])
+    done = done[done["state"] == "finished"]
     values = spreading(done, column).astype(float)
     # Where seeds are not recorded: by their order, of which the model finds that they share nothing.
     seed = done["seed"].fillna(done.groupby("configuration").cumcount())

@@ -160,7 +160,7 @@ def _check_resumable(store: Store, history: Iterable[Mapping[str, Any]]) -> None
         raise store.damaged("checkpoints", damaged)
 
 
-def _headline(options: StudyOptions, base: Recipe, images: ImageSet, confirmation: Confirmation | None) -> Text:
+def _headline(options: StudyOptions, base: Recipe, images: ImageSet, confirmation: Confirmation | None = None) -> Text:
     splits = f"{len(images.train)} / {len(images.validation)} / {len(images.test)}"
     # Names are the user's: brackets in them are no markup.
     return Text.assemble(
