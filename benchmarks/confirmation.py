@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 from _record import RESULTS, write_result
 from _record import table as markdown
-from verdicts import CONTROLS, GOAL, NOISES, table
+from verdicts import CONTROLS, GOAL, NOISES, columns
 
 from analysis.study.words import ahead, apart_by
 from evae.search import noise
@@ -47,7 +47,7 @@ def judge(fresh: np.ndarray, searched: np.ndarray, who: np.ndarray) -> tuple[flo
     (k,) with `fresh` (k, seeds) values, ranked by `searched` (k,)."""
     order = np.argsort(searched, kind="stable")
     found = noise.of(fresh, who % GROUPS)
-    rows = table(fresh.mean(axis=1), found, who < CONTROLS).assign(confirmed=True, name=who).iloc[order]
+    rows = columns(fresh.mean(axis=1), found, control=who < CONTROLS, confirmed=True, name=who).iloc[order]
     best = int(order[0])
     return float(fresh[best].mean()), float(found.half(noise.ERROR / 2)[best]), rows.reset_index(drop=True)
 
