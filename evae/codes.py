@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from evae.data import tensor
+from evae.data import batch
 from evae.training import Training, generator
 
 CODES = 10_000
@@ -22,12 +22,13 @@ def training_codes(training: Training, count: int | None = None) -> Tensor:
     images, and all return the same.
     """
     model, recipe = training.model, training.recipe
-    images = tensor(training.images.train)[: CODES if count is None else count]
+    images = training.images.train
+    coded = torch.arange(min(len(images), CODES if count is None else count))
     noise = generator(training.device, recipe.evaluation.seed, 0, DRAWS)
     model.eval()
     found = []
-    for batch in images.split(CHUNK):
-        share = training.ranks.share(len(batch))
-        heads = model.encode(batch[share.rows].to(training.device).float().div_(255))
+    for chunk in coded.split(CHUNK):
+        share = training.ranks.share(len(chunk))
+        heads = model.encode(batch(images, chunk[share.rows], training.device))
         found.append(share.gather(share.sample(model.posterior.sample, heads, noise)))
     return torch.cat(found).cpu()

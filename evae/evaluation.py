@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from evae.data import tensor
+from evae.data import batch, tensor
 from evae.data.labels import UNLABELLED
 from evae.densities import Density
 from evae.evidence import log_likelihood
@@ -174,10 +174,10 @@ def _reconstruct(training: Training, split: str, features: Features) -> tuple[di
     """What is seen on reconstructions of a split's images, and what the model's terms, codes and pixels say of them."""
     model, posterior, recipe = training.model, training.model.posterior, training.recipe
     losses, has_prior = training.losses(split), model.rate_is != "none"
-    real, noise = tensor(getattr(training.images, split)), _noise(training, CODES, split, training.device)
+    real, noise = getattr(training.images, split), _noise(training, CODES, split, training.device)
 
     def measure(share: Share, which: slice) -> dict[str, Tensor]:
-        x = real[which].to(training.device).float().div_(255)
+        x = batch(real, which, training.device)
         heads = model.encode(x)
         codes, sampled = posterior.mean(heads), share.sample(posterior.sample, heads, noise)
         rebuilt = model.decode(codes if recipe.evaluation.reconstruct_from == "mean" else sampled)
@@ -220,17 +220,17 @@ def _log_likelihoods(
         return
     if split == "validation" and searched is not None and not {"val_nll_nats", "val_bits_per_dim"} & {*searched}:
         return
-    real, noise = tensor(getattr(training.images, split)), _noise(training, WEIGHTS, split, training.device)
+    real, noise = getattr(training.images, split), _noise(training, WEIGHTS, split, training.device)
 
     def measure(share: Share, which: slice) -> dict[str, Tensor]:
-        x = real[which].to(training.device).float().div_(255)
+        x = batch(real, which, training.device)
         return {"found": log_likelihood(model, x, samples, noise, share)}
 
     nats = -float(_over(training, len(real), measure)["found"].double().mean())
     known = {"samples": samples, "n_measured": len(real), "split": split, "seed": training.recipe.evaluation.seed}
     yield "nll_nats", nats, known
     if model.likelihood.of_levels:
-        yield "bits_per_dim", nats / (real[0].numel() * math.log(2)), known
+        yield "bits_per_dim", nats / (math.prod(real.shape[1:]) * math.log(2)), known
 
 
 def _distances(
@@ -276,10 +276,10 @@ def _accuracies(training: Training, split: str) -> Iterator[tuple[str, float, di
 
 def _representations(training: Training, split: str, which: Tensor) -> Tensor:
     """What tells the class of these images of a split, (n, latent): of most posteriors, the mean."""
-    images = tensor(getattr(training.images, split))
+    images = getattr(training.images, split)
 
     def measure(share: Share, chunk: slice) -> dict[str, Tensor]:
-        x = images[which[chunk]].to(training.device).float().div_(255)
+        x = batch(images, which[chunk], training.device)
         return {"codes": training.model.posterior.representation(training.model.encode(x))}
 
     return _over(training, len(which), measure)["codes"]
@@ -289,8 +289,8 @@ def _pictures(training: Training, drawn: Mapping[str, Tensor]) -> list[dict]:
     """Grids of real, reconstructed and sampled images, the last of codes `drawn` from densities too, straight lines
     between the codes of neighbours, and perturbations of single latents (Rivera, arXiv 2309.13160, figures 5 and 4)."""
     model, posterior = training.model, training.model.posterior
-    test = tensor(training.images.test)
-    x = test[:TILES].to(training.device).float().div_(255)
+    test = training.images.test
+    x = batch(test, slice(TILES), training.device)
     # The first of the samples that were measured, which were drawn a chunk at a time.
     noise = _noise(training, PRIOR, "test", training.device)
     samples = model.decode(model.sample_prior(min(CHUNK, len(test)), noise)[: len(x)])

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from evae import batch_statistics
 from evae.adversary import Adversary
 from evae.criteria import criterion
-from evae.data import tensor
+from evae.data import batch, tensor
 from evae.data.base import ImageSet
 from evae.errors import Diverged
 from evae.hardware import resolve_precision
@@ -91,7 +91,7 @@ class Training:
         self.recent = Recent(recipe.posterior.memory, torch.zeros(0, heads, device=self.device))
         self._train = tensor(images.train).to(self.device)
         self._validation = tensor(images.validation).to(self.device)
-        self._test = tensor(images.test)
+        self._test = images.test
         self._losses: dict[str, tuple[int, dict[str, float]]] = {}
 
     @property
@@ -126,12 +126,12 @@ class Training:
         batches = order.split(optimisation.batch_size)
         for step, index, rate, beta in zip(steps, batches, rates, betas, strict=True):
             share = self.ranks.share(len(index))
-            batch = self._batch(self._train, index, share, flips)
+            x = self._batch(self._train, index, share, flips)
             with self._autocast():
                 judge, progress = adversary and adversary.judge, step / (optimisation.epochs * self.steps)
-                terms = self.parallel(batch, noise, share, self.recent, judge, beta, progress)
+                terms = self.parallel(x, noise, share, self.recent, judge, beta, progress)
                 if adversary:
-                    terms |= adversary.terms(batch)
+                    terms |= adversary.terms(x)
             # Before an optimiser steps: where one rank's loss is not finite, all of them see it and stop.
             means = self._means(terms, share)
             check_finite(means, epoch)
@@ -165,8 +165,8 @@ class Training:
     def _estimate_statistics(self) -> None:
         # On every rank of the same images, and not of a share of them: the statistics are those that one process finds.
         index = torch.arange(min(STATISTICS_IMAGES, len(self._train)), device=self.device)
-        batch = self._batch(self._train, index, Ranks().share(len(index)))
-        batch_statistics.estimate(self.model, batch, self._generator(STATISTICS, 0))
+        x = self._batch(self._train, index, Ranks().share(len(index)))
+        batch_statistics.estimate(self.model, x, self._generator(STATISTICS, 0))
 
     def _step(self, optimiser: torch.optim.Optimizer, loss: Tensor, share: Share, rate: float) -> list[Tensor]:
         """`rate` is what the learning rate is multiplied by. The gradient's norm, if it is clipped."""
@@ -211,7 +211,7 @@ class Training:
         noise = generator(self.device, self.recipe.evaluation.seed, 0, STREAMS[split])
         sums: dict[str, Tensor] = {}
         self.model.eval()
-        for index in torch.arange(len(images), device=images.device).split(SPLIT_CHUNK):
+        for index in torch.arange(len(images)).split(SPLIT_CHUNK):
             share = self.ranks.share(len(index))
             means = self._means(self.model(self._batch(images, index, share), noise, share), share)
             check_finite(means, self.epoch)
@@ -221,11 +221,11 @@ class Training:
     def _batch(self, images: Tensor, index: Tensor, share: Share, flips: torch.Generator | None = None) -> Tensor:
         """The share of images[index] as float32 (n, c, h, w) in [0, 1]; mirrored with probability 1/2 where the
         recipe says so."""
-        batch = images[index[share.rows]].to(self.device).float().div_(255)
+        x = batch(images, index[share.rows], self.device)
         if flips is not None and self.recipe.data.horizontal_flip:
             mirrored = torch.rand(len(index), 1, 1, 1, generator=flips, device=self.device) < 0.5
-            batch = torch.where(mirrored[share.rows], batch.flip(-1), batch)
-        return batch
+            x = torch.where(mirrored[share.rows], x.flip(-1), x)
+        return x
 
     def _means(self, terms: dict[str, Tensor], share: Share) -> dict[str, Tensor]:
         """The terms' means over the whole batch, on the CPU: not every device has float64, in which they are added."""

@@ -2,12 +2,12 @@
 
 images = load(DataRecipe(source="fashion-mnist", image_size=32))
 images.train                        # uint8 (n, c, h, w), read-only: one copy serves all trials of a machine
-batch = tensor(images.train)[:100]  # a torch view of it
+batch(images.train, slice(100), "cpu")  # float32 in [0, 1]
 """
 
 from evae.data import celeba, cifar, folder, mnist, mnist_5k, photos  # noqa: F401  (they register themselves)
 from evae.data.base import DataRecipe, ImageSet, Raw, data_source
 from evae.data.loading import load
-from evae.data.pixels import tensor
+from evae.data.pixels import batch, tensor
 
-__all__ = ["DataRecipe", "ImageSet", "Raw", "data_source", "load", "tensor"]
+__all__ = ["DataRecipe", "ImageSet", "Raw", "batch", "data_source", "load", "tensor"]

@@ -1,4 +1,4 @@
-"""From a source's pixels to the size and channels asked for, and from numpy to torch without a copy."""
+"""From a source's pixels to the size and channels asked for, and from there to torch and what networks are given."""
 
 from __future__ import annotations
 
@@ -21,6 +21,12 @@ def tensor(array: np.ndarray) -> torch.Tensor:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(array)
+
+
+def batch(images: np.ndarray | torch.Tensor, which: slice | torch.Tensor, device: torch.device | str) -> torch.Tensor:
+    """Those images of a split, uint8 (n, c, h, w), as float32 in [0, 1] on the device."""
+    rows = tensor(images) if isinstance(images, np.ndarray) else images
+    return rows[which].to(device).float().div_(255)
 
 
 def to_channels(images: np.ndarray, channels: int) -> np.ndarray:
