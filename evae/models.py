@@ -23,7 +23,7 @@ class VAE(nn.Module):
 
     The posterior's and the likelihood's mathematics run in float32, also under autocast. `densities` are those fitted
     to the codes of the trained model, by family; they are kept with its weights. `learned` is what the posterior learns
-    beside the encoder, if anything.
+    beside the encoder, and `learned_likelihood` what the likelihood does beside the decoder, if anything.
     """
 
     def __init__(
@@ -38,7 +38,6 @@ class VAE(nn.Module):
         criteria: Sequence[Criterion] = (),
     ) -> None:
         super().__init__()
-        self.likelihood = likelihood or Bernoulli()
         self.encoder = encoder
         self.decoder = decoder
         self.latent = latent
@@ -46,6 +45,11 @@ class VAE(nn.Module):
         self.criteria = tuple(criteria)
         self.learned = posterior.build(latent)
         self.posterior = posterior if self.learned is None else posterior.with_learned(self.learned)
+        likelihood = likelihood or Bernoulli()
+        self.learned_likelihood = likelihood.build()
+        self.likelihood = (
+            likelihood if self.learned_likelihood is None else likelihood.with_learned(self.learned_likelihood)
+        )
         self.densities: dict[str, Fitted] = {}
 
     @property

@@ -8,3 +8,5 @@ Maps = Float[Tensor, "n channels height width"]
 Heads = Float[Tensor, "n heads_latent"]
 Codes = Float[Tensor, "n latent"]
 Standardised = Float[Tensor, "n varying"]
+Data = Float[Tensor, "n *shape"]
+"""Images, or what else is modelled: points, for instance."""

@@ -157,6 +157,7 @@ class Training:
             measured["train_beta_factor"] = fmean(betas)
         if norms:
             measured["train_gradient_norm"] = float(torch.stack(norms).mean())
+        measured |= {f"likelihood_{name}": value for name, value in self.model.likelihood.shown().items()}
         self.epoch = epoch
         seconds = time.perf_counter() - started
         self._estimate_statistics()

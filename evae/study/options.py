@@ -74,7 +74,8 @@ class StudyOptions:
     size: str = "paper"
     """Width of the networks: tiny (1/4 of the paper's channels), small (1/2), paper, large (2). Linear has one."""
     likelihood: str = "bernoulli"
-    """What a wrong pixel costs: bernoulli, laplace, logistic (of 256 levels), sum_of_squares, or one of a plug-in's."""
+    """What a wrong pixel costs: bernoulli, gaussian, laplace, logistic (of 256 levels), scaled_laplace (its scale
+    learned), sum_of_squares, or one of a plug-in's."""
     prior: str | None = None
     """A prior in the place of the posterior's own: mixture (learned), or one of a plug-in's."""
     criteria: tuple[str, ...] = ()

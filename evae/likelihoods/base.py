@@ -1,0 +1,66 @@
+"""What every likelihood family offers: the distortion, and the images that a decoder's outputs mean."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from evae.lazy import TYPE_CHECKING, torch
+from evae.registry import Registry
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor, nn
+
+    from evae.shapes import Images
+
+
+@dataclass(frozen=True, kw_only=True)
+class Likelihood(ABC):
+    """A likelihood family with its hyperparameters. It holds no state, and no tensors but those of a module that it may
+    `build`, which a model trains and keeps.
+
+    `outputs` below are what the decoder yields, of the images' shape. Where `has_elbo`, the distortion is the whole
+    negative log likelihood, but for a constant that is the same for all models, so that it makes an ELBO with an exact
+    rate. Where `of_levels` it is that of the 256 levels that a number of an image can have: a probability, of which it
+    makes sense to say how many bits a number takes.
+    """
+
+    family: ClassVar[str]
+    has_elbo: ClassVar[bool]
+    of_levels: ClassVar[bool] = False
+    is_squared: ClassVar[bool] = False
+    """Whether the distortion is the sum of squared errors of the outputs."""
+
+    def build(self) -> nn.Module | None:
+        """What the family learns beside the decoder: a module whose parameters are trained with the model's, or None.
+        Its first values may be drawn from torch's global generator."""
+        return None
+
+    def with_learned(self, module: nn.Module) -> Likelihood:
+        """This likelihood with what it has built, which its methods find as `learned`."""
+        bound = copy.copy(self)
+        object.__setattr__(bound, "learned", module)
+        return bound
+
+    def shown(self) -> dict[str, float]:
+        """What it has learned, for people: numbers by name, which the rows of epochs have as `likelihood_<name>`."""
+        return {}
+
+    @abstractmethod
+    def distortion(self, outputs: Images, x: Images) -> Float[Tensor, ""]:
+        """Nats per image, summed over pixels and channels: of images x in [0, 1], averaged over them."""
+
+    def distortions(self, outputs: Images, x: Images) -> Float[Tensor, " n"]:
+        """The distortion of each image."""
+        return torch.func.vmap(lambda out, one: self.distortion(out[None], one[None]))(outputs, x)
+
+    @abstractmethod
+    def images(self, outputs: Images) -> Images:
+        """Mean images, on the scale where black is 0 and white is 1. Those of an unbounded family may leave it."""
+
+
+likelihood: Registry[type[Likelihood]] = Registry("likelihood")
+"""The families by name, and the decorator that adds one."""

@@ -1,0 +1,47 @@
+"""The Gaussian likelihood of one standard deviation."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from evae.lazy import TYPE_CHECKING, torch
+from evae.likelihoods.base import likelihood
+from evae.likelihoods.scaled import Scaled
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
+    from evae.shapes import Data
+
+
+@likelihood
+@dataclass(frozen=True, kw_only=True)
+class Gaussian(Scaled):
+    """Every number a Gaussian variable about the output with the standard deviation `scale`: an exact log density in
+    nats, constant included. Data may be unbounded, and of any shape (n, ...): points as well as images.
+
+    A scale that is learned is the scalar decoder variance of the sigma-VAE (Rybkin et al., arXiv 2006.13202), whose
+    optimum for a batch is `best_scale`. Nothing keeps it from shrinking with the errors: where a decoder can copy its
+    data, the density has no bound.
+    """
+
+    family: ClassVar[str] = "gaussian"
+    has_elbo: ClassVar[bool] = True
+
+    scale: float = 0.1
+    learn_scale: bool = False
+
+    def distortion(self, outputs: Data, x: Data) -> Float[Tensor, ""]:
+        numbers = x.numel() // len(x)
+        squares = (outputs - x).square().sum() / len(x)
+        log_scale = self.log_scale(x)
+        return 0.5 * squares * torch.exp(-2 * log_scale) + numbers * (log_scale + 0.5 * math.log(2 * math.pi))
+
+    def images(self, outputs: Data) -> Data:
+        return outputs
+
+    def best_scale(self, outputs: Data, x: Data) -> Float[Tensor, ""]:
+        return (outputs - x).square().mean().sqrt()
