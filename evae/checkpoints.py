@@ -20,7 +20,7 @@ OPTIMISERS = {"model": "optimiser", "discriminator": "discriminator_optimiser"}
 
 def dump_training(training: Training) -> bytes:
     """Everything needed to continue a trial exactly: weights and optimiser moments, also the discriminator's, mean
-    weights, recent codes, epoch and recipe."""
+    weights, recent codes, the inference's state, epoch and recipe."""
     tensors = {"recent": training.recent.heads}
     if training.model is not training.trained:
         tensors |= {f"average.{key}": value for key, value in training.model.state_dict().items()}
@@ -28,6 +28,7 @@ def dump_training(training: Training) -> bytes:
         tensors |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
         for index, state in optimiser.state_dict()["state"].items():
             tensors |= {f"{OPTIMISERS[name]}.{index}.{key}": value for key, value in state.items()}
+    tensors |= {f"inference.{key}": value for key, value in training.course.state().items()}
     won_epochs = training.adversary.won_epochs if training.adversary else 0
     return _dump(tensors, training.recipe, epoch=training.epoch, won_epochs=won_epochs)
 
@@ -51,6 +52,7 @@ def restore_training(training: Training, data: bytes) -> None:
         for name, (module, _) in learners.items()
     }
     average = _weights(training.model, tensors, "average") if training.model is not training.trained else None
+    training.course.restore(_below(tensors, "inference."))
     for name, (module, optimiser) in learners.items():
         weights, moments = found[name]
         module.load_state_dict(weights)

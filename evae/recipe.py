@@ -20,6 +20,7 @@ from evae.criteria import Criterion, criterion
 from evae.data.base import SOURCES, DataRecipe
 from evae.densities import Density, MixtureDensity, density
 from evae.errors import UserError, unknown
+from evae.inference import Amortised, Inference, inference
 from evae.likelihoods import Bernoulli, Likelihood, likelihood
 from evae.metrics.names import DEFAULT_FEATURES, features
 from evae.networks import Conv, Network, network
@@ -35,6 +36,7 @@ FAMILIES: dict[type, Registry] = {
     Prior: prior,
     Criterion: criterion,
     Density: density,
+    Inference: inference,
 }
 
 
@@ -76,7 +78,8 @@ class Evaluation:
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """One trial: data, posterior, likelihood, networks, optimisation, evaluation and seed; where there are any, a
-    discriminator, further criteria, and a prior in the place of the posterior's own.
+    discriminator, further criteria, and a prior in the place of the posterior's own; and how codes are found in
+    training, by default by an encoder that learns with the decoder.
     """
 
     data: DataRecipe = field(default_factory=DataRecipe)
@@ -86,6 +89,7 @@ class Recipe:
     adversarial: Adversarial | None = field(default=None, metadata=LATER)
     prior: Prior | None = field(default=None, metadata=LATER)
     criteria: tuple[Criterion, ...] = field(default=(), metadata=LATER)
+    inference: Inference = field(default_factory=Amortised, metadata=LATER)
     latent: int = 64
     optimisation: Optimisation = field(default_factory=Optimisation)
     evaluation: Evaluation = field(default_factory=Evaluation)
@@ -120,6 +124,7 @@ class Recipe:
                 f"the discriminator starts in epoch {self.adversarial.start_epoch}, but the training ends after "
                 f"{self.optimisation.epochs}: start it by then, or leave adversarial out."
             )
+        self.inference.check(self)
 
     def check_trainable(self, processes: int, image_size: int | None = None, train_images: int | None = None) -> None:
         """Raise UserError where that many processes together cannot train this recipe, on that many images of that
@@ -129,6 +134,7 @@ class Recipe:
                 f"a batch of {self.optimisation.batch_size} cannot be shared by {processes} processes: "
                 f"give batch_size at least {processes}, or fewer workers per trial."
             )
+        self.inference.check(self, processes, train_images)
         if train_images is not None and self.posterior.memory > train_images:
             raise UserError(
                 f"mixture_size is {self.posterior.memory}, but there are only {train_images} training images: "
@@ -147,7 +153,7 @@ class Recipe:
     @property
     def plugins(self) -> set[str]:
         """The names of the plug-ins from which its families and data come."""
-        parts = [self.posterior, self.likelihood, self.network, self.prior, *self.criteria]
+        parts = [self.posterior, self.likelihood, self.network, self.prior, self.inference, *self.criteria]
         parts += self.evaluation.densities
         kinds = {type(part): kind for part in parts for kind in FAMILIES if isinstance(part, kind)}
         used = [FAMILIES[kinds[type(part)]].plugin_of(part.family) for part in parts if part is not None]

@@ -6,6 +6,9 @@ numbers it would have had: on one device the results are bit-identical.
 
 import copy
 import time
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from functools import partial
 from statistics import fmean
 
 import numpy as np
@@ -19,6 +22,7 @@ from evae.data import batch, tensor
 from evae.data.base import ImageSet
 from evae.errors import Diverged
 from evae.hardware import resolve_precision
+from evae.inference import Step
 from evae.models import VAE, build_model
 from evae.optimiser import optimiser
 from evae.posteriors.base import Recent
@@ -92,6 +96,8 @@ class Training:
         self._train = tensor(images.train).to(self.device)
         self._validation = tensor(images.validation).to(self.device)
         self._test = images.test
+        rows = Split(self, self._train), Split(self, self._validation)
+        self.course = recipe.inference.begin(self.trained, *rows)
         self._losses: dict[str, tuple[int, dict[str, float]]] = {}
 
     @property
@@ -122,6 +128,7 @@ class Training:
         betas = [optimisation.beta_factor(step, self.steps) for step in steps]
         sums: dict[str, Tensor] = {}
         norms: list[Tensor] = []
+        self.course.start_epoch(epoch)
         self.trained.train()
         batches = order.split(optimisation.batch_size)
         for step, index, rate, beta in zip(steps, batches, rates, betas, strict=True):
@@ -129,7 +136,11 @@ class Training:
             x = self._batch(self._train, index, share, flips)
             with self._autocast():
                 judge, progress = adversary and adversary.judge, step / (optimisation.epochs * self.steps)
-                terms = self.parallel(x, noise, share, self.recent, judge, beta, progress)
+                given = {"share": share, "recent": self.recent, "judge": judge, "beta_factor": beta}
+                bound = partial(self.parallel, generator=noise, progress=progress, **given)
+                descend = partial(self._descend, share=share, rate=rate)
+                parts = {"index": index, "x": x, "share": share, "noise": noise, "progress": progress}
+                terms = self.course.terms(Step(bound=bound, descend=descend, **parts))
                 if adversary:
                     terms |= adversary.terms(x)
             # Before an optimiser steps: where one rank's loss is not finite, all of them see it and stop.
@@ -157,6 +168,7 @@ class Training:
             measured["train_beta_factor"] = fmean(betas)
         if norms:
             measured["train_gradient_norm"] = float(torch.stack(norms).mean())
+        measured |= self.course.end_epoch()
         measured |= {f"likelihood_{name}": value for name, value in self.model.likelihood.shown().items()}
         self.epoch = epoch
         seconds = time.perf_counter() - started
@@ -169,17 +181,34 @@ class Training:
         x = self._batch(self._train, index, Ranks().share(len(index)))
         batch_statistics.estimate(self.model, x, self._generator(STATISTICS, 0))
 
-    def _step(self, optimiser: torch.optim.Optimizer, loss: Tensor, share: Share, rate: float) -> list[Tensor]:
-        """`rate` is what the learning rate is multiplied by. The gradient's norm, if it is clipped."""
+    def _step(
+        self,
+        optimiser: torch.optim.Optimizer,
+        loss: Tensor,
+        share: Share,
+        rate: float,
+        only: Collection[nn.Parameter] | None = None,
+    ) -> list[Tensor]:
+        """`rate` is what the learning rate is multiplied by; `only` these parameters move (None: all). The gradient's
+        norm, if it is clipped."""
         optimiser.zero_grad(set_to_none=True)
         # Gradients are averaged over ranks as if their shares were equal.
         (loss * (share.weight * self.ranks.size)).backward()
         (group,) = optimiser.param_groups
+        if only is not None:
+            for parameter in group["params"]:
+                if parameter not in only:
+                    parameter.grad = None
         group["lr"] = optimiser.defaults["lr"] * rate
         most = self.recipe.optimisation.clip_norm
         norms = [] if most is None else [nn.utils.clip_grad_norm_(group["params"], most)]
         optimiser.step()
         return norms
+
+    def _descend(self, loss: Tensor, parameters: Iterable[nn.Parameter], share: Share, rate: float) -> None:
+        """A step of the VAE's optimiser for these of its parameters alone."""
+        with torch.autocast(self.device.type, enabled=False):
+            self._step(self.optimiser, loss, share, rate, set(parameters))
 
     @torch.no_grad()
     def _average(self, step: int, decay: float) -> None:
@@ -238,6 +267,20 @@ class Training:
 
     def _generator(self, stream: int, epoch: int) -> torch.Generator:
         return generator(self.device, self.recipe.seed, epoch, stream)
+
+
+@dataclass(frozen=True)
+class Split:
+    """A split's images by row, as the model is given them and never mirrored (`evae.inference.Rows`)."""
+
+    training: Training
+    images: Tensor
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: Tensor) -> Tensor:
+        return self.training._batch(self.images, index, Ranks().share(len(index)))
 
 
 def generator(device: torch.device | str, *key: int) -> torch.Generator:

@@ -10,6 +10,7 @@ from evae.criteria import criterion
 from evae.data.base import DataRecipe
 from evae.densities import density
 from evae.errors import UserError, unknown
+from evae.inference import inference as inferences
 from evae.likelihoods import likelihood
 from evae.metrics.names import DEFAULT_FEATURES, features_column
 from evae.networks import SIZES
@@ -80,6 +81,8 @@ class StudyOptions:
     """A prior in the place of the posterior's own: mixture (learned), or one of a plug-in's."""
     criteria: tuple[str, ...] = ()
     """Further terms of the loss, with their default weights: mmd, or one of a plug-in's."""
+    inference: str = "amortised"
+    """How codes are found in training: amortised (an encoder that learns with the decoder), or one of a plug-in's."""
     latent: int = 64
     """Number of latent dimensions."""
     epochs: int = 50
@@ -288,6 +291,7 @@ class StudyOptions:
             likelihood=likelihood[self.likelihood](),
             prior=None if self.prior is None else prior[self.prior](),
             criteria=tuple(criterion[name]() for name in self.criteria),
+            inference=inferences[self.inference](),
             latent=self.latent,
             optimisation=Optimisation(
                 learning_rate=self.learning_rate,

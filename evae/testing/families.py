@@ -9,7 +9,7 @@ from typing import Any
 from evae.errors import UserError
 from evae.plugins import Plugin
 from evae.registry import REGISTRIES, registered_by
-from evae.testing import criteria, densities, likelihoods, metrics, networks, posteriors, priors, sources
+from evae.testing import criteria, densities, inference, likelihoods, metrics, networks, posteriors, priors, sources
 from evae.testing.contract import Broken, Check
 
 CHECKS: dict[str, tuple[Check, ...]] = {
@@ -19,13 +19,14 @@ CHECKS: dict[str, tuple[Check, ...]] = {
     "prior": priors.CHECKS,
     "criterion": criteria.CHECKS,
     "density": densities.CHECKS,
+    "inference": inference.CHECKS,
     "data source": sources.SOURCE,
     "features": sources.FEATURES,
     "metric": metrics.CHECKS,
     "sampler": sources.SAMPLER,
     "callback": sources.CALLBACK,
 }
-WITH_HYPERPARAMETERS = ("posterior", "network", "likelihood", "prior", "criterion", "density")
+WITH_HYPERPARAMETERS = ("posterior", "network", "likelihood", "prior", "criterion", "density", "inference")
 
 
 @dataclass(frozen=True)
