@@ -1,7 +1,9 @@
 """Trained weights and interrupted trials as safetensors: tensors and JSON only, so that reading runs no code."""
 
+import hashlib
 import json
-from dataclasses import replace
+import os
+from dataclasses import dataclass, replace
 
 import torch
 from safetensors import SafetensorError
@@ -82,16 +84,39 @@ def dump_model(model: VAE, recipe: Recipe, image_size: int, channels: int) -> by
     return _dump(tensors, recipe, image_size=image_size, channels=channels)
 
 
+@dataclass(frozen=True)
+class Kept:
+    """A finished model in evaluation mode on the CPU, with what rebuilds it; `digest` is 16 hex digits of the SHA-256
+    of its weights file."""
+
+    model: VAE
+    recipe: Recipe
+    image_size: int
+    channels: int
+    digest: str
+
+
 def load_model(path: str) -> VAE:
     """The trained VAE of a weights file with its fitted densities, in evaluation mode on the CPU.
 
     Raises UserError when there is no such file, or it is not a finished model of this version.
     """
+    return load_kept(path).model
+
+
+def load_kept(path: str | os.PathLike[str]) -> Kept:
+    """What a weights file keeps. Raises UserError as `load_model` does."""
     try:
         with open(path, "rb") as file:
-            header, tensors = _load(file.read())
+            data = file.read()
     except OSError as error:
         raise UserError(f"cannot read the weights: {error}") from None
+    return read_kept(data, os.fspath(path))
+
+
+def read_kept(data: bytes, path: str) -> Kept:
+    """What the bytes of a weights file keep; errors name its `path`."""
+    header, tensors = _load(data, path)
     if "image_size" not in header:
         raise UserError(f"{path} is an interrupted trial, not a finished model; finish its study first")
     recipe = Recipe.from_dict(header["recipe"])
@@ -104,7 +129,8 @@ def load_model(path: str) -> VAE:
         # One that could not be fitted is not there.
         if state := _below(tensors, f"density.{density.family}."):
             model.densities[density.family] = density.restore(state)
-    return model.eval()
+    digest = hashlib.sha256(data).hexdigest()[:16]
+    return Kept(model.eval(), recipe, header["image_size"], header["channels"], digest)
 
 
 def restore_model(training: Training, data: bytes) -> None:
@@ -128,14 +154,14 @@ def _dump(tensors: dict[str, torch.Tensor], recipe: Recipe, **header: int) -> by
     return save({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, {"evae": text})
 
 
-def _load(data: bytes) -> tuple[dict, dict[str, torch.Tensor]]:
+def _load(data: bytes, path: str = "this") -> tuple[dict, dict[str, torch.Tensor]]:
     try:
         tensors = load(data)
         length = int.from_bytes(data[:8], "little")
         header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["evae"])
         version = header["format"]
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise UserError(f"not a checkpoint of evae, or a damaged one: {error}") from None
+        raise UserError(f"{path} is not a checkpoint of evae, or a damaged one: {error}") from None
     if version != FORMAT:
         raise UserError(f"checkpoint format {version!r} is not {FORMAT!r}: written by another version")
     return header, tensors

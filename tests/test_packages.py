@@ -25,6 +25,9 @@ def declared(requirements: list[str]) -> set[str]:
 
 NEEDED = declared(PROJECT["dependencies"])
 TESTS = declared(PROJECT["optional-dependencies"]["test"])
+EXTRAS = {
+    name for extra, lines in PROJECT["optional-dependencies"].items() if extra != "test" for name in declared(lines)
+}
 
 
 def imported(folders: tuple[str, ...]) -> set[str]:
@@ -43,8 +46,9 @@ def imported(folders: tuple[str, ...]) -> set[str]:
     return found
 
 
-def test_what_the_product_imports_is_installed_with_it():
-    assert imported(PRODUCT) - NEEDED == set()
+def test_what_the_product_imports_is_installed_with_it_or_with_an_extra_that_tests_have_too():
+    assert imported(PRODUCT) - NEEDED - EXTRAS == set()
+    assert EXTRAS <= TESTS
 
 
 def test_nothing_is_installed_that_nobody_imports():
