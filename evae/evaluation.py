@@ -201,12 +201,16 @@ def _reconstruct(training: Training, split: str, features: Features) -> tuple[di
     if posterior.nonnegative:
         measured["zeros_share"] = float((rows["sampled"] == 0).double().mean())
         measured["lifetime_sparseness"] = sparseness(rows["sampled"], 0)
-        if recipe.latent > 1:
+        if model.latent > 1:
             measured["population_sparseness"] = sparseness(rows["sampled"], 1)
     if model.rate_is == "exact":
         measured["kl_units"] = kl_units(rows["rates"])
     if has_prior and model.prior is None:
-        measured["rate_per_latent"] = rows["rates"].double().mean(0).tolist()
+        rates = rows["rates"].double().mean(0)
+        if len(model.code_shape) == 1:
+            measured["rate_per_latent"] = rates.tolist()
+        else:
+            measured["rate_per_channel"] = rates.view(model.code_shape).sum((1, 2)).tolist()
     return rows, measured
 
 

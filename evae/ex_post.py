@@ -46,7 +46,7 @@ class ExPost:
         return {side: codes for side, codes in drawn.items() if codes is not None}
 
     def _draw(self, family: str, n: int, stream: int) -> Tensor | None:
-        codes = torch.full((n, self.training.recipe.latent), torch.nan)
+        codes = torch.full((n, self.training.model.latent), torch.nan)
         if family in self._fitted:
             try:
                 codes = self._fitted[family].sample(n, self._noise(SAMPLES + stream))

@@ -1,5 +1,6 @@
 """The model: encoder, posterior and decoder, and the loss as named terms."""
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -23,7 +24,9 @@ class VAE(nn.Module):
 
     The posterior's and the likelihood's mathematics run in float32, also under autocast. `densities` are those fitted
     to the codes of the trained model, by family; they are kept with its weights. `learned` is what the posterior learns
-    beside the encoder, and `learned_likelihood` what the likelihood does beside the decoder, if anything.
+    beside the encoder, and `learned_likelihood` what the likelihood does beside the decoder, if anything. `code_shape`
+    is that of an image's code (`Network.code_shape`): codes are vectors (n, latent) everywhere, and
+    `codes.unflatten(1, code_shape)` are their maps, where they are such.
     """
 
     def __init__(
@@ -32,7 +35,7 @@ class VAE(nn.Module):
         encoder: nn.Module,
         decoder: nn.Module,
         *,
-        latent: int,
+        code_shape: tuple[int, ...],
         likelihood: Likelihood | None = None,
         prior: nn.Module | None = None,
         criteria: Sequence[Criterion] = (),
@@ -40,10 +43,10 @@ class VAE(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
-        self.latent = latent
+        self.code_shape = code_shape
         self.prior = prior
         self.criteria = tuple(criteria)
-        self.learned = posterior.build(latent)
+        self.learned = posterior.build(self.latent)
         self.posterior = posterior if self.learned is None else posterior.with_learned(self.learned)
         likelihood = likelihood or Bernoulli()
         self.learned_likelihood = likelihood.build()
@@ -51,6 +54,11 @@ class VAE(nn.Module):
             likelihood if self.learned_likelihood is None else likelihood.with_learned(self.learned_likelihood)
         )
         self.densities: dict[str, Fitted] = {}
+
+    @property
+    def latent(self) -> int:
+        """How many numbers a code has."""
+        return math.prod(self.code_shape)
 
     @property
     def rate_is(self) -> str:
@@ -182,17 +190,19 @@ def build_model(
     criteria: Sequence[Criterion] = (),
 ) -> VAE:
     """The model with freshly initialised weights on the CPU; the same seed gives the same weights. The likelihood is
-    Bernoulli's by default, and the prior that of the posterior's family.
+    Bernoulli's by default, and the prior that of the posterior's family. `latent` counts a code's numbers, or of code
+    maps the channels.
 
     Raises `UserError` where the network family does not support the image or latent size.
     """
     # torch's own initialisers draw from the global generator; only the CPU's is seeded, and afterwards put
     # back.
+    shape = network.code_shape(image_size, latent)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         encoder, decoder = network.build(image_size, channels, latent, posterior.heads)
-        density = None if prior is None else prior.build(latent)
+        density = None if prior is None else prior.build(math.prod(shape))
         parts = {"likelihood": likelihood, "prior": density, "criteria": criteria}
-        vae = VAE(posterior, encoder, decoder, latent=latent, **parts)
+        vae = VAE(posterior, encoder, decoder, code_shape=shape, **parts)
     # The layout that convolution libraries compute in: on a CPU, up to a seventh less time.
     return vae.to(memory_format=torch.channels_last)

@@ -91,7 +91,7 @@ class Training:
             parts = recipe.adversarial, optimisation
             self.adversary = Adversary(*parts, *shape, self.device, self.ranks, seed=seed)
         self.epoch = 0
-        heads = recipe.posterior.heads * recipe.latent
+        heads = recipe.posterior.heads * self.model.latent
         self.recent = Recent(recipe.posterior.memory, torch.zeros(0, heads, device=self.device))
         self._train = tensor(images.train).to(self.device)
         self._validation = tensor(images.validation).to(self.device)

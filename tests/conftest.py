@@ -13,7 +13,10 @@ from evae import lazy
 # twentieth of one, and tests of worker groups take a quarter of an hour.
 os.environ.setdefault("RAY_worker_niceness", "0")
 
-CHECKED = ("evae.kernels", "evae.likelihoods", "evae.posteriors", "evae.networks", "evae.densities", "evae.models")
+CHECKED = (
+    *("evae.kernels", "evae.wavelets", "evae.likelihoods", "evae.posteriors", "evae.networks", "evae.densities"),
+    "evae.models",
+)
 
 # As everywhere in Python, an int will do where a float is due.
 install_import_hook(list(CHECKED), "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")

@@ -89,7 +89,7 @@ def test_nothing_else_behaves_as_in_training():
         nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Dropout(), Held(4), nn.Flatten(), nn.LazyLinear(6)
     )
     decoder = nn.Sequential(nn.Linear(3, 1024), nn.Dropout(), nn.Unflatten(1, (1, 32, 32)))
-    model = VAE(Gaussian(), encoder, decoder, latent=3)
+    model = VAE(Gaussian(), encoder, decoder, code_shape=(3,))
     model.encode(some())
     kept, before = buffers(encoder[3]), [p.clone() for p in model.parameters()]
     drawn = torch.get_rng_state()

@@ -79,7 +79,7 @@ def linear_gaussian(widened: float = 1.0, posterior: Posterior | None = None) ->
     with torch.random.fork_rng():
         torch.manual_seed(5)
         x = marginal.sample((40,))
-    vae = VAE(posterior or Gaussian(), encoder, decoder, latent=LATENT, likelihood=Normal())
+    vae = VAE(posterior or Gaussian(), encoder, decoder, code_shape=(LATENT,), likelihood=Normal())
     return vae.requires_grad_(False).eval(), x.float().view(-1, 1, 4, 4), marginal.log_prob(x).float()
 
 
@@ -134,7 +134,7 @@ def test_what_has_a_density_and_a_prior_has_a_log_likelihood(posterior):
     encoder, decoder = nn.Identity(), nn.Identity()
     known = posterior.family in ("gaussian", "kernel", "mixture", "poisson", "laplace")
     for likelihood, whole in ((Normal(), True), (Laplace(), False)):
-        vae = VAE(posterior, encoder, decoder, latent=3, likelihood=likelihood)
+        vae = VAE(posterior, encoder, decoder, code_shape=(3,), likelihood=likelihood)
         assert vae.has_log_likelihood == (known and whole)
     if not known:
         with pytest.raises(UserError, match="density"):

@@ -64,7 +64,7 @@ def test_it_keeps_its_contract(family, check):
 
 def test_images_shown_are_in_0_to_1_and_outputs_beyond_have_a_gradient():
     encoder, decoder = Conv(width=0.1).build(32, 1, 2, 2)
-    vae = VAE(Gaussian(), encoder, decoder, latent=2, likelihood=Laplace())
+    vae = VAE(Gaussian(), encoder, decoder, code_shape=(2,), likelihood=Laplace())
     with torch.no_grad():
         decoder[-1].bias.fill_(1.5)
     shown = vae.sample(2, torch.Generator().manual_seed(0)).detach()
@@ -78,7 +78,7 @@ def test_only_a_whole_log_likelihood_makes_an_elbo():
     encoder, decoder = Conv(width=0.1).build(32, 1, 2, 2)
     x = torch.rand(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))
     for likelihood, expected in ((Bernoulli(), True), (Laplace(), False), (Logistic(), True)):
-        vae = VAE(Gaussian(), encoder, decoder, latent=2, likelihood=likelihood)
+        vae = VAE(Gaussian(), encoder, decoder, code_shape=(2,), likelihood=likelihood)
         assert ("elbo" in vae(x, torch.Generator().manual_seed(0))) == vae.has_elbo == expected
 
 

@@ -53,7 +53,7 @@ def test_an_undecided_decoder_costs_ln_2_for_every_pixel():
         def forward(self, z):
             return torch.zeros(len(z), 1, 32, 32)
 
-    vae = VAE(Gaussian(), model(Gaussian()).encoder, Undecided(), latent=LATENT)
+    vae = VAE(Gaussian(), model(Gaussian()).encoder, Undecided(), code_shape=(LATENT,))
     assert float(detached(vae(images(), generator()))["distortion"]) == pytest.approx(32 * 32 * math.log(2), rel=1e-5)
 
 

@@ -26,6 +26,14 @@ class Network(ABC):
     def check(self, image_size: int, latent: int) -> None:  # noqa: B027  (there may be nothing to check)
         """Raise UserError for images of that side in pixels, or latents, that the family cannot have; without torch."""
 
+    def code_shape(self, image_size: int, latent: int) -> tuple[int, ...]:
+        """The shape of an image's code: (latent,), or of code maps (latent, height, width), whose channels `latent`
+        counts.
+
+        It says how to look at a code; everything computes with vectors, which maps are channel by channel, row by row.
+        """
+        return (latent,)
+
     @classmethod
     def of_width(cls, width: float) -> Network:
         """With channels `width` times as many as by default; a family without a `width` has one size."""
@@ -35,9 +43,9 @@ class Network(ABC):
     def build(self, image_size: int, channels: int, latent: int, heads: int) -> tuple[nn.Module, nn.Module]:
         """The encoder and the decoder for square images of `image_size` pixels a side.
 
-        The encoder maps images (n, channels, image_size, image_size) in [0, 1] to (n, heads * latent), the
-        decoder codes (n, latent) to what the likelihood reads, of the images' shape. Raises `UserError` where the
-        family cannot.
+        The encoder maps images (n, channels, image_size, image_size) in [0, 1] to (n, heads * numbers) with as many
+        numbers as `code_shape` has, all of the first head, then all of the second; the decoder codes (n, numbers) to
+        what the likelihood reads, of the images' shape. Raises `UserError` where the family cannot.
         """
 
 

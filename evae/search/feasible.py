@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from evae.data.base import ImageSet
+from evae.data.base import SMALLEST_IMAGE_PX, ImageSet
 from evae.errors import UserError
 from evae.recipe import Recipe
 from evae.search.claims import Claim, Comparison
@@ -43,7 +43,8 @@ def _not_sparse(recipe: Recipe) -> str | None:
 
 
 def _no_population(recipe: Recipe) -> str | None:
-    return _not_sparse(recipe) or ("one latent" if recipe.latent == 1 else None)
+    shape = recipe.network.code_shape(recipe.data.image_size or SMALLEST_IMAGE_PX, recipe.latent)
+    return _not_sparse(recipe) or ("one latent" if shape == (1,) else None)
 
 
 def _no_log_likelihood(recipe: Recipe) -> str | None:

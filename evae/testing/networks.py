@@ -1,5 +1,7 @@
 """What every network family has to do: each check takes one with its hyperparameters."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -32,15 +34,23 @@ def built(
     return encoder.eval(), decoder.eval()
 
 
+def numbers(network: Network, size: int, latent: int = 8) -> int:
+    """How many numbers a code has."""
+    return math.prod(network.code_shape(size, latent))
+
+
 def shapes(network: Network) -> None:
-    """Images to (n, heads * latent), codes to what the likelihood reads, of the images' shape."""
+    """Images to heads of as many numbers as `code_shape` says, codes to outputs of the images' shape."""
     size = image_size(network)
     for channels, latent, heads in ((1, 5, 3), (3, 1, 1), (1, 16, 2)):
         encoder, decoder = built(network, size, channels, latent, heads)
+        shape = network.code_shape(size, latent)
+        expect(len(shape) in (1, 3), "code_shape", f"{shape} is neither (latent,) nor (latent, height, width)")
+        expect(shape[0] == latent, "code_shape", f"{shape} begins with another number than that of latents, {latent}")
         images = torch.rand(2, channels, size, size)
-        found, wanted = tuple(encoder(images).shape), (2, heads * latent)
-        expect(found == wanted, "build", f"the encoder yields {found} instead of (n, heads * latent), {wanted}")
-        found = tuple(decoder(torch.randn(2, latent)).shape)
+        found, wanted = tuple(encoder(images).shape), (2, heads * math.prod(shape))
+        expect(found == wanted, "build", f"the encoder yields {found} instead of (n, heads * numbers), {wanted}")
+        found = tuple(decoder(torch.randn(2, math.prod(shape))).shape)
         expect(found == tuple(images.shape), "build", f"the decoder yields {found} for images of {tuple(images.shape)}")
 
 
@@ -52,7 +62,8 @@ def every_pixel_takes_part(network: Network) -> None:
     (gradient,) = torch.autograd.grad(encoder(images).square().sum(), images)
     expect(gradient.all(), "build", "some pixels of an image do not reach its code")
     # Of several codes, since by rounding two may give a pixel the same value.
-    made: Tensor = decoder(torch.tensor([0.0, 1.0, -1.0, 2.0])[:, None].expand(4, 8))
+    codes = torch.tensor([0.0, 1.0, -1.0, 2.0])[:, None].expand(4, numbers(network, size))
+    made: Tensor = decoder(codes)
     expect((made[1:] != made[:1]).any(0).all(), "build", "some pixels of the output do not depend on the code")
 
 
@@ -81,8 +92,9 @@ def an_image_means_the_same_alone_as_among_others(network: Network) -> None:
     images = torch.rand(3, 1, size, size)
     heads = encoder(images)
     near = dict(rtol=1e-3, atol=1e-4)
+    codes = heads[:, : numbers(network, size)]
     alone = torch.allclose(encoder(images[:1]), heads[:1], **near)
-    alone &= torch.allclose(decoder(heads[:1, :8]), decoder(heads[:, :8])[:1], **near)
+    alone &= torch.allclose(decoder(codes[:1]), decoder(codes)[:1], **near)
     expect(alone, "build", "in evaluation, an image's numbers depend on the others of its batch")
 
 
