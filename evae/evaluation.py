@@ -180,8 +180,11 @@ def _reconstruct(training: Training, split: str, features: Features) -> tuple[di
         x = batch(real, which, training.device)
         heads = model.encode(x)
         codes, sampled = posterior.mean(heads), share.sample(posterior.sample, heads, noise)
-        rebuilt = model.decode(codes if recipe.evaluation.reconstruct_from == "mean" else sampled)
+        outputs = model.decoder(codes).float()
+        is_mean = recipe.evaluation.reconstruct_from == "mean"
+        rebuilt = model.likelihood.images(outputs).clamp(0, 1) if is_mean else model.decode(sampled)
         return {
+            "of_mean": model.likelihood.distortions(outputs, x),
             **{one.name: one.measure(rebuilt, x) for one in registered("pairs")},
             "sampled": sampled,
             **({"codes": codes, "rates": posterior.rate(heads)} if has_prior else {}),
@@ -191,6 +194,7 @@ def _reconstruct(training: Training, split: str, features: Features) -> tuple[di
     rows = _over(training, len(real), measure)
     measured: dict = {f"rec_{one.name}": float(rows[one.name].double().mean()) for one in registered("pairs")}
     measured |= {name: losses[name] for name in ("distortion_nats", "rate_nats", "elbo_nats") if name in losses}
+    measured["distortion_of_mean_nats"] = float(rows["of_mean"].double().mean())
     measured["rate_is"] = model.rate_is
     if has_prior:
         prior = model.sample_prior(len(real), noise).cpu()

@@ -99,6 +99,8 @@ class Recipe:
         if self.latent < 1:
             raise UserError(f"the latent size must be at least 1, got {self.latent}")
         _check_seed(self.seed)
+        if self.latent < (fewest := self.posterior.fewest):
+            raise UserError(f"the {self.posterior.family} posterior needs at least {fewest} latents, got {self.latent}")
         if self.prior is not None and not self.posterior.has_density(own_prior=False):
             raise UserError(
                 f"the {self.posterior.family} posterior has no density, so that its rate against the prior "

@@ -110,6 +110,8 @@ class Training:
         Afterwards the model is as it is measured and kept: BatchNorm has the statistics of these weights, which are
         estimated anew (not within `train_s`). Training has no use for them.
 
+        `train_temperature` and whatever else of the posterior changes in training are means over the epoch's steps.
+
         Where a discriminator takes part, its terms are means over patches too, and `train_adversarial_weight` is what
         the adversarial loss counts for in this epoch, beside the `loss`. Where they change, `train_learning_rate` and
         `train_beta_factor` are means over the epoch's steps, and where gradients are clipped so is
@@ -166,6 +168,8 @@ class Training:
             measured["train_learning_rate"] = optimisation.learning_rate * fmean(rates)
         if optimisation.beta_warm_up_epochs:
             measured["train_beta_factor"] = fmean(betas)
+        changing = [self.recipe.posterior.scheduled(step / (optimisation.epochs * self.steps)) for step in steps]
+        measured |= {f"train_{name}": fmean(each[name] for each in changing) for name in changing[0]}
         if norms:
             measured["train_gradient_norm"] = float(torch.stack(norms).mean())
         measured |= self.course.end_epoch()

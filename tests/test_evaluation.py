@@ -41,14 +41,14 @@ COLUMNS = {
     *(f"{kind}_sharpness" for kind in ("rec", *SAMPLES, "real")),
     *(f"{kind}_{name}" for kind in ("rec", *SAMPLES) for name in ("sharpness_gap", "nearest_image_ratio")),
     "xpd_mixture_nearest_code_ratio",
-    *("rec_psnr_db", "rec_ssim", "rec_r2", "distortion_nats", "rate_is"),
+    *("rec_psnr_db", "rec_ssim", "rec_r2", "distortion_nats", "distortion_of_mean_nats", "rate_is"),
 }
 OF_AN_EXACT_RATE = {"elbo_nats", "kl_units"}
 SPARSE = {"zeros_share", "lifetime_sparseness", "population_sparseness"}
 OF_A_PRIOR = {"rate_nats", "rate_per_latent", "active_units", "aggregate_w1"}
 WITHOUT_NOISE = {
     *(name for name in COLUMNS if name.startswith(("rec_", "real_"))),
-    *("rate_nats", "rate_per_latent", "active_units", "kl_units", "rate_is"),
+    *("rate_nats", "rate_per_latent", "active_units", "kl_units", "rate_is", "distortion_of_mean_nats"),
 }
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from evae.checkpoints import dump_model, dump_training, load_model, restore_training
 from evae.errors import UserError
 from evae.networks.base import Network
-from evae.posteriors import Gaussian, Mixture, Poisson
+from evae.posteriors import Categorical, Gaussian, Mixture, Poisson
 from evae.priors import MixturePrior
 from evae.recipe import Recipe
 from evae.training import NOISE, ORDER, Training, generator
@@ -291,3 +291,11 @@ def test_a_discriminator_has_the_schedule_the_decay_and_the_clipping_and_a_learn
         assert critic[:3] == pytest.approx((1e-2 * factor, 0.3, 0.1))
         assert max(vae[3], critic[3]) <= 50 * (1 + 1e-5)
     assert isinstance(training.adversary.optimiser, torch.optim.Adamax)
+
+
+def test_the_temperature_of_stand_ins_is_a_column():
+    recipe = tiny_recipe(Categorical(first_temperature=0.9, temperature=0.1, annealing=1.0), epochs=2)
+    training = Training(recipe, IMAGES)
+    found = [epoch(training)["train_temperature"] for _ in range(2)]
+    # Three steps an epoch, of which the first has seen nothing of the training.
+    assert found == pytest.approx([0.9 - 0.8 / 6, 0.9 - 0.8 * 4 / 6])

@@ -13,8 +13,10 @@ from evae.networks.conv import Conv
 from evae.networks.patchgan import PatchGan
 from evae.posteriors.autoencoder import Autoencoder
 from evae.posteriors.base import Posterior
+from evae.posteriors.categorical import Categorical
 from evae.posteriors.evae import Evae
 from evae.posteriors.gaussian import Gaussian
+from evae.posteriors.gaussian_exp import GaussianExp
 from evae.posteriors.gaussian_relu import GaussianRelu
 from evae.posteriors.kernel import KernelKL
 from evae.posteriors.laplace import Laplace as LaplacePosterior
@@ -33,6 +35,8 @@ POSTERIORS: tuple[Posterior, ...] = (
     Poisson(beta=0.5, log_rate=0.0),
     LaplacePosterior(beta=0.5),
     GaussianRelu(beta=0.5),
+    GaussianExp(beta=0.5),
+    Categorical(beta=0.5),
 )
 
 

@@ -31,6 +31,7 @@ QUANTITIES = {
 }
 WHOLE = {
     "distortion_nats": ("distortion", "nats per image"),
+    "distortion_of_mean_nats": ("distortion of the mean code", "nats per image"),
     "rate_nats": ("rate", "nats per image"),
     "elbo_nats": ("ELBO", "nats per image"),
     "nll_nats": ("negative log likelihood", "nats per image, an upper bound"),

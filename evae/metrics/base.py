@@ -90,6 +90,7 @@ def of(kind: str) -> list[Metric]:
 
 
 declare("distortion_nats", of="model", direction="min")
+declare("distortion_of_mean_nats", of="model", direction="min")
 declare("rate_nats", of="model", direction="min")
 declare("elbo_nats", of="model", direction="max")
 declare("nll_nats", of="model", direction="min")

@@ -2,8 +2,10 @@
 
 from evae.posteriors.autoencoder import Autoencoder
 from evae.posteriors.base import Posterior, Recent, posterior
+from evae.posteriors.categorical import Categorical
 from evae.posteriors.evae import Evae
 from evae.posteriors.gaussian import Gaussian
+from evae.posteriors.gaussian_exp import GaussianExp
 from evae.posteriors.gaussian_relu import GaussianRelu
 from evae.posteriors.kernel import KernelKL
 from evae.posteriors.laplace import Laplace
@@ -14,8 +16,10 @@ from evae.posteriors.rae import RAE
 __all__ = [
     "RAE",
     "Autoencoder",
+    "Categorical",
     "Evae",
     "Gaussian",
+    "GaussianExp",
     "GaussianRelu",
     "KernelKL",
     "Laplace",

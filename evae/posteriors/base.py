@@ -48,7 +48,7 @@ class Posterior(ABC):
     the rate in the loss. `rate_is` says what the rate is: the "exact" KL divergence from the prior, a "bound"
     on it (in the sense its family states), or "none" where a family has no prior to take one from. The codes of a
     `discrete` family are counts or the like: its densities are probabilities. Those of a `nonnegative` one are measured
-    for sparseness.
+    for sparseness. Given an image, the latents of an `independent` one are. There must be `fewest` latents or more.
     """
 
     family: ClassVar[str]
@@ -56,6 +56,8 @@ class Posterior(ABC):
     rate_is: ClassVar[Literal["exact", "bound", "none"]]
     discrete: ClassVar[bool] = False
     nonnegative: ClassVar[bool] = False
+    independent: ClassVar[bool] = True
+    fewest: ClassVar[int] = 1
 
     beta: float = 1.0
 
@@ -75,7 +77,8 @@ class Posterior(ABC):
         return cls(beta=trial.suggest_float("beta", 1e-2, 1e1, log=True))
 
     def build(self, latent: int) -> nn.Module | None:
-        """What the family learns beside the encoder: a module whose parameters are trained with the model's, or None.
+        """What the family learns beside the encoder, or needs to know of its latents: a module whose parameters are
+        trained with the model's and whose buffers are kept with them, or None.
         Its first values may be drawn from torch's global generator."""
         return None
 
@@ -121,6 +124,11 @@ class Posterior(ABC):
         """Whether a step of training takes the expectation of the distortion over the posterior in the place of a draw,
         which is known for a linear decoder and squared errors; latents must be independent."""
         return False
+
+    def scheduled(self, progress: float) -> dict[str, float]:
+        """What of the posterior changes in training, by name, at that `progress`: a column `train_<name>` of each
+        epoch, the mean over its steps."""
+        return {}
 
     @abstractmethod
     def rate(self, heads: Heads) -> Codes:

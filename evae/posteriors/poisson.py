@@ -8,7 +8,8 @@ from typing import ClassVar
 from evae.errors import UserError, unknown
 from evae.lazy import TYPE_CHECKING, F, nn, torch
 from evae.posteriors.arrivals import INDICATORS, counts, gumbel_counts, relaxed_counts
-from evae.posteriors.base import Posterior, posterior
+from evae.posteriors.base import posterior
+from evae.posteriors.relaxed import Relaxed
 
 if TYPE_CHECKING:
     import optuna
@@ -28,7 +29,7 @@ FIRST = -6.0
 
 @posterior
 @dataclass(frozen=True, kw_only=True)
-class Poisson(Posterior):
+class Poisson(Relaxed):
     """Poisson(r dr(x)) for each latent against the prior Poisson(r) (Vafaii, Galor & Yates, "Poisson variational
     autoencoder", NeurIPS 2024).
 
@@ -39,34 +40,20 @@ class Poisson(Posterior):
     A count has no gradient. Training draws stand-ins for counts, by an `estimator`: arrivals that an indicator counts
     softly ("cubic", "linear", "quintic", "cosine", or the paper's "sigmoid"), or a Gumbel-softmax over counts
     ("gumbel"). Or it takes no draws, but the expectation of the distortion ("exact"): with the networks `linear` and
-    the likelihood `sum_of_squares` alone. The temperature falls in a straight line from `first_temperature` to
-    `temperature` over the first `annealing` of the training's steps. What is measured are counts, always.
+    the likelihood `sum_of_squares` alone. The temperature falls as `Relaxed` says; the paper's defaults are these.
     """
 
     family: ClassVar[str] = "poisson"
     heads: ClassVar[int] = 1
     rate_is: ClassVar = "exact"
-    discrete: ClassVar[bool] = True
-    nonnegative: ClassVar[bool] = True
 
     estimator: str = "cubic"
-    temperature: float = 0.05
-    first_temperature: float = 1.0
-    annealing: float = 0.5
     log_rate: float = -2.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.estimator not in (*ESTIMATORS, EXACT):
             raise unknown("estimator", self.estimator, (*ESTIMATORS, EXACT))
-        for name in ("temperature", "first_temperature"):
-            if not 0.01 <= getattr(self, name) <= 2:
-                raise UserError(
-                    f"{name} of the poisson posterior must be from 0.01 to 2, not {getattr(self, name)!r}: training "
-                    "needs one, since counts themselves (temperature 0) have no gradient. Measured are counts anyway."
-                )
-        if not 0 <= self.annealing <= 1:
-            raise UserError(f"annealing must be a share of the training, from 0 to 1, not {self.annealing!r}.")
         if not FIRST < self.log_rate <= MOST - 1:
             raise UserError(
                 f"log_rate of the poisson posterior must be above {FIRST:g} and at most {MOST - 1:g}, not "
@@ -113,10 +100,7 @@ class Poisson(Posterior):
         """Counts: they have no gradient."""
         return counts(self.mean(heads), generator)
 
-    def training_sample(self, heads: Heads, generator: torch.Generator, progress: float) -> Codes:
-        if self.trains_on_expectation:
-            return self.mean(heads)
-        temperature = self.temperature_at(progress)
+    def relaxed(self, heads: Heads, temperature: float, generator: torch.Generator) -> Codes:
         if self.estimator == "gumbel":
             return gumbel_counts(self.mean(heads), temperature, generator)
         return relaxed_counts(self.mean(heads), self.estimator, temperature, generator)
@@ -124,11 +108,6 @@ class Poisson(Posterior):
     @property
     def trains_on_expectation(self) -> bool:
         return self.estimator == EXACT
-
-    def temperature_at(self, progress: float) -> float:
-        """The temperature after that share of the training."""
-        done = min(1.0, progress / self.annealing) if self.annealing else 1.0
-        return (1 - done) * self.first_temperature + done * self.temperature
 
     def rate(self, heads: Heads) -> Codes:
         return poisson_kl(self._log_rates(heads), self._prior_log_rates.to(heads.dtype))

@@ -7,7 +7,19 @@ import torch
 
 from evae.errors import UserError
 from evae.kernels import KERNELS
-from evae.posteriors import RAE, Autoencoder, Evae, Gaussian, GaussianRelu, KernelKL, Laplace, Mixture, Poisson
+from evae.posteriors import (
+    RAE,
+    Autoencoder,
+    Categorical,
+    Evae,
+    Gaussian,
+    GaussianExp,
+    GaussianRelu,
+    KernelKL,
+    Laplace,
+    Mixture,
+    Poisson,
+)
 from evae.posteriors import posterior as families
 from evae.posteriors.poisson import ESTIMATORS
 from evae.testing.posteriors import CHECKS
@@ -29,6 +41,8 @@ CASES = [
     RAE(),
     Laplace(),
     GaussianRelu(beta=0.3),
+    GaussianExp(beta=0.3),
+    Categorical(temperature=0.3),
     RAE(beta=2.0, decoder_decay=0.1),
     *(Poisson(estimator=name) for name in (*ESTIMATORS, "exact")),
     Poisson(log_rate=2.0, temperature=1.0),
@@ -54,7 +68,7 @@ def test_the_log_density_is_that_of_samples(posterior):
     many = given.repeat(40_000, 1)
     codes = posterior.sample(many, torch.Generator().manual_seed(0))
     estimated = posterior.log_density(many, codes) - torch.distributions.Normal(0.0, 1.0).log_prob(codes)
-    if getattr(posterior, "prior", "gaussian") == "gaussian" and posterior.family != "laplace":
+    if getattr(posterior, "prior", "gaussian") == "gaussian" and posterior.family not in ("laplace", "gaussian_exp"):
         error = estimated.std(0) / 200
         assert ((estimated.mean(0) - posterior.rate(given)[0]).abs() < 5 * error + 1e-9).all()
 
