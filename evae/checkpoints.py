@@ -123,6 +123,7 @@ def read_kept(data: bytes, path: str) -> Kept:
     # The initial weights are overwritten: any seed will do.
     shape = header["image_size"], header["channels"], recipe.latent
     parts = {"likelihood": recipe.likelihood, "prior": recipe.prior, "criteria": recipe.criteria}
+    parts["kind"] = recipe.data.kind
     model = build_model(recipe.posterior, recipe.network, *shape, seed=0, **parts)
     model.load_state_dict(_weights(model, tensors, "model"))
     for density in recipe.evaluation.densities:

@@ -26,7 +26,8 @@ class VAE(nn.Module):
     to the codes of the trained model, by family; they are kept with its weights. `learned` is what the posterior learns
     beside the encoder, and `learned_likelihood` what the likelihood does beside the decoder, if anything. `code_shape`
     is that of an image's code (`Network.code_shape`): codes are vectors (n, latent) everywhere, and
-    `codes.unflatten(1, code_shape)` are their maps, where they are such.
+    `codes.unflatten(1, code_shape)` are their maps, where they are such. Where the data's `kind` is "points", which may
+    be any numbers, what is decoded is not kept within [0, 1].
     """
 
     def __init__(
@@ -39,8 +40,10 @@ class VAE(nn.Module):
         likelihood: Likelihood | None = None,
         prior: nn.Module | None = None,
         criteria: Sequence[Criterion] = (),
+        kind: str = "images",
     ) -> None:
         super().__init__()
+        self.kind = kind
         self.encoder = encoder
         self.decoder = decoder
         self.code_shape = code_shape
@@ -146,8 +149,9 @@ class VAE(nn.Module):
         return self.encoder(x).float()
 
     def decode(self, z: Codes) -> Images:
-        """Mean images in [0, 1]."""
-        return self.likelihood.images(self.decoder(z).float()).clamp(0, 1)
+        """Mean images in [0, 1], or mean points."""
+        means = self.likelihood.images(self.decoder(z).float())
+        return means.clamp(0, 1) if self.kind == "images" else means
 
     def reconstruct(self, x: Images, generator: torch.Generator | None = None) -> Images:
         """Images in [0, 1] decoded from the posterior's mean, or with a generator from a sampled code."""
@@ -188,6 +192,7 @@ def build_model(
     likelihood: Likelihood | None = None,
     prior: Prior | None = None,
     criteria: Sequence[Criterion] = (),
+    kind: str = "images",
 ) -> VAE:
     """The model with freshly initialised weights on the CPU; the same seed gives the same weights. The likelihood is
     Bernoulli's by default, and the prior that of the posterior's family. `latent` counts a code's numbers, or of code
@@ -202,7 +207,7 @@ def build_model(
         torch.default_generator.manual_seed(seed)
         encoder, decoder = network.build(image_size, channels, latent, posterior.heads)
         density = None if prior is None else prior.build(math.prod(shape))
-        parts = {"likelihood": likelihood, "prior": density, "criteria": criteria}
+        parts = {"likelihood": likelihood, "prior": density, "criteria": criteria, "kind": kind}
         vae = VAE(posterior, encoder, decoder, code_shape=shape, **parts)
     # The layout that convolution libraries compute in: on a CPU, up to a seventh less time.
     return vae.to(memory_format=torch.channels_last)

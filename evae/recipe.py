@@ -18,6 +18,7 @@ from evae import plugins
 from evae.adversarial import Adversarial
 from evae.criteria import Criterion, criterion
 from evae.data.base import SOURCES, DataRecipe
+from evae.data.names import shown
 from evae.densities import Density, MixtureDensity, density
 from evae.errors import UserError, unknown
 from evae.inference import Amortised, Inference, inference
@@ -101,6 +102,8 @@ class Recipe:
         _check_seed(self.seed)
         if self.latent < (fewest := self.posterior.fewest):
             raise UserError(f"the {self.posterior.family} posterior needs at least {fewest} latents, got {self.latent}")
+        if self.data.kind == "points":
+            self._check_points()
         if self.prior is not None and not self.posterior.has_density(own_prior=False):
             raise UserError(
                 f"the {self.posterior.family} posterior has no density, so that its rate against the prior "
@@ -127,6 +130,16 @@ class Recipe:
                 f"{self.optimisation.epochs}: start it by then, or leave adversarial out."
             )
         self.inference.check(self)
+
+    def _check_points(self) -> None:
+        """Raise UserError for parts that are of images alone."""
+        points = shown(self.data.source)
+        if not self.network.takes_points:
+            theirs = " or ".join(name for name in network if network[name].takes_points)
+            family = self.network.family
+            raise UserError(f"the {family} networks are for images, and {points} is points: take {theirs}.")
+        if self.adversarial is not None:
+            raise UserError(f"a discriminator judges images, and {points} is points: leave adversarial out.")
 
     def check_trainable(self, processes: int, image_size: int | None = None, train_images: int | None = None) -> None:
         """Raise UserError where that many processes together cannot train this recipe, on that many images of that

@@ -71,6 +71,7 @@ class Training:
             likelihood=recipe.likelihood,
             prior=recipe.prior,
             criteria=recipe.criteria,
+            kind=images.kind,
         ).to(self.device)
         optimisation = recipe.optimisation
         averaged = optimisation.ema is not None
@@ -253,8 +254,8 @@ class Training:
         return {column(name): float(total) / len(images) for name, total in sums.items()}
 
     def _batch(self, images: Tensor, index: Tensor, share: Share, flips: torch.Generator | None = None) -> Tensor:
-        """The share of images[index] as float32 (n, c, h, w) in [0, 1]; mirrored with probability 1/2 where the
-        recipe says so."""
+        """The share of images[index] as float32 (n, c, h, w), of bytes in [0, 1]; mirrored with probability 1/2 where
+        the recipe says so."""
         x = batch(images, index[share.rows], self.device)
         if flips is not None and self.recipe.data.horizontal_flip:
             mirrored = torch.rand(len(index), 1, 1, 1, generator=flips, device=self.device) < 0.5

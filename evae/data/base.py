@@ -2,12 +2,13 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from evae.data.curves import Curve
 from evae.data.labels import Labels
 from evae.data.names import shown
 from evae.errors import UserError, unknown
@@ -15,6 +16,9 @@ from evae.registry import Registry
 
 SMALLEST_IMAGE_PX = 8
 FITS = ("resize", "pad")
+KINDS = ("images", "points")
+"""Of data: square images of bytes, or points of a few real numbers each, which are (n, d, 1, 1) where images are (n,
+channels, height, width)."""
 VALIDATION_IMAGES = 500
 """How many validation images are enough to rank configurations by."""
 
@@ -24,21 +28,26 @@ Read = TypeVar("Read", bound=Callable)
 @dataclass(frozen=True)
 class Source:
     """A data source: `read(recipe, root)` returns its images as `Raw`. Only one that has a `path` is given one, as in
-    folder:PATH.
+    folder:PATH. Its `kind` is one of `KINDS`.
     """
 
     read: Callable[["DataRecipe", Path], "Raw"]
     path: bool
+    kind: str = "images"
 
 
 SOURCES: Registry[Source] = Registry("data source")
 
 
-def data_source(name: str, *, path: bool = False) -> Callable[[Read], Read]:
-    """A decorator for a function `read(recipe, root)` that returns `Raw`: a source of this name, or name:PATH."""
+def data_source(name: str, *, path: bool = False, kind: str = "images") -> Callable[[Read], Read]:
+    """A decorator for a function `read(recipe, root)` that returns `Raw`: a source of this name, or name:PATH, of
+    "images" or of "points". Raises UserError for another kind.
+    """
+    if kind not in KINDS:
+        raise unknown("kind of data", kind, KINDS)
 
     def register(read: Read) -> Read:
-        SOURCES.add(name, Source(read, path), written=read)
+        SOURCES.add(name, Source(read, path, kind), written=read)
         return read
 
     return register
@@ -56,9 +65,9 @@ class DataRecipe:
     `validation_images` are taken out of the training images before the cap: by default `VALIDATION_IMAGES`, or an
     eighth of what is there where that is fewer. Where a source has validation images of its own, they are taken
     from these: by default `VALIDATION_IMAGES`, or all where they are fewer. `horizontal_flip` asks the training
-    loop to mirror images at random.
+    loop to mirror images at random. Of points, only the counts mean anything.
 
-    Raises UserError for values outside their range, and for unknown names.
+    Raises UserError for values outside their range, for unknown names, and for what points do not have.
     """
 
     source: str = "mnist-5k"
@@ -78,6 +87,8 @@ class DataRecipe:
             raise UserError(f"the data source {self.name!r} needs a path: give {self.name}:PATH")
         if not takes_path and ":" in self.source:
             raise UserError(f"the data source {self.name!r} takes no path; use folder:{shown(self.path)}")
+        if self.kind == "points":
+            self._check_points()
         if self.fit not in FITS:
             raise unknown("fit", self.fit, FITS)
         if self.channels not in (None, 1, 3):
@@ -87,6 +98,17 @@ class DataRecipe:
         for key in ("train_images", "validation_images", "test_images"):
             if (count := getattr(self, key)) is not None and count < 1:
                 raise UserError(f"{key} must be at least 1, got {count}")
+
+    def _check_points(self) -> None:
+        default = {item.name: item.default for item in fields(self)}
+        for key in ("image_size", "channels", "fit", "horizontal_flip"):
+            if getattr(self, key) != default[key]:
+                raise UserError(f"{key} is of images, and {shown(self.source)} is points: leave it out")
+
+    @property
+    def kind(self) -> str:
+        """One of `KINDS`."""
+        return SOURCES[self.name].kind
 
     @property
     def name(self) -> str:
@@ -108,6 +130,17 @@ class Images(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Truth:
+    """The model that made the points of a set: the `curve`, and by the name of a split, "validation" or "test", of each
+    of its points ln p(x) in nats (n,), and the mean of its latent given the point (n,).
+    """
+
+    curve: Curve
+    log_density: Mapping[str, np.ndarray]
+    latent_means: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Raw:
     """What a source hands over: its images in a fixed random order, in any size and with 1 or 3 channels.
 
@@ -116,6 +149,10 @@ class Raw:
     are those the source proposes where the recipe does not say. `reasons` say why there are fewer images than
     files, where that is so. `labels` are the classes of a split's images by the split's name, integers (n,), where
     they are known, -1 for an image without; `classes` are their names, by default the numbers.
+
+    Where the `kind` is "points", they are float32 (n, d, 1, 1), `image_size` is 1 and `channels` d. The `truth` is the
+    model that made them, where it is known, and what it says of all held-out points, in their order; there must then be
+    a `validation`.
     """
 
     train: Images
@@ -127,11 +164,14 @@ class Raw:
     reasons: tuple[str, ...] = ()
     labels: Mapping[str, np.ndarray] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
+    kind: str = "images"
+    truth: Truth | None = None
 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images ready for training: three uint8 arrays (n, c, h, w), contiguous in C order and not writeable.
+    """Images ready for training: three uint8 arrays (n, c, h, w), contiguous in C order and not writeable. Where the
+    `kind` is "points", they are float32 (n, d, 1, 1), and where the model that made them is known, it is the `truth`.
 
     `name` is the recipe's source in letters that can be shown. `digest` is 16 hex digits of the SHA-256 over
     shapes and content of the three splits. `notes` says how the splits were made and which files were skipped. `labels`
@@ -146,15 +186,17 @@ class ImageSet:
     fit: str
     notes: tuple[str, ...]
     labels: Labels | None = None
+    kind: str = "images"
+    truth: Truth | None = None
 
     @property
     def image_size(self) -> int:
-        """Side of the square images in px."""
+        """Side of the square images in px; 1 of points."""
         return self.train.shape[-1]
 
     @property
     def channels(self) -> int:
-        """1 (grey) or 3 (RGB)."""
+        """1 (grey) or 3 (RGB); of points, how many numbers each has."""
         return self.train.shape[1]
 
     def describe(self) -> dict[str, Any]:
@@ -170,6 +212,7 @@ class ImageSet:
             "n_validation": len(self.validation),
             "n_test": len(self.test),
             "fit": self.fit,
+            **({} if self.kind == "images" else {"kind": self.kind}),
             **labelled,
             "notes": list(self.notes),
         }

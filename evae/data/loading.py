@@ -1,10 +1,11 @@
 """From a recipe to the finished image set: read the source, cut the splits, bring the pixels into shape."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from evae.data.base import SOURCES, VALIDATION_IMAGES, DataRecipe, Images, ImageSet, Raw, content_digest
+from evae.data.base import SOURCES, VALIDATION_IMAGES, DataRecipe, Images, ImageSet, Raw, Truth, content_digest
 from evae.data.labels import UNLABELLED, Labels
 from evae.data.names import shown
 from evae.data.pixels import to_channels, to_size
@@ -29,22 +30,38 @@ def load(recipe: DataRecipe, root: str | Path | None = None) -> ImageSet:
     splits = []
     for pool, chosen in cut.values():
         split = getattr(raw, pool)[chosen]
-        split = np.ascontiguousarray(to_size(to_channels(split, channels), size, recipe.fit))
+        if raw.kind == "images":
+            split = to_size(to_channels(split, channels), size, recipe.fit)
+        split = np.ascontiguousarray(split)
         split.flags.writeable = False
         splits.append(split)
     name, digest = shown(recipe.source), content_digest(splits)
-    return ImageSet(*splits, name, digest, recipe.fit, raw.notes, _labels(raw, cut))
+    truth = raw.truth and replace(raw.truth, **_held_out(raw.truth, cut))
+    return ImageSet(*splits, name, digest, recipe.fit, raw.notes, _labels(raw, cut), raw.kind, truth)
+
+
+def _held_out(truth: Truth, cut: dict[str, tuple[str, slice]]) -> dict[str, dict[str, np.ndarray]]:
+    """What is true of the points that the splits have."""
+    return {
+        name: {split: getattr(truth, name)[split][cut[split][1]] for split in ("validation", "test")}
+        for name in ("log_density", "latent_means")
+    }
 
 
 def _check(raw: Raw, recipe: DataRecipe) -> None:
     """Raise UserError where a source, which may be a plug-in's, does not hand over what `Raw` says."""
     if not isinstance(raw, Raw):
         raise UserError(f"the data source {recipe.name} returns {type(raw).__name__} instead of evae.data.Raw")
+    if raw.kind != (kind := SOURCES[recipe.name].kind):
+        raise UserError(f"the data source {recipe.name} is registered for {kind}, and returns {shown(raw.kind)}")
     for name in SPLITS:
         split = getattr(raw, name)
         if split is None or not len(split):
             continue
         first = np.asarray(split[:1])
+        if raw.kind == "points":
+            _check_points(recipe, name, np.asarray(split[:]))
+            continue
         fits = first.ndim == 4 and first.shape[1] in (1, 3) and first.shape[2] == first.shape[3]
         if first.dtype != np.uint8 or not fits:
             raise UserError(
@@ -69,6 +86,14 @@ def _check(raw: Raw, recipe: DataRecipe) -> None:
             raise UserError(f"the data source {recipe.name} {known}, and has images of class {highest} in {name}")
 
 
+def _check_points(recipe: DataRecipe, name: str, points: np.ndarray) -> None:
+    if points.dtype != np.float32 or points.ndim != 4 or points.shape[2:] != (1, 1) or not np.isfinite(points).all():
+        raise UserError(
+            f"the data source {recipe.name} has {name} points of {points.dtype} {points.shape[1:]}: they must be "
+            "finite float32, (d, 1, 1)"
+        )
+
+
 def _cut(raw: Raw, recipe: DataRecipe) -> dict[str, tuple[str, slice]]:
     """Which images of which of the source's splits make each of ours: all disjoint, and the validation images the same
     whatever the cap."""
@@ -80,7 +105,7 @@ def _cut(raw: Raw, recipe: DataRecipe) -> dict[str, tuple[str, slice]]:
     if wanted > (there if own else there - 1):
         why = f" ({'; '.join(raw.reasons)})" if raw.reasons else ""
         raise UserError(
-            f"validation_images is {wanted}, but {shown(recipe.source)} has only {there} images to take them from"
+            f"validation_images is {wanted}, but {shown(recipe.source)} has only {there} {raw.kind} to take them from"
             f"{why}; give at most {there if own else there // 2}"
         )
     first = 0 if own else wanted

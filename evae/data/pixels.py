@@ -24,9 +24,10 @@ def tensor(array: np.ndarray) -> torch.Tensor:
 
 
 def batch(images: np.ndarray | torch.Tensor, which: slice | torch.Tensor, device: torch.device | str) -> torch.Tensor:
-    """Those images of a split, uint8 (n, c, h, w), as float32 in [0, 1] on the device."""
+    """Those images of a split, uint8 (n, c, h, w), as float32 in [0, 1] on the device; points, float32, as they are."""
     rows = tensor(images) if isinstance(images, np.ndarray) else images
-    return rows[which].to(device).float().div_(255)
+    chosen = rows[which].to(device)
+    return chosen.float().div_(255) if chosen.dtype == torch.uint8 else chosen
 
 
 def to_channels(images: np.ndarray, channels: int) -> np.ndarray:

@@ -22,6 +22,8 @@ class Network(ABC):
     family: ClassVar[str]
     is_linear: ClassVar[bool] = False
     """Whether the decoder's outputs are a matrix times the code."""
+    takes_points: ClassVar[bool] = False
+    """Whether the family is for points of d numbers, too: images (d channels) of one pixel."""
 
     def check(self, image_size: int, latent: int) -> None:  # noqa: B027  (there may be nothing to check)
         """Raise UserError for images of that side in pixels, or latents, that the family cannot have; without torch."""

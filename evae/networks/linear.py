@@ -26,6 +26,7 @@ class Linear(Network):
 
     family: ClassVar[str] = "linear"
     is_linear: ClassVar[bool] = True
+    takes_points: ClassVar[bool] = True
 
     def check(self, image_size: int, latent: int) -> None:
         check_latent(latent)

@@ -50,7 +50,8 @@ class StudyOptions:
     """Continue a study although a plug-in has changed since."""
 
     data: str = "mnist-5k"
-    """Data source: mnist-5k, mnist, fashion-mnist, cifar10, celeba, photos, folder:PATH, or one of a plug-in's."""
+    """Data source: mnist-5k, mnist, fashion-mnist, cifar10, celeba, photos, folder:PATH, points:NAME (arc, abs, moon,
+    circle, figure-8, spiral, clusters, helix), points:FILE.npy or .csv, or one of a plug-in's."""
     data_root: str | None = None
     """Folder that holds the data, or into which it is downloaded (default: ./data)."""
     image_size: int | None = None
@@ -70,8 +71,8 @@ class StudyOptions:
     """Mirror training images at random."""
 
     network: str = "conv"
-    """Networks: conv (Qin & Huang, EVAE), resnet_v2 (Rivera, MoG-VAE), linear, mlp (Vafaii et al., Poisson VAE), or one
-    of a plug-in's."""
+    """Networks: conv (Qin & Huang, EVAE), resnet_v2 (Rivera, MoG-VAE), linear, mlp (Vafaii et al., Poisson VAE), dense
+    (for points), or one of a plug-in's."""
     size: str = "paper"
     """Width of the networks: tiny (1/4 of the paper's channels), small (1/2), paper, large (2). Linear has one."""
     likelihood: str = "bernoulli"

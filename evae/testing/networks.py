@@ -54,6 +54,18 @@ def shapes(network: Network) -> None:
         expect(found == tuple(images.shape), "build", f"the decoder yields {found} for images of {tuple(images.shape)}")
 
 
+def points_go_through(network: Network) -> None:
+    """Of a family that takes points: any number of dimensions, as channels of one pixel."""
+    if not network.takes_points:
+        return
+    for dimensions in (1, 2, 50):
+        encoder, decoder = built(network, 1, dimensions, 1, 2)
+        points = torch.randn(3, dimensions, 1, 1)
+        found = tuple(encoder(points).shape), tuple(decoder(torch.randn(3, 1)).shape)
+        wanted = (3, 2), tuple(points.shape)
+        expect(found == wanted, "build", f"takes points, and makes {found} of {tuple(points.shape)}, not {wanted}")
+
+
 def every_pixel_takes_part(network: Network) -> None:
     """Every pixel of the input reaches the code, and every pixel of the output depends on it."""
     size = image_size(network)
@@ -100,6 +112,7 @@ def an_image_means_the_same_alone_as_among_others(network: Network) -> None:
 
 CHECKS: tuple[Check, ...] = (
     shapes,
+    points_go_through,
     every_pixel_takes_part,
     the_loss_reaches_every_parameter,
     weights_follow_from_the_seed,

@@ -1,4 +1,4 @@
-"""The conformance suite that every data source inherits."""
+"""The conformance suite that every source of images inherits."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def contents(images: np.ndarray) -> set[bytes]:
 
 
 def test_every_source_is_tested_here():
-    assert set(NATIVE) == set(SOURCES)
+    assert set(NATIVE) == {name for name, source in SOURCES.items() if source.kind == "images"}
 
 
 @every_source

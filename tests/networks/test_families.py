@@ -6,21 +6,22 @@ import pytest
 import torch
 
 from evae.errors import UserError
-from evae.networks import Conv, Linear, Mlp, ResNetV2
+from evae.networks import Conv, Dense, Linear, Mlp, ResNetV2
 from evae.networks import network as families
 from evae.networks.base import NORMALISATIONS
 from evae.recipe import Recipe
 from evae.testing.networks import CHECKS, built
 
-SUPPORTED = {Conv: (32, 64), Linear: (16, 28, 64), Mlp: (16, 28), ResNetV2: (32, 64, 128, 256)}
+SUPPORTED = {Conv: (32, 64), Dense: (16, 28), Linear: (16, 28, 64), Mlp: (16, 28), ResNetV2: (32, 64, 128, 256)}
 CASES = [
     Conv(width=0.25),
+    Dense(width=0.2),
     Linear(),
     Mlp(width=0.05),
     *(ResNetV2(width=0.125, normalisation=kind) for kind in NORMALISATIONS),
 ]
 every_family = pytest.mark.parametrize("family", SUPPORTED, ids=lambda cls: cls.family)
-with_width = pytest.mark.parametrize("family", [Conv, Mlp, ResNetV2], ids=lambda cls: cls.family)
+with_width = pytest.mark.parametrize("family", [Conv, Dense, Mlp, ResNetV2], ids=lambda cls: cls.family)
 every_case = pytest.mark.parametrize("network", CASES, ids=repr)
 
 
