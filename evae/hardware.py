@@ -13,6 +13,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from evae.errors import UserError
 from evae.lazy import torch
 
 GPU_DEVICES = ("/dev/nvidia[0-9]*", "/dev/kfd", "/dev/dxg")
@@ -29,6 +30,17 @@ def accelerator() -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def find_device(name: str | None) -> torch.device:
+    """The device of that name where it is there, else the CPU; by default a GPU where there is one. Raises UserError
+    for a name that no device has."""
+    try:
+        device = torch.device(name or accelerator())
+    except RuntimeError:
+        raise UserError(f"there is no kind of device called {name!r}: give cpu or cuda") from None
+    here = device.type == "cpu" or torch.get_device_module(device).is_available()
+    return device if here else torch.device("cpu")
 
 
 def _has_gpu() -> bool:

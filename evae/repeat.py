@@ -15,7 +15,7 @@ import tyro
 
 from evae import data, plugins
 from evae.errors import Diverged, UserError
-from evae.hardware import accelerator, resolve_precision
+from evae.hardware import find_device, resolve_precision
 from evae.hardware import processor as processor_of
 from evae.lazy import torch
 from evae.recipe import Recipe
@@ -84,17 +84,6 @@ def comparison(here: Mapping[str, str | int], recorded: Mapping[str, str | int |
     if known.keys() >= {"device", "threads", "precision", "processor"}:
         return "Device, threads, precision and processor are as recorded: with the same code, so are the values."
     return ""
-
-
-def find_device(name: str | None) -> torch.device:
-    """The device of that name where it is there, else the CPU; by default a GPU where there is one. Raises UserError
-    for a name that no device has."""
-    try:
-        device = torch.device(name or accelerator())
-    except RuntimeError:
-        raise UserError(f"there is no kind of device called {name!r}: give cpu or cuda") from None
-    here = device.type == "cpu" or torch.get_device_module(device).is_available()
-    return device if here else torch.device("cpu")
 
 
 def main(

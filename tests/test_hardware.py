@@ -10,6 +10,7 @@ import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from evae import hardware
+from evae.errors import UserError
 from evae.hardware import accelerator, describe, has_native_bf16, resolve_precision, threads_of_torch
 
 
@@ -80,3 +81,11 @@ def test_the_description_is_json_and_fits_this_machine():
         total_kib = int(file.readline().split()[1])
     assert told["memory_gib"] == pytest.approx(total_kib / 2**20, abs=0.1)
     assert told["cpu"].strip() == told["cpu"] != ""
+
+
+def test_a_device_that_is_not_here_is_replaced_and_one_that_is_none_refused() -> None:
+    assert hardware.find_device("cpu") == torch.device("cpu")
+    found = {hardware.find_device(name).type for name in (None, "cuda", "cuda:3")}
+    assert torch.cuda.is_available() or found == {"cpu"}
+    with pytest.raises(UserError, match="'gpu'"):
+        hardware.find_device("gpu")

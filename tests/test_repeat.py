@@ -77,13 +77,6 @@ def test_conditions_are_those_of_this_machine() -> None:
     assert here["processor"] == processor(torch.device("cpu"))
 
 
-def test_a_device_that_is_not_here_is_replaced_and_one_that_is_none_refused() -> None:
-    assert repeat.find_device("cpu") == torch.device("cpu")
-    assert torch.cuda.is_available() or {repeat.find_device(name).type for name in (None, "cuda", "cuda:3")} == {"cpu"}
-    with pytest.raises(UserError, match="'gpu'"):
-        repeat.find_device("gpu")
-
-
 def test_a_recorded_trial_is_repeated_with_its_threads(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.setattr("evae.data.load", lambda *_: tiny_images())
     recipe, before, used = json.dumps(tiny_recipe(epochs=1).to_dict()), torch.get_num_threads(), []
