@@ -23,7 +23,7 @@ from _record import table, write_result
 from evae.data import DataRecipe, load, tensor
 from evae.data.base import ImageSet
 from evae.models import build_model
-from evae.networks.conv import SIZES, Conv
+from evae.networks import SIZES, Conv
 from evae.posteriors.gaussian import Gaussian
 from evae.recipe import Optimisation, Recipe
 from evae.training import Training

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from evae.errors import UserError, unknown
 from evae.lazy import nn
 from evae.registry import Registry
 
 NORMALISATIONS = ("affine", "batch", "group")
+SIZES: dict[str, float] = {"tiny": 0.25, "small": 0.5, "paper": 1.0, "large": 2.0}
+"""Of every family, by the factor of its channels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +26,8 @@ class Network(ABC):
     """Whether the decoder's outputs are a matrix times the code."""
     takes_points: ClassVar[bool] = False
     """Whether the family is for points of d numbers, too: images (d channels) of one pixel."""
+    sizes: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Further sizes that the family has by name, with the hyperparameters of each."""
 
     def check(self, image_size: int, latent: int) -> None:  # noqa: B027  (there may be nothing to check)
         """Raise UserError for images of that side in pixels, or latents, that the family cannot have; without torch."""
@@ -40,6 +44,15 @@ class Network(ABC):
     def of_width(cls, width: float) -> Network:
         """With channels `width` times as many as by default; a family without a `width` has one size."""
         return cls(width=width) if "width" in cls.__dataclass_fields__ else cls()
+
+    @classmethod
+    def of_size(cls, name: str) -> Network:
+        """The family in a size of `SIZES`, or one of its own `sizes`. Raises UserError for another name."""
+        if name in cls.sizes:
+            return cls(**cls.sizes[name])
+        if name not in SIZES:
+            raise unknown(f"size of {cls.family}", name, [*SIZES, *cls.sizes])
+        return cls.of_width(SIZES[name])
 
     @abstractmethod
     def build(self, image_size: int, channels: int, latent: int, heads: int) -> tuple[nn.Module, nn.Module]:
@@ -81,4 +94,16 @@ def check_image_size(name: str, image_size: int, supported: Iterable[int]) -> No
         raise UserError(
             f"the {name} networks do not support images of {image_size} pixels a side. "
             f"Supported: {', '.join(map(str, supported))}. Use image_size {nearest}."
+        )
+
+
+def check_multiple(name: str, image_size: int, factor: int) -> None:
+    """Raise UserError for a side in pixels that is no multiple of what these networks divide it by; it names the
+    nearest."""
+    below = image_size // factor * factor
+    if image_size < factor or image_size != below:
+        near = sorted({max(factor, below), max(factor, below + factor)})
+        raise UserError(
+            f"the {name} networks divide the sides of images by {factor}, and {image_size} pixels are no multiple of "
+            f"that. Use image_size {' or '.join(map(str, near))}."
         )

@@ -9,8 +9,6 @@ from typing import ClassVar
 from evae.lazy import nn
 from evae.networks.base import Network, check_image_size, check_latent, check_width, network
 
-SIZES: dict[str, float] = {"tiny": 0.25, "small": 0.5, "paper": 1.0, "large": 2.0}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -35,7 +33,7 @@ PLANS = {
 class Conv(Network):
     """Four strided convolutions and a global average pool; the decoder mirrors them.
 
-    `width` multiplies every number of channels; 1 is the paper's network, `SIZES` names the usual choices.
+    `width` multiplies every number of channels; 1 is the paper's network.
     """
 
     family: ClassVar[str] = "conv"

@@ -1,8 +1,10 @@
-"""What the residual networks and the discriminator share: input range, normalisation, initial weights."""
+"""What networks share: input range, normalisation, initial weights, and blocks that may be computed twice."""
 
 import math
 
-from torch import addcmul, nn, ones, zeros
+import torch
+from torch import Tensor, addcmul, nn, ones, zeros
+from torch.utils.checkpoint import checkpoint
 
 from evae.shapes import Maps
 
@@ -39,6 +41,30 @@ class Affine(nn.Module):
     def forward(self, x: Maps) -> Maps:
         # Under autocast the maps stay in bf16.
         return addcmul(self.bias.to(x.dtype), x, self.weight.to(x.dtype))
+
+
+class Block(nn.Module):
+    """A part of a network, `compute` of one tensor. If it is `recomputed`, nothing inside is kept for the backward
+    pass, which computes it again: slower, in a fraction of the memory, and with the same numbers."""
+
+    recomputed = False
+
+    def compute(self, x: Tensor) -> Tensor:
+        """What the part yields."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.recomputed and torch.is_grad_enabled():
+            return checkpoint(self.compute, x, use_reentrant=False)
+        return self.compute(x)
+
+
+def recompute(network: nn.Module, recomputed: bool = True) -> int:
+    """Have all blocks of a network recomputed, or none of them; how many it has."""
+    blocks = [module for module in network.modules() if isinstance(module, Block)]
+    for block in blocks:
+        block.recomputed = recomputed
+    return len(blocks)
 
 
 class Centre(nn.Module):

@@ -2,10 +2,10 @@
 
 from torch import Tensor, nn
 
-from evae.networks.layers import normalisation_layer
+from evae.networks.layers import Block, normalisation_layer
 
 
-class Residual(nn.Module):
+class Residual(Block):
     """branch(x) + shortcut(x), for branches that change the shape alike."""
 
     def __init__(self, branch: nn.Module, shortcut: nn.Module) -> None:
@@ -13,7 +13,7 @@ class Residual(nn.Module):
         self.branch = branch
         self.shortcut = shortcut
 
-    def forward(self, x: Tensor) -> Tensor:
+    def compute(self, x: Tensor) -> Tensor:
         return self.branch(x) + self.shortcut(x)
 
 

@@ -13,7 +13,6 @@ from evae.errors import UserError, unknown
 from evae.inference import inference as inferences
 from evae.likelihoods import likelihood
 from evae.metrics.names import DEFAULT_FEATURES, features_column
-from evae.networks import SIZES
 from evae.networks import network as networks
 from evae.plugins import Plugin, load
 from evae.priors import prior
@@ -72,9 +71,11 @@ class StudyOptions:
 
     network: str = "conv"
     """Networks: conv (Qin & Huang, EVAE), resnet_v2 (Rivera, MoG-VAE), linear, mlp (Vafaii et al., Poisson VAE), dense
-    (for points), or one of a plug-in's."""
+    (for points), sd_vae (Rombach et al., Stable Diffusion), lite_vae (Sadat et al.), or one of a plug-in's. The codes
+    of sd_vae and lite_vae are maps."""
     size: str = "paper"
-    """Width of the networks: tiny (1/4 of the paper's channels), small (1/2), paper, large (2). Linear has one."""
+    """Width of the networks: tiny (1/4 of the paper's channels), small (1/2), paper, large (2). Linear has one. Those
+    with code maps have micro too, for a few CPU cores, and lite_vae the encoders S, B, M and L."""
     likelihood: str = "bernoulli"
     """What a wrong pixel costs: bernoulli, gaussian, laplace, logistic (of 256 levels), scaled_laplace (its scale
     learned), sum_of_squares, or one of a plug-in's."""
@@ -85,7 +86,7 @@ class StudyOptions:
     inference: str = "amortised"
     """How codes are found in training: amortised (an encoder that learns with the decoder), or one of a plug-in's."""
     latent: int = 64
-    """Number of latent dimensions."""
+    """Number of latent dimensions; of code maps, the channels."""
     epochs: int = 50
     """Epochs that a trial trains."""
     batch_size: int = 100
@@ -196,8 +197,6 @@ class StudyOptions:
             raise unknown("end of a study", self.until, UNTIL)
         if self.budget is not None and self.until is None:
             raise UserError("--budget is what --until decided may cost: add that, or use --time-limit to stop a study")
-        if self.size not in SIZES:
-            raise unknown("size", self.size, SIZES)
         for option in (
             "trials",
             "seeds",
@@ -288,7 +287,7 @@ class StudyOptions:
                 test_images=self.test_images,
                 horizontal_flip=self.horizontal_flip,
             ),
-            network=networks[self.network].of_width(SIZES[self.size]),
+            network=networks[self.network].of_size(self.size),
             likelihood=likelihood[self.likelihood](),
             prior=None if self.prior is None else prior[self.prior](),
             criteria=tuple(criterion[name]() for name in self.criteria),

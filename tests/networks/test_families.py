@@ -6,22 +6,35 @@ import pytest
 import torch
 
 from evae.errors import UserError
-from evae.networks import Conv, Dense, Linear, Mlp, ResNetV2
+from evae.networks import Conv, Dense, Linear, LiteVae, Mlp, ResNetV2, SdVae
 from evae.networks import network as families
 from evae.networks.base import NORMALISATIONS
 from evae.recipe import Recipe
-from evae.testing.networks import CHECKS, built
+from evae.testing.networks import CHECKS, built, numbers
 
-SUPPORTED = {Conv: (32, 64), Dense: (16, 28), Linear: (16, 28, 64), Mlp: (16, 28), ResNetV2: (32, 64, 128, 256)}
+SUPPORTED = {
+    Conv: (32, 64),
+    Dense: (16, 28),
+    Linear: (16, 28, 64),
+    Mlp: (16, 28),
+    ResNetV2: (32, 64, 128, 256),
+    SdVae: (16, 48, 64),
+    LiteVae: (16, 48, 64),
+}
 CASES = [
     Conv(width=0.25),
     Dense(width=0.2),
     Linear(),
     Mlp(width=0.05),
     *(ResNetV2(width=0.125, normalisation=kind) for kind in NORMALISATIONS),
+    SdVae(width=0.05, decoder_width=0.05),
+    SdVae(width=0.05, decoder_width=0.05, normalisation="smc", decoder_normalisation="smc", one_by_one=True),
+    LiteVae(size="S", width=0.3, decoder_width=0.05),
+    LiteVae(size="S", width=0.3, decoder_width=0.05, normalisation="smc", shared=True, downsampling=4),
+    LiteVae(size="S", width=0.3, decoder_width=0.05, finest=False, one_by_one=True, wavelet_output=True),
 ]
 every_family = pytest.mark.parametrize("family", SUPPORTED, ids=lambda cls: cls.family)
-with_width = pytest.mark.parametrize("family", [Conv, Dense, Mlp, ResNetV2], ids=lambda cls: cls.family)
+with_width = pytest.mark.parametrize("family", [Conv, Dense, Mlp, ResNetV2, SdVae, LiteVae], ids=lambda cls: cls.family)
 every_case = pytest.mark.parametrize("network", CASES, ids=repr)
 
 
@@ -42,11 +55,12 @@ def test_shapes_of_every_size(network, channels):
     for image_size in SUPPORTED[type(network)]:
         encoder, decoder = built(network, image_size, channels, latent=5, heads=3)
         images = torch.rand(1, channels, image_size, image_size)
-        assert encoder(images).shape == (1, 15)
-        assert decoder(torch.randn(1, 5)).shape == images.shape
+        length = numbers(network, image_size, 5)
+        assert encoder(images).shape == (1, 3 * length)
+        assert decoder(torch.randn(1, length)).shape == images.shape
 
 
-@with_width
+@pytest.mark.parametrize("family", [Conv, Dense, Mlp, ResNetV2], ids=lambda cls: cls.family)
 @pytest.mark.parametrize("width", [0.001, 0.3, 1.0])
 def test_any_width(family, width):
     size = SUPPORTED[family][0]
