@@ -7,13 +7,14 @@ from conformance import Conformance
 
 from evae.adversarial import Adversarial
 from evae.errors import UserError
-from evae.networks import PatchGan
-from evae.posteriors import Evae, Mixture
+from evae.likelihoods import SumOfSquares
+from evae.networks import Linear, Mlp, PatchGan
+from evae.posteriors import Categorical, Evae, Mixture, Poisson
 from evae.posteriors import posterior as families
 from evae.recipe import Optimisation, Recipe
-from search_spaces import betas, discriminators, two_stage
+from search_spaces import betas, discriminators, poisson_paper, two_stage
 
-OF_POISSON = {"poisson", "laplace", "gaussian_relu"}
+OF_POISSON = {"poisson", "laplace", "gaussian_relu", "gaussian_exp", "categorical"}
 """Posteriors in a space of their own."""
 
 
@@ -98,3 +99,22 @@ class TestTwoStage(Conformance):
         assert [c.label for c in two_stage.grid(("RAE-L2", "VAE")).controls] == ["RAE-L2", "VAE"]
         with pytest.raises(UserError, match="unknown model 'RAE'"):
             two_stage.grid(("RAE",))
+
+
+class TestPoissonPaper(Conformance):
+    BASE = Recipe(network=Linear(), likelihood=SumOfSquares(), latent=5, optimisation=Optimisation(batch_size=30))
+
+    @pytest.fixture
+    def space(self):
+        return poisson_paper.grid()
+
+    def test_the_models_are_the_papers(self, space):
+        assert self.control(space, "Poisson").posterior == Poisson(estimator="sigmoid", log_rate=-4.0)
+        assert self.control(space, "categorical").posterior == Categorical(temperature=0.1)
+        assert all(recipe.posterior.beta == 1 for recipe in space.recipes(self.BASE))
+        other = space.recipe({"model": "Poisson"}, replace(self.BASE, network=Mlp()))
+        assert other.posterior.log_rate == -2.0
+
+    def test_another_model_is_refused(self):
+        with pytest.raises(UserError, match="Did you mean 'Poisson'"):
+            poisson_paper.grid(("poisson",))

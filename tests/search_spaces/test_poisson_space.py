@@ -7,6 +7,7 @@ from evae.likelihoods import SumOfSquares
 from evae.networks import Linear, Mlp
 from evae.posteriors import GaussianRelu, Poisson
 from evae.posteriors.poisson import ESTIMATORS
+from evae.posteriors.relaxed import Relaxed
 from evae.recipe import Optimisation, Recipe
 from search_spaces.poisson import space
 from search_spaces.poisson import space as made
@@ -21,15 +22,16 @@ class TestPoisson(Conformance):
     def space(self):
         return space(self.BASE)
 
-    def test_only_counts_have_an_estimator_and_a_temperature(self, space):
+    def test_only_counts_have_an_estimator_and_only_what_is_relaxed_a_temperature(self, space):
         families = set()
         for trial, recipe in self.drawn(space):
             families.add(recipe.posterior.family)
-            own = {"estimator", "temperature"} if isinstance(recipe.posterior, Poisson) else set()
+            own = {"temperature"} if isinstance(recipe.posterior, Relaxed) else set()
+            own |= {"estimator"} if isinstance(recipe.posterior, Poisson) else set()
             assert set(trial.params) == {"method", "beta", "latent"} | own
             assert recipe.posterior.family == trial.params["method"]
             assert all(getattr(recipe.posterior, name) == trial.params[name] for name in ("beta", *own))
-        assert families == {"poisson", "gaussian", "laplace", "gaussian_relu"}
+        assert families == {"poisson", "gaussian", "laplace", "gaussian_relu", "gaussian_exp", "categorical"}
 
     def test_every_estimator_is_drawn_and_latent_sizes_go_from_the_bases(self, space):
         recipes = [recipe for _, recipe in self.drawn(space, 600)]
