@@ -96,11 +96,11 @@ class VAE(nn.Module):
         training gives its `progress`: a posterior may train on other draws than it is measured on
         (`Posterior.training_sample`).
 
-        `distortion` is the likelihood's, `rate` the posterior's rate summed over latents; a posterior may have terms
-        of its own. `loss` is the distortion and the posterior's terms with its weights times `beta_factor`, which is
-        below 1 while they are warmed up. `elbo` = -(distortion + rate) is there only where the rate is the KL
-        divergence, exact or estimated, and the distortion a whole log likelihood; elsewhere that sum bounds nothing.
-        Criteria are terms by their names, and part of the loss, and so is the decoder's decay, `decoder_l2`.
+        `distortion` is the likelihood's, if it has one, `rate` the posterior's rate summed over latents; a posterior
+        may have terms of its own. Criteria are terms by their names, and the decoder's decay is `decoder_l2`. `loss` is
+        the distortion and the others with their `weights`; the posterior's are less while they are warmed up, by the
+        `beta_factor`. `elbo` = -(distortion + rate) is there only where the rate is the KL divergence, exact or
+        estimated, and the distortion a whole log likelihood; elsewhere that sum bounds nothing.
         """
         share = share or Ranks().share(len(x))
         heads = self.encode(x)
@@ -110,26 +110,36 @@ class VAE(nn.Module):
         codes = share.sample(draw, heads, generator)
         outputs = self.decoder(codes).float()
         distortion = self.likelihood.distortion(outputs, x)
-        terms = {"distortion": distortion, **self.posterior.terms(heads, share, recent)}
+        terms = {"distortion": distortion} if self.likelihood.has_distortion else {}
+        terms |= self.posterior.terms(heads, share, recent)
         if progress is not None and self.posterior.trains_on_expectation:
             distortion = terms["distortion"] = distortion + self._spread(heads)
         if self.prior is not None:
             terms["rate"] = self.estimated_rates(heads, codes).mean()
-        weights = {name: beta_factor * weight for name, weight in self.posterior.weights.items()}
-        if decay := self.posterior.decoder_decay:
+        if self.posterior.decoder_decay:
             terms["decoder_l2"] = 0.5 * torch.stack([p.square().sum() for p in self.decoder.parameters()]).sum()
-            weights["decoder_l2"] = decay
         if self.criteria:
             drawn = self.sample_prior(share.whole, generator)
             seen = Seen(x, self.likelihood.images(outputs), heads, codes, drawn, share)
             terms |= {criterion.family: criterion.term(seen) for criterion in self.criteria}
-            weights |= {criterion.family: criterion.weight for criterion in self.criteria}
+        weights = self.weights(beta_factor, outputs)
         terms["loss"] = distortion + sum(weight * terms[name] for name, weight in weights.items())
         if self.has_elbo:
             terms["elbo"] = -(distortion + terms["rate"])
         if judge is not None:
             terms["adversarial"] = judge(self.likelihood.images(outputs))
         return terms
+
+    def weights(self, beta_factor: float, like: Tensor) -> dict[str, float | Float[Tensor, ""]]:
+        """What each term but the distortion, which counts once, counts for in the loss: numbers, or where a term is
+        divided by a scale that is learned, tensors on the device and of the type of `like`."""
+        weights = {name: beta_factor * weight for name, weight in self.posterior.weights.items()}
+        if decay := self.posterior.decoder_decay:
+            weights["decoder_l2"] = decay
+        for criterion in self.criteria:
+            divisor = self.likelihood.error_scale(like) if criterion.scaled else 1
+            weights[criterion.family] = criterion.weight / divisor
+        return weights
 
     def _spread(self, heads: Heads) -> Float[Tensor, ""]:
         """What the codes' variances add to the squared error of their means, behind a linear decoder: the variance of

@@ -124,6 +124,7 @@ class Recipe:
             )
         if len({each.family for each in self.criteria}) < len(self.criteria):
             raise UserError("a criterion is given twice: give each once.")
+        self._check_criteria()
         if self.adversarial is not None and self.adversarial.start_epoch > self.optimisation.epochs:
             raise UserError(
                 f"the discriminator starts in epoch {self.adversarial.start_epoch}, but the training ends after "
@@ -140,6 +141,25 @@ class Recipe:
             raise UserError(f"the {family} networks are for images, and {points} is points: take {theirs}.")
         if self.adversarial is not None:
             raise UserError(f"a discriminator judges images, and {points} is points: leave adversarial out.")
+        if of_images := [each.family for each in self.criteria if each.of_images]:
+            raise UserError(f"the criterion {of_images[0]} compares images, and {points} is points: leave it out.")
+
+    def _check_criteria(self) -> None:
+        """Raise UserError for criteria and a likelihood that do not go together."""
+        scaled = [each.family for each in self.criteria if each.scaled]
+        if scaled and not self.likelihood.has_scale:
+            having = ", ".join(sorted(name for name, family in likelihood.items() if family.has_scale))
+            raise UserError(
+                f"the criterion {scaled[0]} is to be divided by the likelihood's scale, and {self.likelihood.family} "
+                f"has none: take one of {having}, or leave scaled out."
+            )
+        driving = [each for each in self.criteria if each.of_images and each.weight > 0]
+        if not self.likelihood.has_distortion and not driving:
+            having = ", ".join(sorted(name for name, family in criterion.items() if family.of_images))
+            raise UserError(
+                f"with the likelihood {self.likelihood.family} nothing trains reconstructions: give a criterion that "
+                f"compares images ({having}) a weight, or take a likelihood."
+            )
 
     def check_trainable(self, processes: int, image_size: int | None = None, train_images: int | None = None) -> None:
         """Raise UserError where that many processes together cannot train this recipe, on that many images of that
@@ -157,6 +177,8 @@ class Recipe:
             )
         if image_size is not None:
             self.network.check(image_size, self.latent)
+            for each in self.criteria:
+                each.check(image_size)
             if self.adversarial is not None:
                 self.adversarial.discriminator.check(image_size)
 

@@ -105,6 +105,20 @@ class Training:
     def finished(self) -> bool:
         return self.epoch >= self.recipe.optimisation.epochs
 
+    @torch.no_grad()
+    def first_terms(self) -> dict[str, tuple[float, float]]:
+        """Each term that counts in the loss, on the first training images as one batch, and its full weight, warm-ups
+        and later starts done. For a training of which nothing else is asked: BatchNorm and memories take note."""
+        share = self.ranks.share(len(self._train))
+        x = self._batch(self._train, torch.arange(len(self._train), device=self.device), share)
+        judge = self.adversary and self.adversary.judge
+        terms = self.trained.train()(x, self._generator(NOISE, 1), share, self.recent, judge, progress=0.0)
+        weights = {"distortion": 1.0} if "distortion" in terms else {}
+        weights |= {name: float(weight) for name, weight in self.trained.weights(1.0, x).items()}
+        if self.adversary:
+            weights["adversarial"] = self.recipe.adversarial.weight
+        return {name: (float(terms[name]), weight) for name, weight in weights.items()}
+
     def train_epoch(self) -> dict[str, float]:
         """Train one epoch. Its loss terms are means over images, in nats per image; `train_s` is in seconds.
 

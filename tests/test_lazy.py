@@ -50,6 +50,7 @@ for arguments, status, says in {lines}:
 def test_a_recipe_of_every_family_is_made_without_them():
     code = """
 from evae.adversarial import Adversarial
+from evae.criteria import criterion
 from evae.densities import density
 from evae.likelihoods import likelihood
 from evae.networks import network
@@ -62,7 +63,8 @@ for a in posterior.values():
     for b in likelihood.values():
         for c in network.values():
             parts = {"posterior": a(), "likelihood": b(), "network": c(), "evaluation": evaluation}
-            recipe = Recipe(adversarial=Adversarial(), **parts)
+            criteria = tuple(one() for one in criterion.values())
+            recipe = Recipe(adversarial=Adversarial(), criteria=criteria, **parts)
             assert Recipe.from_dict(recipe.to_dict()) == recipe
             assert recipe.configuration()
 """

@@ -35,18 +35,27 @@ class Seen:
 
 @dataclass(frozen=True, kw_only=True)
 class Criterion(ABC):
-    """A term of the loss with its hyperparameters, counted `weight` times. Its column is `train_<family>`.
+    """A term of the loss with its hyperparameters, counted `weight` times. Its column is `train_<family>`, without the
+    weight.
 
-    It holds no tensors and no state.
+    It holds no tensors and no state. Those `of_images` compare images with their reconstructions (`ImageCriterion`
+    says in which normalisation); with them alone a model can be trained without a likelihood.
     """
 
     family: ClassVar[str]
+    of_images: ClassVar[bool] = False
+    scaled: ClassVar[bool] = False
+    """Whether the term is divided by the likelihood's scale."""
 
     weight: float = 1.0
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.weight) and self.weight >= 0):
             raise UserError(f"the weight of the criterion {self.family} must be at least 0, got {self.weight}")
+
+    def check(self, image_size: int) -> None:  # noqa: B027  (there may be nothing to check)
+        """Raise UserError for images of that side in pixels that it cannot compare, or where what it needs is not on
+        this machine; without torch."""
 
     @abstractmethod
     def term(self, seen: Seen) -> Float[torch.Tensor, ""]:

@@ -5,6 +5,7 @@ from evae.likelihoods.bernoulli import Bernoulli
 from evae.likelihoods.gaussian import Gaussian
 from evae.likelihoods.laplace import Laplace
 from evae.likelihoods.logistic import Logistic
+from evae.likelihoods.none import NoLikelihood
 from evae.likelihoods.scaled import Scaled
 from evae.likelihoods.scaled_laplace import ScaledLaplace
 from evae.likelihoods.sum_of_squares import SumOfSquares
@@ -15,6 +16,7 @@ __all__ = [
     "Laplace",
     "Likelihood",
     "Logistic",
+    "NoLikelihood",
     "Scaled",
     "ScaledLaplace",
     "SumOfSquares",

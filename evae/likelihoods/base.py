@@ -31,6 +31,10 @@ class Likelihood(ABC):
     family: ClassVar[str]
     has_elbo: ClassVar[bool]
     of_levels: ClassVar[bool] = False
+    has_distortion: ClassVar[bool] = True
+    """Whether it says what a wrong image costs: where it does not, criteria must."""
+    has_scale: ClassVar[bool] = False
+    """Whether it has an `error_scale`."""
     is_squared: ClassVar[bool] = False
     """Whether the distortion is the sum of squared errors of the outputs."""
 
@@ -48,6 +52,11 @@ class Likelihood(ABC):
     def shown(self) -> dict[str, float]:
         """What it has learned, for people: numbers by name, which the rows of epochs have as `likelihood_<name>`."""
         return {}
+
+    def error_scale(self, like: Images) -> Float[Tensor, ""]:
+        """What the distortion divides errors of pixels in [-1, 1] by, with gradients where a model learns it, on the
+        device and of the type of this tensor. Families have it that have one for all numbers of an image."""
+        raise NotImplementedError
 
     @abstractmethod
     def distortion(self, outputs: Images, x: Images) -> Float[Tensor, ""]:

@@ -40,6 +40,9 @@ class Gaussian(Scaled):
         log_scale = self.log_scale(x)
         return 0.5 * squares * torch.exp(-2 * log_scale) + numbers * (log_scale + 0.5 * math.log(2 * math.pi))
 
+    def error_scale(self, like: Data) -> Float[Tensor, ""]:
+        return 8 * torch.exp(2 * self.log_scale(like))
+
     def images(self, outputs: Data) -> Data:
         return outputs
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 from evae.errors import UserError
 from evae.lazy import TYPE_CHECKING, nn, torch
@@ -24,6 +25,8 @@ class Scaled(Likelihood):
 
     Raises UserError for a scale that is not a positive number.
     """
+
+    has_scale: ClassVar[bool] = True
 
     scale: float
     learn_scale: bool

@@ -24,7 +24,8 @@ class ScaledLaplace(Scaled):
 
     The outputs are on the scale of pixels in [-1, 1], the images and b on that of [0, 1]. Learned, this is the
     reconstruction loss of the kl-f8 autoencoder (Rombach et al., arXiv 2112.10752, official code): its e^s, which
-    begins at 1, is 2 b; it leaves out ln 2 for each number of a pixel in [-1, 1], here all constants are counted.
+    begins at 1, is 2 b (`error_scale`); it leaves out ln 2 for each number of a pixel in [-1, 1], while here all
+    constants are counted.
     """
 
     family: ClassVar[str] = "scaled_laplace"
@@ -38,6 +39,9 @@ class ScaledLaplace(Scaled):
         errors = (self.images(outputs) - x).abs().sum() / len(x)
         log_scale = self.log_scale(x)
         return errors * torch.exp(-log_scale) + numbers * (log_scale + math.log(2))
+
+    def error_scale(self, like: Data) -> Float[Tensor, ""]:
+        return 2 * torch.exp(self.log_scale(like))
 
     def images(self, outputs: Images) -> Images:
         return (outputs + 1) / 2

@@ -23,6 +23,10 @@ def _no_divergence(recipe: Recipe) -> str | None:
     return None if rate_is(recipe) in DIVERGENCES else f"the {recipe.posterior.family} posterior"
 
 
+def _no_distortion(recipe: Recipe) -> str | None:
+    return None if recipe.likelihood.has_distortion else f"the {recipe.likelihood.family} likelihood"
+
+
 def _no_elbo(recipe: Recipe) -> str | None:
     whole = None if recipe.likelihood.has_elbo else f"the {recipe.likelihood.family} likelihood"
     return _no_divergence(recipe) or whole
@@ -61,6 +65,7 @@ def _no_bits(recipe: Recipe) -> str | None:
 
 
 LACKING: dict[str, Callable[[Recipe], str | None]] = {
+    "distortion_nats": _no_distortion,
     "rate_nats": _no_divergence,
     "elbo_nats": _no_elbo,
     "nll_nats": _no_log_likelihood,

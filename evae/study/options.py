@@ -6,7 +6,7 @@ from typing import Annotated
 from tyro.conf import UseAppendAction
 
 from evae.cluster.demand import Demand
-from evae.criteria import criterion
+from evae.criteria import Criterion, criterion
 from evae.data.base import DataRecipe
 from evae.densities import density
 from evae.errors import UserError, unknown
@@ -78,11 +78,12 @@ class StudyOptions:
     with code maps have micro too, for a few CPU cores, and lite_vae the encoders S, B, M and L."""
     likelihood: str = "bernoulli"
     """What a wrong pixel costs: bernoulli, gaussian, laplace, logistic (of 256 levels), scaled_laplace (its scale
-    learned), sum_of_squares, or one of a plug-in's."""
+    learned), sum_of_squares, none (criteria of images alone), or one of a plug-in's."""
     prior: str | None = None
     """A prior in the place of the posterior's own: mixture (learned), or one of a plug-in's."""
     criteria: tuple[str, ...] = ()
-    """Further terms of the loss, with their default weights: mmd, or one of a plug-in's."""
+    """Further terms of the loss, NAME or NAME=WEIGHT (by default mostly 1): l1, l2, charbonnier, wavelet,
+    high_frequency, mmd, or one of a plug-in's."""
     inference: str = "amortised"
     """How codes are found in training: amortised (an encoder that learns with the decoder), or one of a plug-in's."""
     latent: int = 64
@@ -290,7 +291,7 @@ class StudyOptions:
             network=networks[self.network].of_size(self.size),
             likelihood=likelihood[self.likelihood](),
             prior=None if self.prior is None else prior[self.prior](),
-            criteria=tuple(criterion[name]() for name in self.criteria),
+            criteria=tuple(map(_criterion, self.criteria)),
             inference=inferences[self.inference](),
             latent=self.latent,
             optimisation=Optimisation(
@@ -316,3 +317,12 @@ class StudyOptions:
                 iw_samples=self.iw_samples,
             ),
         )
+
+
+def _criterion(given: str) -> Criterion:
+    """The criterion of "name", or of "name=weight". Raises UserError for what is neither."""
+    name, equals, weight = given.partition("=")
+    try:
+        return criterion[name](weight=float(weight)) if equals else criterion[name]()
+    except ValueError:
+        raise UserError(f"{given!r}: the weight of a criterion must be a number, as in {name}=0.5") from None

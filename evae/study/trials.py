@@ -22,6 +22,7 @@ from evae.results.rows import close_row
 from evae.results.store import Store
 from evae.search.journal import Journal
 from evae.search.searcher import StudySearcher
+from evae.study.balance import balance
 from evae.study.followers import Callbacks, Followers
 from evae.study.manifest import Manifest
 from evae.study.options import StudyOptions
@@ -38,7 +39,9 @@ def train(
     console: Console,
 ) -> None:
     """Train what the searcher suggests on the machines that were joined, as `run_study` says."""
-    _check_builds(searcher.space.recipes(searcher.base), images)
+    recipes = searcher.space.recipes(searcher.base)
+    _check_builds(recipes, images)
+    console.print(Text(f"the first configuration's loss as training begins: {balance(recipes[0], images)}"))
     slots = find_slots(demand)
     if slots.idle_gpus:
         counted = f"Ray counts {slots.idle_gpus:g} GPU(s) that torch cannot use"

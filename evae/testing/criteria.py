@@ -35,4 +35,35 @@ def it_can_be_trained(criterion: Criterion) -> None:
     expect(finite, "term", "its gradient is not finite")
 
 
-CHECKS: tuple[Check, ...] = (one_finite_number, it_can_be_trained)
+def compared(criterion: Criterion, x: torch.Tensor, made: torch.Tensor) -> float:
+    """The term of these images and reconstructions."""
+    n = len(x)
+    codes = torch.zeros(n, 3)
+    with torch.no_grad():
+        return float(criterion.term(Seen(x, made, codes.repeat(1, 2), codes, codes, Ranks().share(n))))
+
+
+def errors_cost(criterion: Criterion) -> None:
+    """Of images: least where the reconstruction is the image, and more for a greater error."""
+    if not criterion.of_images:
+        return
+    given = seen(4)
+    x, other = given.x, given.made.detach()
+    costs = [compared(criterion, x, torch.lerp(x, other, share)) for share in (0.0, 0.2, 0.6)]
+    expect(costs[0] < costs[1] < costs[2], "term", f"not greater for a greater error: {costs}")
+
+
+def terms_grow_with_the_image_as_nats_do(criterion: Criterion) -> None:
+    """Of images: about twice as much for an image twice as high, and the same for twice as many images."""
+    if not criterion.of_images:
+        return
+    given = seen(2)
+    x, made = given.x, given.made.detach()
+    once = compared(criterion, x, made)
+    high = compared(criterion, *(torch.cat([part, part.flip(2)], 2) for part in (x, made)))
+    expect(1.5 < high / once < 2.5, "term", f"{high / once:.2f} times as much for an image twice as high, not about 2")
+    many = compared(criterion, x.repeat(2, 1, 1, 1), made.repeat(2, 1, 1, 1))
+    expect(abs(many / once - 1) < 1e-3, "term", "not a mean over images")
+
+
+CHECKS: tuple[Check, ...] = (one_finite_number, it_can_be_trained, errors_cost, terms_grow_with_the_image_as_nats_do)

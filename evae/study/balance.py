@@ -1,0 +1,38 @@
+"""How the terms of the loss weigh against each other as training begins, for people: before anything trains."""
+
+from dataclasses import replace
+
+import torch
+
+from evae.data.base import ImageSet
+from evae.recipe import Recipe
+from evae.training import Training
+
+NUMBERS = 1 << 19
+"""About as many pixels and channels are looked at: 64 colour images of 52 px, two of 256 px."""
+FEWEST = 2
+
+
+def balance(recipe: Recipe, images: ImageSet) -> str:
+    """What each term of the loss comes to with its full weight on the first training images, before the first step,
+    and its share of their absolute sum: "distortion 544 (99.1 %), rate 1 x 5.07 (0.92 %)"."""
+    count = max(FEWEST, min(recipe.optimisation.batch_size, NUMBERS // images.train[0].size), recipe.posterior.memory)
+    few = replace(images, train=images.train[:count], validation=images.validation[:1], test=images.test[:1])
+    optimisation = replace(recipe.optimisation, batch_size=count, precision="fp32")
+    with torch.random.fork_rng(devices=[]):
+        terms = Training(replace(recipe, optimisation=optimisation), few).first_terms()
+    whole = sum(abs(value * weight) for value, weight in terms.values()) or 1.0
+    return ", ".join(
+        f"{name.replace('_', ' ')} {'' if weight == 1 else f'{_number(weight)} x '}{_number(value)} "
+        f"({_percent(abs(value * weight) / whole)} %)"
+        for name, (value, weight) in terms.items()
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if 100 <= abs(value) < 1e7 else f"{value:.3g}"
+
+
+def _percent(share: float) -> str:
+    percent = 100 * share
+    return f"{percent:.1f}" if percent >= 1 else f"{percent:.2g}"
