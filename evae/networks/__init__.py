@@ -1,6 +1,7 @@
 """Network families: encoders and decoders; and the discriminator."""
 
 from evae.networks.base import SIZES, Network, network
+from evae.networks.cells import Cells, CellsLinear
 from evae.networks.conv import Conv
 from evae.networks.dense import Dense
 from evae.networks.linear import Linear
@@ -12,6 +13,8 @@ from evae.networks.sd_vae import SdVae
 
 __all__ = [
     "SIZES",
+    "Cells",
+    "CellsLinear",
     "Conv",
     "Dense",
     "Linear",

@@ -70,9 +70,10 @@ class StudyOptions:
     """Mirror training images at random."""
 
     network: str = "conv"
-    """Networks: conv (Qin & Huang, EVAE), resnet_v2 (Rivera, MoG-VAE), linear, mlp (Vafaii et al., Poisson VAE), dense
-    (for points), sd_vae (Rombach et al., Stable Diffusion), lite_vae (Sadat et al.), or one of a plug-in's. The codes
-    of sd_vae and lite_vae are maps."""
+    """Networks: conv (Qin & Huang, EVAE), resnet_v2 (Rivera, MoG-VAE), linear, mlp, cells (convolutional, for 28 and 16
+    px), cells_linear (with a linear decoder; all Vafaii et al., Poisson VAE), dense (for points), sd_vae (Rombach et
+    al., Stable Diffusion), lite_vae (Sadat et al.), or one of a plug-in's. The codes of sd_vae and lite_vae are
+    maps."""
     size: str = "paper"
     """Width of the networks: tiny (1/4 of the paper's channels), small (1/2), paper, large (2). Linear has one. Those
     with code maps have micro too, for a few CPU cores, and lite_vae the encoders S, B, M and L."""

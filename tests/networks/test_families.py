@@ -6,13 +6,15 @@ import pytest
 import torch
 
 from evae.errors import UserError
-from evae.networks import Conv, Dense, Linear, LiteVae, Mlp, ResNetV2, SdVae
+from evae.networks import Cells, CellsLinear, Conv, Dense, Linear, LiteVae, Mlp, ResNetV2, SdVae
 from evae.networks import network as families
 from evae.networks.base import NORMALISATIONS
 from evae.recipe import Recipe
 from evae.testing.networks import CHECKS, built, numbers
 
 SUPPORTED = {
+    Cells: (28, 16),
+    CellsLinear: (28, 16),
     Conv: (32, 64),
     Dense: (16, 28),
     Linear: (16, 28, 64),
@@ -22,6 +24,8 @@ SUPPORTED = {
     LiteVae: (16, 48, 64),
 }
 CASES = [
+    Cells(width=0.2),
+    CellsLinear(width=0.2),
     Conv(width=0.25),
     Dense(width=0.2),
     Linear(),
@@ -34,7 +38,9 @@ CASES = [
     LiteVae(size="S", width=0.3, decoder_width=0.05, finest=False, one_by_one=True, wavelet_output=True),
 ]
 every_family = pytest.mark.parametrize("family", SUPPORTED, ids=lambda cls: cls.family)
-with_width = pytest.mark.parametrize("family", [Conv, Dense, Mlp, ResNetV2, SdVae, LiteVae], ids=lambda cls: cls.family)
+with_width = pytest.mark.parametrize(
+    "family", [Cells, Conv, Dense, Mlp, ResNetV2, SdVae, LiteVae], ids=lambda cls: cls.family
+)
 every_case = pytest.mark.parametrize("network", CASES, ids=repr)
 
 
