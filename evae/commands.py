@@ -5,12 +5,16 @@ import functools
 import io
 import sys
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 import tyro
 
 from evae.errors import UserError
 from evae.results.places import shown
+
+CALLED: ContextVar[str | None] = ContextVar("how the command was called", default=None)
+"""What stands before the options, for the usage: by default the name of the file."""
 
 
 def parse(what: Callable[..., Any], description: str | None = None) -> Any:
@@ -22,13 +26,13 @@ def parse(what: Callable[..., Any], description: str | None = None) -> Any:
     given = sys.argv[1:]
     said = list(map(shown, given))
     if said == given:
-        return tyro.cli(what, description=description)
+        return tyro.cli(what, prog=CALLED.get(), description=description)
     try:
         with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
-            return tyro.cli(what, description=description)
+            return tyro.cli(what, prog=CALLED.get(), description=description)
     except SystemExit:
         # Once more, for what it has to say. What was wrong with them is so without the keys.
-        tyro.cli(what, description=description, args=said)
+        tyro.cli(what, prog=CALLED.get(), description=description, args=said)
         raise
 
 

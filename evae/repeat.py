@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from evae import data, plugins
+from evae.commands import run
 from evae.errors import Diverged, UserError
 from evae.hardware import find_device, resolve_precision
 from evae.hardware import processor as processor_of
@@ -133,7 +134,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        tyro.cli(main)
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    run(main)

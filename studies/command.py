@@ -1,0 +1,96 @@
+"""All commands under one name: `evae study kernel-sweep`, `evae report results/kernel-sweep`, ...
+
+Each runs the file or module that `python` runs too, with the same options.
+"""
+
+import ast
+import os
+import runpy
+import sys
+from pathlib import Path
+
+from evae.commands import CALLED
+from evae.errors import UserError, unknown
+
+COMMANDS = {
+    "report": ("analysis.report", "one page about a study; --watch while it runs"),
+    "compare": ("analysis.compare", "several studies side by side"),
+    "measure": ("evae.measure", "measure a finished study again from its weights"),
+    "export": ("evae.export", "the best model of a study as a folder that stands alone"),
+    "sample": ("evae.sample", "new images of a trained model"),
+    "encode": ("evae.encode", "the codes of a data set under a trained model"),
+    "repeat": ("evae.repeat", "train one recipe again, and print what it measures"),
+    "doctor": ("evae.doctor", "is this machine, or this cluster, fit for a study?"),
+}
+NO_STUDIES = ("__init__", "cli", "command")
+HELP = ("-h", "--help")
+
+
+def main() -> None:
+    """The command line."""
+    command, *given = sys.argv[1:] or ["--help"]
+    try:
+        if command in HELP:
+            print(_help())
+        elif command == "study":
+            _study(given)
+        elif command in COMMANDS:
+            _run(COMMANDS[command][0], f"evae {command}", given)
+        else:
+            raise unknown("command", command, ["study", *COMMANDS])
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def studies() -> dict[str, str]:
+    """The question of each study by its name, the first line of its docstring; nothing is imported."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return {
+        file.stem.replace("_", "-"): (ast.get_docstring(ast.parse(file.read_bytes())) or "").partition("\n")[0]
+        for file in files
+        if file.stem not in NO_STUDIES
+    }
+
+
+def _study(given: list[str]) -> None:
+    name, *given = given or ["--help"]
+    known = studies()
+    if name in HELP:
+        print("usage: evae study NAME [OPTIONS]\n       evae study FILE.py [OPTIONS]\n")
+        print(_table(known), "\n\nevae study NAME --help says what a study's options are.", sep="")
+    elif name.endswith(".py"):
+        _run_file(name, given)
+    elif (study := name.replace("_", "-")) in known:
+        _run(f"studies.{study.replace('-', '_')}", f"evae study {study}", given)
+    else:
+        raise unknown("study", name, known)
+
+
+def _run(module: str, called: str, given: list[str]) -> None:
+    CALLED.set(called)
+    sys.argv = [module, *given]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def _run_file(path: str, given: list[str]) -> None:
+    """A study of the user's own, as `python` would run it."""
+    if not os.path.isfile(path):
+        raise UserError(f"there is no file {path}: give a study's file, or one of ours by name: {', '.join(studies())}")
+    CALLED.set(f"evae study {path}")
+    sys.argv = [path, *given]
+    sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
+    runpy.run_path(path, run_name="__main__")
+
+
+def _help() -> str:
+    commands = {"study NAME": "train a study, and write its report"} | {n: what for n, (_, what) in COMMANDS.items()}
+    return (
+        "usage: evae COMMAND [OPTIONS]\n\nStudies of variational autoencoders.\n\n"
+        f"{_table(commands)}\n\nstudies:\n{_table(studies())}\n\nevae COMMAND --help says what a command's options are."
+    )
+
+
+def _table(rows: dict[str, str]) -> str:
+    width = max(map(len, rows))
+    return "\n".join(f"  {name:{width}}  {what}" for name, what in rows.items())
