@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from evae import cost
 from evae.data import batch, tensor
 from evae.data.labels import UNLABELLED
 from evae.densities import Density
@@ -98,6 +99,9 @@ def evaluate(
             result.distances[PREFIXES[split] + column] = identity
         measured["real_sharpness"] = reference.sharpness
         result.metrics |= {PREFIXES[split] + name: value for name, value in measured.items()}
+    if training.recipe.evaluation.cost:
+        costs = cost.measured(training)
+        result.metrics |= {f"{PREFIXES[split]}{name}": value for split in references for name, value in costs.items()}
     if ex_post.not_fitted:
         reasons = (f"{family}: {reason}" for family, reason in ex_post.not_fitted.items())
         result.metrics["not_fitted"] = "; ".join(reasons)

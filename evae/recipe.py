@@ -45,14 +45,14 @@ FAMILIES: dict[type, Registry] = {
 class Evaluation:
     """How a trained model is measured.
 
-    `features` names the network and tap of the Fréchet and kernel distances; as many images are sampled from the
-    prior as the real split has. `seed` fixes the latent noise of samples, so that trials are compared on the same
-    draws. Reconstructions decode the posterior mean ("mean"), or one posterior sample ("sample"). `densities` are
-    fitted to the codes of training images afterwards, and kept with the weights. `downstream` are the numbers of
-    training labels for which accuracies on codes are measured, as far as there are so many. `iw_samples` are the
-    importance samples of the log likelihood of each image (`evae.evidence`); with 0 it is not estimated. Raises
-    UserError for unknown names, for a family of densities that is given twice, for numbers of labels below 1 or given
-    twice, and for fewer than 0 samples.
+    `features` names the network and tap of the Fréchet and kernel distances; as many images are sampled from the prior
+    as the real split has. `seed` fixes the latent noise of samples, so that trials are compared on the same draws.
+    Reconstructions decode the posterior mean ("mean"), or one posterior sample ("sample"). `densities` are fitted to
+    the codes of training images afterwards, and kept with the weights. `downstream` are the numbers of training labels
+    for which accuracies on codes are measured, as far as there are so many. `iw_samples` are the importance samples of
+    the log likelihood of each image (`evae.evidence`); with 0 it is not estimated. With `cost`, speed and memory are
+    measured too (`evae.cost`). Raises UserError for unknown names, for a family of densities that is given twice, for
+    numbers of labels below 1 or given twice, and for fewer than 0 samples.
     """
 
     features: str = DEFAULT_FEATURES
@@ -61,6 +61,7 @@ class Evaluation:
     densities: tuple[Density, ...] = field(default=(MixtureDensity(),), metadata=LATER)
     downstream: tuple[int, ...] = field(default=(), metadata=LATER)
     iw_samples: int = field(default=0, metadata=LATER)
+    cost: bool = field(default=False, metadata=LATER)
 
     def __post_init__(self) -> None:
         features[self.features]  # raises for a name that is not known

@@ -85,6 +85,7 @@ def test_no_field_at_another_value_is_lost():
             downstream=(8, 20),
             densities=(MixtureDensity(components=2),),
             iw_samples=3,
+            cost=True,
         ),
         seed=8,
     )

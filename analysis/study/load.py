@@ -18,6 +18,7 @@ from analysis.study.naming import Objective, is_accuracy, is_distance, know
 from evae.errors import UserError
 from evae.results.places import redacted, shown
 from evae.results.store import SCHEMA_VERSION, Store, StoreError
+from evae.search.constraints import Constraint
 from evae.search.job import CONFIRM, SEARCH
 
 TEXT = {
@@ -31,6 +32,7 @@ TEXT = {
         "space",
         "objectives",
         "claims",
+        "constraints",
         "git_commit",
         "packages",
         "hardware",
@@ -88,6 +90,8 @@ READ = (
     (LISTS, columns.lists),
     (FLAGS, columns.flags),
 )
+COSTS = ("parameters", "encoder_", "decoder_", "encode_", "decode_", "step_")
+"""How the columns of what a model costs begin."""
 OF_A_PRIOR = ("rate_nats", "rate_per_latent", "active_units", "aggregate_w1")
 """Metrics of those posteriors alone that have one."""
 
@@ -124,6 +128,14 @@ class StudyData:
         """The column that ranks configurations: what the search saw, so that test values stay unbiased."""
         column = f"val_{objective.metric}"
         return column if column in self.trials and self.trials[column].notna().any() else objective.metric
+
+    @property
+    def constraints(self) -> list[Constraint]:
+        """What configurations had to keep to; none where that cannot be read."""
+        names = {"text": str, "metric": str, "most": bool, "limit": (int, float)}
+        given = [one for one in self.manifest.get("constraints", []) if isinstance(one, dict)]
+        fine = [one for one in given if all(isinstance(one.get(name), kind) for name, kind in names.items())]
+        return [Constraint(**{name: one[name] for name in names}) for one in fine]
 
     def pictures(self, trial: str) -> list[dict[str, Any]]:
         """The rows of one trial's pictures, since a study has too many to hold; empty if unreadable."""
@@ -225,6 +237,7 @@ def _manifest(sessions: pd.DataFrame) -> dict[str, Any]:
         "hardware": {},
         "data": {},
         "metrics": {},
+        "constraints": [],
     }
     row |= {key: parse(row.get(key), default) for key, default in kinds.items()}
     options = {key: shown(value) if isinstance(value, str) else value for key, value in row["options"].items()}
@@ -295,5 +308,6 @@ def metric_columns(trials: pd.DataFrame) -> list[str]:
         "active_",
         "aggregate_",
         "latent_mean",
+        *COSTS,
     )
     return [c for c in trials if c.removeprefix("val_").startswith(starts) or is_accuracy(c)]

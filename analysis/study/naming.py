@@ -41,6 +41,16 @@ WHOLE = {
     "lifetime_sparseness": ("lifetime sparseness", "over images; 0 is even, 1 is sparse"),
     "population_sparseness": ("population sparseness", "over latents; 0 is even, 1 is sparse"),
     "zeros_share": ("share of zeros", "of sampled codes"),
+    "parameters": ("parameters", "of the whole model"),
+    "encoder_parameters": ("encoder parameters", "numbers that are learned"),
+    "decoder_parameters": ("decoder parameters", "numbers that are learned"),
+    "encoder_macs": ("encoder MACs", "multiply-accumulates per image"),
+    "decoder_macs": ("decoder MACs", "multiply-accumulates per image"),
+    "encode_images_per_s": ("encoding speed", "images per second"),
+    "decode_images_per_s": ("decoding speed", "images per second"),
+    "step_images_per_s": ("speed of a training step", "images per second"),
+    "encode_memory_mb": ("peak memory of encoding 32 images", "MB"),
+    "step_memory_mb": ("peak memory of a training step", "MB"),
     "aggregate_w1": ("aggregate posterior to prior", "prior standard deviations"),
 }
 # Of a code's class, with so many labels as stand behind the name.

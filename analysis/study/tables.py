@@ -112,12 +112,12 @@ def configurations(study: StudyData) -> pd.DataFrame:
     """One row per configuration, in order of suggestion.
 
     Columns: configuration, number, name, origin, label, control (a known model to compare with, neither searched nor a
-    point of a grid), method, kernel, params (dict), confirmed (by fresh seeds), trial (its first finished one),
-    rate_is (of that one), n_trials, n (finished seeds), n_lost (seeds that something went wrong with), n_searched
-    (finished seeds of the search), the mean over seeds of every metric, and for each objective `<metric>_sd`,
-    `<metric>_n`, `<metric>_half` (half a 95 % interval), `<metric>_chosen` (half an interval that holds for one chosen
-    for its value, too: that in which all configurations' means are together, or of fresh seeds the same as `_half`),
-    `<metric>_error`, `<metric>_freedom` and the other parts of `noise.Noise`.
+    point of a grid), method, kernel, params (dict), confirmed (by fresh seeds), trial (its first finished one), rate_is
+    (of that one), keeps (whether it keeps to all constraints), n_trials, n (finished seeds), n_lost (seeds that
+    something went wrong with), n_searched (finished seeds of the search), the mean over seeds of every metric, and for
+    each objective `<metric>_sd`, `<metric>_n`, `<metric>_half` (half a 95 % interval), `<metric>_chosen` (half an
+    interval that holds for one chosen for its value, too: that in which all configurations' means are together, or of
+    fresh seeds the same as `_half`), `<metric>_error`, `<metric>_freedom` and the other parts of `noise.Noise`.
 
     Where a configuration is confirmed all of this is of its fresh seeds alone. Of the search's are `select_<metric>`
     and its noise (the mean on the split that ranks), and `searched_<metric>` (that on the test split). The
@@ -161,7 +161,19 @@ def configurations(study: StudyData) -> pd.DataFrame:
         table[f"{o.metric}_half"] = half = half_of_mean(counted, o.metric)
         together = noise_of(table, o.metric).half(ERROR / 2 / max(1, value.mean().notna().sum()))
         table[f"{o.metric}_chosen"] = np.where(table["confirmed"], half.reindex(table.index), together)
-    return table.reset_index()
+    return table.assign(keeps=_keeps(study)).reset_index()
+
+
+def _keeps(study: StudyData) -> pd.Series:
+    """Which configurations keep to all constraints, by the search's seeds: on the split that ranks."""
+    finished = study.searched[study.searched["state"] == "finished"]
+    found = pd.Series(True, study.trials["configuration"].unique())
+    for each in study.constraints:
+        column = study.selection_column(Objective(each.metric, "min" if each.most else "max"))
+        if column in finished:
+            means = finished.groupby("configuration")[column].mean()
+            found &= means.map(each.violation).reindex(found.index) <= 0
+    return found
 
 
 def by_search(study: StudyData, table: pd.DataFrame) -> pd.DataFrame:
@@ -221,11 +233,13 @@ def name(label: str | None, number: float, *families: object) -> str:
 
 
 def ranked(table: pd.DataFrame, objectives: list[Objective]) -> pd.DataFrame:
-    """The configurations that have a finite value of every objective, on both splits, and one that compares."""
+    """The configurations that have a finite value of every objective, on both splits, and one that compares, and that
+    keep to the study's constraints."""
     needed = [c for o in objectives for c in (o.metric, f"select_{o.metric}")]
     if not needed:
         return table.iloc[:0]
-    return table[np.isfinite(table[needed].astype(float)).all(axis=1) & compares(table, objectives)]
+    known = np.isfinite(table[needed].astype(float)).all(axis=1) & compares(table, objectives)
+    return table[known & table["keeps"]] if "keeps" in table else table[known]
 
 
 def compares(table: pd.DataFrame, objectives: Iterable[Objective]) -> pd.Series:

@@ -12,12 +12,13 @@ from analysis.study.naming import Objective, count, interval, number
 from evae.search.job import CONFIRM
 from evae.search.noise import ERROR, ROUNDING, critical
 
+NAMED = 8  # most configurations that a sentence names
 AGAINST = 4  # most controls that one sentence compares the best with
 
 
 def summary(study: StudyData, table: pd.DataFrame) -> list[str]:
     """Paragraphs about the study; `table` is that of `tables.configurations`."""
-    found = [progress(study)]
+    found = [progress(study), constrained(study, table)]
     if len(tables.ranked(table, study.objectives)):
         found += [best(table, objective) + flattered(study, table, objective) for objective in study.objectives]
         weighed = [trade_off(study, table), together(study, table), yardsticks(study)]
@@ -63,6 +64,19 @@ def _study_state(study: StudyData) -> str:
         return "the study was still running, or was killed, when this report was made"
     state = {"stopped": "the study was stopped before its end", "failed": "the study failed before its end"}
     return state.get(str(study.manifest.get("state")), "it is not recorded how the study ended")
+
+
+def constrained(study: StudyData, table: pd.DataFrame) -> str:
+    """What configurations had to keep to, and how many of those that finished do not."""
+    if not study.constraints:
+        return ""
+    finished = table[table["n_searched"] > 0]
+    broken = finished.loc[~finished["keeps"].astype(bool), "name"]
+    text = f"Configurations had to keep to {' and '.join(each.text for each in study.constraints)}: "
+    if not len(broken):
+        return text + f"all {count(len(finished), 'one that finished does', 'that finished do')}."
+    text += f"{len(broken):,} of {len(finished):,} that finished do not, and are not ranked"
+    return text + (f" ({', '.join(broken)})." if len(broken) <= NAMED else ".")
 
 
 def nothing_ranked(study: StudyData) -> str:

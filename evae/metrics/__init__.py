@@ -3,6 +3,7 @@ latent).
 """
 
 from evae.metrics import (  # noqa: F401  (they register themselves)
+    cost,
     downstream,
     frechet,
     latents,

@@ -17,11 +17,12 @@ SIDES = {
     "density": ("xpd",),
     "model": ("",),
     "labels": ("",),
+    "cost": ("",),
 }
 """What a metric can be taken of, and the sides on which it then is: of reconstructions beside their originals, of
 reconstructions and samples alone, of the features of two sets, of those of samples and real images only, of an ex-post
-density, of the model as a whole, or of codes and labels."""
-OURS = ("density", "model", "labels")
+density, of the model as a whole, of codes and labels, or of what a model costs."""
+OURS = ("density", "model", "labels", "cost")
 """What only metrics of ours can be taken of."""
 LABELS = (200, 1000, 5000)
 """The numbers of training labels for which the literature gives accuracies (Vafaii et al. 2024, Poisson VAE)."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evae.search.constraints import Constraint, keeps
 from evae.search.objectives import complete
 from evae.search.pareto import nondominated, signed
 from evae.search.replicates import unbeaten
@@ -31,13 +32,14 @@ OF_A_RACE = 2
 class Confirmation:
     """`seeds` fresh seeds for each configuration that was chosen by the `objectives`, (metric, "min" or "max").
 
-    With `race` they are for those that may still be on the front of the confirmed: each gets two, and these then one by
-    one the next.
+    What does not keep to the `constraints` is not chosen. With `race` they are for those that may still be on the front
+    of the confirmed: each gets two, and these then one by one the next.
     """
 
     seeds: int
     objectives: Sequence[tuple[str, str]]
     race: bool = False
+    constraints: Sequence[Constraint] = ()
 
     @property
     def at_first(self) -> int:
@@ -48,7 +50,7 @@ class Confirmation:
         """How many fresh seeds each configuration deserves, by its key: those it has, and those that it gets next. A
         seed that was lost counts: another one in its place would be a choice again.
         """
-        keys = chosen(configurations, self.objectives)
+        keys = chosen(configurations, self.objectives, self.constraints)
         if self.at_first == self.seeds:
             return dict.fromkeys(keys, self.seeds)
         had = {key: max(self.at_first, len(configurations[key].fresh)) for key in keys}
@@ -65,20 +67,28 @@ def is_control(of: Configuration | Control) -> bool:
     return of.label is not None and of.origin != "grid"
 
 
-def chosen(configurations: Mapping[str, Configuration], objectives: Sequence[tuple[str, str]]) -> list[str]:
+def chosen(
+    configurations: Mapping[str, Configuration],
+    objectives: Sequence[tuple[str, str]],
+    constraints: Sequence[Constraint] = (),
+) -> list[str]:
     """The keys of the configurations on the front, of the controls, and of the best of each method and of each kernel
     in each objective, in order of suggestion: by the means over the search's replicates. What has no finite value of
-    every objective is not among them.
+    every objective is not among them, and neither is what does not keep to the `constraints`, but for controls.
     """
     rows = {key: complete(c.ended.values(), objectives) for key, c in configurations.items()}
     keys = [key for key in configurations if rows[key]]
     if not keys:
         return []
     means = np.array([signed(rows[key], objectives).mean(axis=0) for key in keys])
-    found, groups = nondominated(means), defaultdict(list)
+    within = np.array([keeps(rows[key], constraints) for key in keys])
+    found, groups = np.zeros(len(keys), bool), defaultdict(list)
+    found[within] = nondominated(means[within])
     for i, key in enumerate(keys):
         configuration = configurations[key]
         found[i] |= is_control(configuration)
+        if not within[i]:
+            continue
         posterior = configuration.recipe.posterior
         groups["method", posterior.family].append(i)
         groups["kernel", getattr(posterior, "kernel", None)].append(i)

@@ -16,7 +16,9 @@ import numpy as np
 from evae.search import noise
 from evae.search.claims import Known, Stated
 from evae.search.confirmation import Confirmation, chosen
+from evae.search.constraints import Constraint, keeps
 from evae.search.job import CONFIRM, FIRST_FRESH, SEARCH
+from evae.search.objectives import complete
 from evae.search.replicates import by_seed
 from evae.search.verdicts import Verdict, judge
 
@@ -61,7 +63,7 @@ class Deciding(Confirmation):
         for verdict in filter(_open, verdicts):
             next_one = 1 + max(len(configurations[key].fresh) for key in _sides(verdict))
             found |= {key: next_one for key in _sides(verdict) if next_one <= most}
-        for key in undecided_places(configurations, self.objectives):
+        for key in undecided_places(configurations, self.objectives, self.constraints):
             next_one = 1 + len(configurations[key].fresh)
             found |= {key: max(found[key], next_one)} if next_one <= most else {}
         return found
@@ -81,7 +83,7 @@ class Deciding(Confirmation):
             return ""
         verdicts = self.verdicts(configurations)
         left = [f"{sum(not v.decided for v in verdicts)} of {len(verdicts)} claims"] if verdicts else []
-        places = len(undecided_places(configurations, self.objectives))
+        places = len(undecided_places(configurations, self.objectives, self.constraints))
         if all(verdict.decided for verdict in verdicts) and not places:
             return "All is decided."
         left += [f"{places} places on the front"] if places else []
@@ -106,7 +108,11 @@ def _open(verdict: Verdict) -> bool:
     return not verdict.decided and not verdict.is_in_vain and bool(_sides(verdict))
 
 
-def undecided_places(configurations: Mapping[str, Configuration], objectives: Sequence[tuple[str, str]]) -> list[str]:
+def undecided_places(
+    configurations: Mapping[str, Configuration],
+    objectives: Sequence[tuple[str, str]],
+    constraints: Sequence[Constraint] = (),
+) -> list[str]:
     """The keys of chosen configurations of which fresh seeds do not tell whether they are on the front, and of those
     that may be ahead of them.
 
@@ -114,7 +120,11 @@ def undecided_places(configurations: Mapping[str, Configuration], objectives: Se
     some objective. The level is that of one look: at twenty looks, in simulations, two to four times as many places of
     equal configurations are wrong.
     """
-    among = chosen(configurations, objectives)
+    among = [
+        key
+        for key in chosen(configurations, objectives, constraints)
+        if keeps(complete(configurations[key].ended.values(), objectives), constraints)
+    ]
     fresh, recipes = ({key: getattr(configurations[key], part) for key in among} for part in ("fresh", "recipe"))
     keys, values, groups = by_seed(fresh, recipes, objectives)
     if len(keys) < 2:

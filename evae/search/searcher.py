@@ -1,9 +1,10 @@
 """Optuna asked for configurations, replicates them over seeds, and tells Optuna the truth.
 
 Optuna is told of a configuration once all replicates that it was given have ended: the mean of its objectives over
-those that finished (COMPLETE); PRUNED where its trial was stopped at a rung, without values, which are of a lower
-fidelity than the others'; FAIL where no replicate finished otherwise. A diverged trial is a normal outcome and must
-neither stay RUNNING (Optuna would then keep away from its neighbourhood) nor count with a made-up value.
+those that finished (COMPLETE), with how far constraints are kept; PRUNED where its trial was stopped at a rung, without
+values, which are of a lower fidelity than the others', or where it was not trained since it cannot keep to them; FAIL
+where no replicate finished otherwise. A diverged trial is a normal outcome and must neither stay RUNNING (Optuna would
+then keep away from its neighbourhood) nor count with a made-up value.
 
 What samplers make of PRUNED without values: TPE takes such trials for worse than every complete one, so that it learns
 where not to look; NSGA-II and the Gaussian process leave them out.
@@ -24,6 +25,7 @@ from optuna.trial import TrialState
 
 from evae.recipe import Recipe
 from evae.search.confirmation import Confirmation, is_control
+from evae.search.constraints import Constraint, Exact, violations
 from evae.search.job import CONFIRM, ENDED, FIRST_FRESH, SEARCH, Job, is_fresh
 from evae.search.objectives import complete
 from evae.search.replicates import unbeaten
@@ -36,6 +38,11 @@ many known ones, and as many more as there are configurations, the search is cal
 
 FINISHED = "FINISHED"
 """What is suggested when nothing is left to be trained."""
+
+FAR = 1e6
+"""What a constraint counts as broken by at most: Optuna adds them up."""
+OUTSIDE = 300
+"""After so many points in a row that cannot keep to the constraints, the search is called exhausted."""
 
 
 @dataclass
@@ -71,9 +78,10 @@ class StudySearcher:
     `confirmation` says what is to be trained with fresh seeds.
 
     `objectives` are (metric, "min" or "max"), read from the result a trial ends with. `history` holds the trials' rows
-    of earlier sessions of the same study: ended ones are told again, replicates still missing are trained first.
-    `make_sampler(seed)` is called anew before each suggestion with a seed derived from `sampler_seed` and the
-    configuration's number, so that a continued study does not draw its first suggestions again.
+    of earlier sessions of the same study: ended ones are told again, replicates still missing are trained first. What a
+    recipe itself breaks of the `constraints` (`exact` knows) is not trained, and what its trials break is not ranked;
+    Optuna hears of both. `make_sampler(seed)` is called anew before each suggestion with a seed derived from
+    `sampler_seed` and the configuration's number, so that a continued study does not draw its first suggestions again.
     """
 
     def __init__(
@@ -89,6 +97,8 @@ class StudySearcher:
         race: bool = False,
         rungs: Rungs | None = None,
         confirmation: Confirmation | None = None,
+        constraints: Sequence[Constraint] = (),
+        exact: Exact | None = None,
         history: Iterable[Mapping[str, Any]] = (),
     ):
         self.space, self.base, self.objectives = space, base, list(objectives)
@@ -99,6 +109,7 @@ class StudySearcher:
             make_sampler,
         )
         self.race, self.rungs, self.confirmation = race, rungs, confirmation
+        self.constraints, self.exact, self.outside = tuple(constraints), exact, 0
         self.at_first = 1 if race or rungs else seeds
         directions = ["minimize" if direction == "min" else "maximize" for _, direction in objectives]
         self.study = optuna.create_study(directions=directions)
@@ -230,6 +241,8 @@ class StudySearcher:
             self._place(trial, own)
             recipe = self.space.suggest(trial, self.base)
             key = recipe.configuration()
+            if self._breaks(trial, recipe):
+                continue
             if key not in self.configurations:
                 attrs = trial.user_attrs
                 origin, label = attrs.get("origin", "searched"), attrs.get("label")
@@ -242,6 +255,16 @@ class StudySearcher:
             self.study.tell(trial, state=TrialState.FAIL)
         self.exhausted = True
 
+    def _breaks(self, trial: optuna.trial.Trial, recipe: Recipe) -> bool:
+        """Whether a recipe cannot keep to the constraints; Optuna is told by how much."""
+        by = self.exact.violations(recipe) if self.exact is not None else []
+        self.outside = self.outside + 1 if any(each > 0 for each in by) else 0
+        if not self.outside:
+            return False
+        _tell_violations(trial, self.exact.constraints, by)
+        self.study.tell(trial, state=TrialState.PRUNED)
+        return True
+
     def _attempts(self, first: BaseSampler) -> Iterator[BaseSampler]:
         """The samplers of one suggestion, each asked if the one before has come up with what there is already."""
         known = len(self.configurations)
@@ -249,6 +272,9 @@ class StudySearcher:
         # In a continued study a quasi-random sequence first runs through the points that it has drawn before.
         for _ in range(REDRAWS + known * isinstance(first, QMCSampler)):
             yield self._sampler()
+        # Where constraints leave little of the space, there is more to be asked for.
+        while 0 < self.outside < OUTSIDE:
+            yield self._sampler() if self.outside % 2 else RandomSampler(seed=self._seed())
         # A sampler may insist on its favourite, most of all where that has no parameters left to vary.
         for _ in range(REDRAWS + known):
             yield RandomSampler(seed=self._seed())
@@ -300,12 +326,14 @@ class StudySearcher:
     def _near_front(self) -> set[str]:
         """The keys of the configurations near the front."""
         of = self.configurations
-        ended, recipes = ({key: getattr(c, part) for key, c in of.items()} for part in ("ended", "recipe"))
+        within = {key: c for key, c in of.items() if self.keeps(c)}
+        ended, recipes = ({key: getattr(c, part) for key, c in within.items()} for part in ("ended", "recipe"))
         return set(unbeaten(ended, recipes, self.objectives))
 
     def _tell(self, configuration: Configuration) -> None:
         trial, values = configuration.optuna_trial, self.means(configuration)
         if values is not None:
+            _tell_violations(trial, self.constraints, self.violations(configuration))
             self.study.tell(trial, values)
         elif any(row["state"] == "stopped" for row in configuration.ended.values()):
             self.study.tell(trial, state=TrialState.PRUNED)
@@ -319,6 +347,14 @@ class StudySearcher:
         """The objectives' means over the finished replicates; None when there is none with finite values."""
         rows = self._finite(configuration)
         return [sum(row[metric] for row in rows) / len(rows) for metric, _ in self.objectives] if rows else None
+
+    def keeps(self, configuration: Configuration) -> bool:
+        """Whether a configuration keeps to all constraints, by its trials that have finished."""
+        return all(by <= 0 for by in self.violations(configuration))
+
+    def violations(self, configuration: Configuration) -> list[float]:
+        """By how much a configuration breaks each constraint, by its trials that have finished."""
+        return violations(self._finite(configuration), self.constraints)
 
     def _finite(self, configuration: Configuration) -> list[Mapping[str, Any]]:
         """The rows of finished replicates that have all objectives."""
@@ -351,6 +387,11 @@ class StudySearcher:
             self._place(trial, self._sampler())
             configuration.optuna_trial = trial
             self._proceed(configuration, near)
+
+
+def _tell_violations(trial: optuna.trial.Trial, constraints: Iterable[Constraint], by: Iterable[float]) -> None:
+    for each, far in zip(constraints, by, strict=True):
+        trial.set_constraint(each.text, min(far, FAR))
 
 
 def _has_ended(row: Mapping[str, Any], epochs: int) -> bool:

@@ -66,6 +66,8 @@ class Manifest:
             "early stopping": options.early_stopping,
             "data digest": images.digest,
         }
+        if options.constraint:
+            self.identity["constraints"] = sorted(each.text for each in options.constraints())
         if base.evaluation.downstream and images.labels is not None:
             self.identity["labels digest"] = images.labels.digest
         theirs = [METRICS[name] for name in METRICS.of_plugins()]
@@ -85,6 +87,7 @@ class Manifest:
             "options": to_json({n: shown(v) if isinstance(v, str) else v for n, v in asdict(options).items()}),
             "space": to_json(space),
             "objectives": to_json(self.identity["objectives"]),
+            "constraints": to_json([each.to_dict() for each in options.constraints()]),
             "metrics": to_json({one.name: [one.label, one.unit] for one in theirs}),
             "identity": to_json(self.identity),
             "claims": to_json([]),

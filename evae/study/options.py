@@ -12,12 +12,15 @@ from evae.densities import density
 from evae.errors import UserError, unknown
 from evae.inference import inference as inferences
 from evae.likelihoods import likelihood
+from evae.metrics.cost import is_cost
 from evae.metrics.names import DEFAULT_FEATURES, features_column
 from evae.networks import network as networks
 from evae.plugins import Plugin, load
 from evae.priors import prior
 from evae.recipe import Evaluation, Optimisation, Recipe
 from evae.results import places
+from evae.search.constraints import Constraint
+from evae.search.constraints import parse as parse_constraints
 from evae.search.job import FIRST_FRESH
 from evae.search.objectives import labels_of, resolve_objectives
 from evae.search.samplers import sampler as samplers
@@ -133,6 +136,9 @@ class StudyOptions:
     iw_samples: int = 0
     """Importance samples of the log likelihood of each image, nll_nats: 0 leaves it out, 100 cost about as much as
     decoding the validation and test images as often."""
+    cost: bool = False
+    """Measure what each trained model costs: images per second and peak memory of encoding, decoding and a training
+    step. Some tenths of a second a trial; without this, where an objective or constraint is of one."""
     trials: int = 24
     """Configurations in all, the controls included; each is trained once for every seed."""
     seeds: int = 1
@@ -148,6 +154,10 @@ class StudyOptions:
     the best of methods or kernels, "best evae < 0.9 * best kernel cosine in gen_fd", or a parameter's share of what
     the search sees, "kernel explains < 0.1 of gen_fd"; repeatable. The report begins with the verdicts. What was once
     stated stays."""
+    constraint: Annotated[tuple[str, ...], UseAppendAction] = ()
+    """What every configuration must keep to, "encoder_parameters <= 8e6" or "encode_images_per_s >= 400"; repeatable.
+    Of numbers of parameters and MACs, what cannot keep to it is never trained; what has to be measured is trained, but
+    not ranked."""
     until: str | None = None
     """"decided": fresh seeds go, one by one, where a claim or a place on the front is undecided. What the search has
     chosen gets two at least, whatever --confirm says."""
@@ -225,6 +235,7 @@ class StudyOptions:
             )
         self.base_recipe()  # says what else cannot be, and so does what follows
         self.resolved_objectives()
+        self.constraints()
 
     @property
     def space(self) -> Space:
@@ -244,6 +255,17 @@ class StudyOptions:
     def resolved_objectives(self) -> list[tuple[str, str]]:
         """(metric column, "min" or "max") of each objective."""
         return resolve_objectives(self.objectives, features_column(self.features), self.first_density)
+
+    def constraints(self) -> list[Constraint]:
+        """What every configuration must keep to."""
+        return parse_constraints(self.constraint, features_column(self.features), self.first_density)
+
+    @property
+    def measures_cost(self) -> bool:
+        """Whether what models cost is measured: as asked, or as objectives, constraints and claims need it."""
+        named = [*self.objectives, *(text.split()[-1] for text in self.claim if text.split())]
+        named += [each.metric for each in self.constraints()]
+        return self.cost or any(map(is_cost, named))
 
     @property
     def first_density(self) -> str | None:
@@ -316,6 +338,7 @@ class StudyOptions:
                 densities=tuple(density[name]() for name in self.densities),
                 downstream=self.label_counts,
                 iw_samples=self.iw_samples,
+                cost=self.measures_cost,
             ),
         )
 

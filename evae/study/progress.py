@@ -12,11 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from evae.search.deciding import Deciding
-from evae.search.searcher import Configuration, StudySearcher
+from evae.search.searcher import OUTSIDE, Configuration, StudySearcher
 from evae.search.verdicts import sentence
 
 LINE_EVERY_S = 10.0
 """Where the output is not a terminal: at most one line in this many seconds, and one at the end."""
+MANY = 10
+"""After so many configurations of which none keeps to the constraints, that is said."""
 SHOWN = 16
 """How many of the trials under way are shown."""
 
@@ -29,7 +31,7 @@ class StudyProgress(Callback):
         self.before = self.done
         self.searcher.on_confirm = self.on_confirm
         self.started = self.spoken = time.monotonic()
-        self.confirming = False
+        self.confirming = self.warned = False
         self.now: dict[str, str] = {}
         self.bar = Progress(
             TextColumn("[bold]trials"),
@@ -82,6 +84,9 @@ class StudyProgress(Callback):
     def _ended(self, trial_id: str) -> None:
         self.now.pop(trial_id, None)
         self.bar.update(self.task, completed=self.done, total=self.total, left=self._left())
+        if not self.warned and (word := out_of_reach(self.searcher)):
+            self.warned = True
+            self.console.print(Text(word))
         waited = time.monotonic() - self.spoken
         if not self.console.is_terminal and (waited > LINE_EVERY_S or self.done == self.total):
             self.spoken = time.monotonic()
@@ -102,6 +107,7 @@ class StudyProgress(Callback):
             scored = [
                 (means[index], describe(c))
                 for c in self.searcher.configurations.values()
+                if self.searcher.keeps(c)
                 if (means := self.searcher.means(c)) is not None
             ]
             if scored:
@@ -115,6 +121,23 @@ class StudyProgress(Callback):
         for metric, value, who in self.best():
             table.add_row(metric, f"{value:.4g}", Text(who))
         return Group(self.bar, table, *map(Text, list(self.now.values())[:SHOWN]))
+
+
+def out_of_reach(searcher: StudySearcher) -> str:
+    """What is to be said where many configurations are there, and none of them keeps to the constraints; or where the
+    sampler has found no more that can. "" otherwise."""
+    texts = " and ".join(each.text for each in searcher.constraints)
+    if searcher.outside >= OUTSIDE:
+        return f"{OUTSIDE} points in a row cannot keep to {texts}: the search ends here. Loosen --constraint for more."
+    known = [c for c in searcher.configurations.values() if searcher.means(c) is not None]
+    if not texts or len(known) < MANY or any(map(searcher.keeps, known)):
+        return ""
+    nearest = min(known, key=lambda c: max(searcher.violations(c)))
+    far = max(searcher.violations(nearest))
+    return (
+        f"none of the first {len(known)} configurations keeps to {texts}: the nearest, {describe(nearest)}, is "
+        f"{100 * far:.3g} % of the limit away. Nothing is ranked until one does; loosen --constraint, or go on."
+    )
 
 
 def confirming(more: Mapping[str, int]) -> str:

@@ -18,6 +18,7 @@ from evae.results.lock import sole_driver
 from evae.results.store import Store
 from evae.search.claims import Claim, Stated, parse
 from evae.search.confirmation import Confirmation
+from evae.search.constraints import Exact
 from evae.search.deciding import FEWEST, Deciding, known
 from evae.search.feasible import check_decidable, check_labels, check_possible, check_sharp
 from evae.search.job import ENDED
@@ -58,6 +59,9 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
             recipe.check_trainable(options.workers_per_trial, images.image_size, len(images.train))
         _check_counts(images)
         notes += check_labels(options.accuracies, base.evaluation.downstream, images)
+        exact = Exact(options.constraints(), images.image_size, images.channels)
+        space, left_out = exact.restrict(space, recipes)
+        notes += left_out
         check_sharp(options.objectives, {split: getattr(images, split) for split in ("validation", "test")})
         manifest = Manifest(options, question, base, space.describe(base), objectives, images)
         notes += manifest.check_continues(store, options.resume, options.extend, options.accept_changed_plugins)
@@ -71,13 +75,15 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
             space,
             base,
             searched,
-            total=options.total,
+            total=len(space.controls) if space.is_grid else options.total,
             seeds=options.seeds,
             sampler_seed=options.sampler_seed,
             make_sampler=samplers[options.sampler],
             race=options.replicates == "race",
             rungs=rungs,
             confirmation=_confirmation(options, searched, manifest.state_claims(store, claims, history)),
+            constraints=options.constraints(),
+            exact=exact,
             history=history,
         )
         console.print(_headline(options, base, images, searcher.confirmation))
@@ -104,10 +110,17 @@ def _confirmation(
     """What gets fresh seeds, if anything does."""
     race = options.replicates == "race"
     if not claims and options.until is None:
-        return Confirmation(options.confirm, objectives, race) if options.confirm else None
+        found = Confirmation(options.confirm, objectives, race, options.constraints())
+        return found if options.confirm else None
     seeds = max(options.confirm, FEWEST) if options.until else options.confirm
     return Deciding(
-        seeds, objectives, race, claims=claims, until_decided=options.until == "decided", budget=options.budget
+        seeds,
+        objectives,
+        race,
+        options.constraints(),
+        claims=claims,
+        until_decided=options.until == "decided",
+        budget=options.budget,
     )
 
 
