@@ -25,7 +25,8 @@ from optuna.trial import TrialState
 
 from evae.recipe import Recipe
 from evae.search.confirmation import Confirmation, is_control
-from evae.search.constraints import Constraint, Exact, violations
+from evae.search.constraints import Constraint, violations
+from evae.search.exact import Exact
 from evae.search.job import CONFIRM, ENDED, FIRST_FRESH, SEARCH, Job, is_fresh
 from evae.search.objectives import complete
 from evae.search.replicates import unbeaten

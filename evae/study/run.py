@@ -18,8 +18,8 @@ from evae.results.lock import sole_driver
 from evae.results.store import Store
 from evae.search.claims import Claim, Stated, parse
 from evae.search.confirmation import Confirmation
-from evae.search.constraints import Exact
 from evae.search.deciding import FEWEST, Deciding, known
+from evae.search.exact import Exact
 from evae.search.feasible import check_decidable, check_labels, check_possible, check_sharp
 from evae.search.job import ENDED
 from evae.search.rungs import Rungs

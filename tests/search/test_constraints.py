@@ -10,7 +10,8 @@ from evae.errors import UserError
 from evae.networks.conv import Conv
 from evae.recipe import Recipe
 from evae.search.confirmation import chosen
-from evae.search.constraints import Constraint, Exact, keeps, parse, violations
+from evae.search.constraints import Constraint, keeps, parse, violations
+from evae.search.exact import Exact
 from evae.search.samplers import sampler
 from evae.search.searcher import FINISHED, StudySearcher
 from evae.search.space import Control, Space
