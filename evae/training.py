@@ -19,7 +19,10 @@ from evae import batch_statistics
 from evae.adversary import Adversary
 from evae.criteria import criterion
 from evae.data import batch, tensor
+from evae.data.ahead import ahead
 from evae.data.base import ImageSet
+from evae.data.pixels import unit
+from evae.data.stream import Stream
 from evae.errors import Diverged
 from evae.hardware import resolve_precision
 from evae.inference import Step
@@ -47,7 +50,8 @@ class Training:
     or with the recipe's `ema` one of the mean weights.
 
     `images` stays where it is (shared memory) for a CPU trial; on a GPU the uint8 training split is copied to the
-    device once, and batches are cut, scaled and augmented there.
+    device once, and batches are cut, scaled and augmented there. Of images that stay in their files, each rank reads
+    its own share of the next batches while it trains on one; the numbers are the same.
 
     With several `ranks` each trains on its share of every batch, and all return the same means. Losses are those of
     one process, but for what a network takes from its batch: BatchNorm sees a rank's share only, unless `ranks.wrap`
@@ -94,8 +98,10 @@ class Training:
         self.epoch = 0
         heads = recipe.posterior.heads * self.model.latent
         self.recent = Recent(recipe.posterior.memory, torch.zeros(0, heads, device=self.device))
-        self._train = tensor(images.train).to(self.device)
-        self._validation = tensor(images.validation).to(self.device)
+        self._train, self._validation = (
+            split if isinstance(split, Stream) else tensor(split).to(self.device)
+            for split in (images.train, images.validation)
+        )
         self._test = images.test
         rows = Split(self, self._train), Split(self, self._validation)
         self.course = recipe.inference.begin(self.trained, *rows)
@@ -147,10 +153,10 @@ class Training:
         norms: list[Tensor] = []
         self.course.start_epoch(epoch)
         self.trained.train()
-        batches = order.split(optimisation.batch_size)
-        for step, index, rate, beta in zip(steps, batches, rates, betas, strict=True):
-            share = self.ranks.share(len(index))
-            x = self._batch(self._train, index, share, flips)
+        batches = [(index, self.ranks.share(len(index))) for index in order.split(optimisation.batch_size)]
+        read = ahead(self._train, [index[share.rows] for index, share in batches])
+        for step, (index, share), pixels, rate, beta in zip(steps, batches, read, rates, betas, strict=True):
+            x = self._mirrored(unit(pixels, self.device), share, flips)
             with self._autocast():
                 judge, progress = adversary and adversary.judge, step / (optimisation.epochs * self.steps)
                 given = {"share": share, "recent": self.recent, "judge": judge, "beta_factor": beta}
@@ -195,6 +201,9 @@ class Training:
         return measured | {"train_s": seconds, "images_per_s": len(order) / seconds}
 
     def _estimate_statistics(self) -> None:
+        if not batch_statistics.normalising(self.model):
+            self.model.eval()
+            return
         # On every rank of the same images, and not of a share of them: the statistics are those that one process finds.
         index = torch.arange(min(STATISTICS_IMAGES, len(self._train)), device=self.device)
         x = self._batch(self._train, index, Ranks().share(len(index)))
@@ -267,14 +276,16 @@ class Training:
             _add(sums, means, len(index))
         return {column(name): float(total) / len(images) for name, total in sums.items()}
 
-    def _batch(self, images: Tensor, index: Tensor, share: Share, flips: torch.Generator | None = None) -> Tensor:
-        """The share of images[index] as float32 (n, c, h, w), of bytes in [0, 1]; mirrored with probability 1/2 where
-        the recipe says so."""
-        x = batch(images, index[share.rows], self.device)
-        if flips is not None and self.recipe.data.horizontal_flip:
-            mirrored = torch.rand(len(index), 1, 1, 1, generator=flips, device=self.device) < 0.5
-            x = torch.where(mirrored[share.rows], x.flip(-1), x)
-        return x
+    def _batch(self, images: Tensor | Stream, index: Tensor, share: Share) -> Tensor:
+        """The share of images[index] as float32 (n, c, h, w), of bytes in [0, 1]."""
+        return batch(images, index[share.rows], self.device)
+
+    def _mirrored(self, x: Tensor, share: Share, flips: torch.Generator) -> Tensor:
+        """The share of a batch, each image mirrored with probability 1/2 where the recipe says so."""
+        if not self.recipe.data.horizontal_flip:
+            return x
+        mirrored = torch.rand(share.whole, 1, 1, 1, generator=flips, device=self.device) < 0.5
+        return torch.where(mirrored[share.rows], x.flip(-1), x)
 
     def _means(self, terms: dict[str, Tensor], share: Share) -> dict[str, Tensor]:
         """The terms' means over the whole batch, on the CPU: not every device has float64, in which they are added."""
@@ -293,7 +304,7 @@ class Split:
     """A split's images by row, as the model is given them and never mirrored (`evae.inference.Rows`)."""
 
     training: Training
-    images: Tensor
+    images: Tensor | Stream
 
     def __len__(self) -> int:
         return len(self.images)

@@ -8,11 +8,14 @@ import pytest
 import torch
 import torch.distributed
 import torch.multiprocessing
+from PIL import Image
 from tiny import POSTERIORS, adversarial_recipe, flipping, labelled, tiny_images, tiny_recipe
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from evae.codes import training_codes
+from evae.data import DataRecipe, load
+from evae.data.bare import File
 from evae.evaluation import evaluate
 from evae.metrics.features import load_features
 from evae.metrics.reference import reference
@@ -116,6 +119,26 @@ def statistics(ranks: Ranks) -> dict[str, torch.Tensor]:
     return dict(training.model.named_buffers())
 
 
+def streamed(ranks: Ranks, folder: str, stream: str = "always") -> dict[str, Any]:
+    """Two epochs on images that stay in their files, and which of these were opened for the training."""
+    images, opened = load(DataRecipe(source=f"folder:{folder}", validation_images=5), stream=stream), []
+
+    class Counting:
+        """The files, and what is opened of them."""
+
+        names = () if stream == "never" else images.train.files.names
+
+        def file(self, number: int) -> File:
+            opened.append(number)
+            return images.train.files.file(number)
+
+    train = images.train if stream == "never" else replace(images.train, files=Counting())
+    training = Training(dense(batch_size=6), replace(images, train=train), ranks=ranks)
+    rows = [training.train_epoch() | training.validate() for _ in range(2)]
+    rows = [{name: value for name, value in row.items() if name not in CLOCKS} for row in rows]
+    return {"epochs": rows, "opened": opened, "n": len(train)}
+
+
 def rank_main(rank: int, size: int, folder: str) -> None:
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=size)
@@ -123,6 +146,7 @@ def rank_main(rank: int, size: int, folder: str) -> None:
     found: dict[str, Any] = {name: measure(recipe, ranks) for name, recipe in RECIPES.items()}
     found["poisoned"] = poisoned(ranks)
     found["statistics"] = statistics(ranks)
+    found["streamed"] = streamed(ranks, f"{folder}/pictures")
     torch.save(found, f"{folder}/{rank}.pt")
     torch.distributed.destroy_process_group()
 
@@ -131,6 +155,9 @@ def rank_main(rank: int, size: int, folder: str) -> None:
 def two(tmp_path_factory) -> list[dict[str, Any]]:
     """What each of two ranks found."""
     folder: Path = tmp_path_factory.mktemp("ranks")
+    (folder / "pictures").mkdir()
+    for number, image in enumerate(IMAGES.train):
+        Image.fromarray(image[0]).save(folder / "pictures" / f"{number}.png")
     torch.multiprocessing.spawn(rank_main, (2, str(folder)), nprocs=2)
     return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(2)]
 
@@ -178,6 +205,19 @@ def test_batch_norm_is_measured_with_the_statistics_of_one_process(two):
 def test_a_loss_that_is_not_finite_on_one_rank_stops_all_before_their_step(two):
     assert "epoch 1" in two[0]["poisoned"]
     assert two[0]["poisoned"] == two[1]["poisoned"]
+
+
+def test_of_images_that_stay_in_files_each_rank_reads_its_shares(two, tmp_path):
+    for number, image in enumerate(IMAGES.train):
+        Image.fromarray(image[0]).save(tmp_path / f"{number}.png")
+    alone = streamed(Ranks(), str(tmp_path), "never")
+    found = [ranks["streamed"] for ranks in two]
+    assert found[0]["epochs"] == found[1]["epochs"]
+    for one, both in zip(alone["epochs"], found[0]["epochs"], strict=True):
+        assert both == pytest.approx(one, rel=1e-5, abs=1e-5)
+    first, second = (ranks["opened"] for ranks in found)
+    assert len(first) == len(second) == found[0]["n"]  # half of each of two epochs
+    assert sorted(first + second) == sorted(2 * list(set(first + second)))
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])

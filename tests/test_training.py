@@ -198,14 +198,12 @@ def test_about_half_of_the_images_are_mirrored_and_only_in_training():
     training = Training(flipping(tiny_recipe()), images)
     index, share = torch.arange(400), training.ranks.share(400)
     plain = training._batch(training._train, index, share)
-    mirrored = training._batch(training._train, index, share, generator("cpu", 1))
+    mirrored = training._mirrored(plain, share, generator("cpu", 1))
     as_is = (mirrored == plain).flatten(1).all(1)
     turned = (mirrored == plain.flip(-1)).flatten(1).all(1)
     assert (as_is | turned).all() and not (as_is & turned).any()
     assert 160 < int(turned.sum()) < 240  # four standard deviations
-    assert torch.equal(
-        Training(tiny_recipe(), images)._batch(training._train, index, share, generator("cpu", 1)), plain
-    )
+    assert torch.equal(Training(tiny_recipe(), images)._mirrored(plain, share, generator("cpu", 1)), plain)
 
 
 def test_mirroring_changes_the_training_and_leaves_the_validation_images_alone():

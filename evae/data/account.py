@@ -9,6 +9,12 @@ from evae.data.walk import Found
 
 STRETCHED = 4
 """How many times as long as wide a picture is that the notes name: a square shows little of it."""
+HOW = {
+    "resize": "centre crop, then resize",
+    "pad": "zeros around, shrunk where too large",
+    "tiles": "cut into tiles about the middle",
+}
+"""What becomes of pictures of another size, by the recipe's `fit`."""
 NAMES_SHOWN = 20
 REASONS_SHOWN = 3
 
@@ -49,12 +55,13 @@ class Account:
         notes = []
         kinds = {header.size for header in self.headers.values()}
         if kinds != {(size, size)}:
-            how = "centre crop, then resize" if fit == "resize" else "zeros around, shrunk where too large"
+            how = HOW[fit]
             widths, heights = zip(*kinds, strict=True)
             extent = f"{min(widths)}-{max(widths)} x {min(heights)}-{max(heights)} px"
             notes.append(f"{len(kinds)} sizes of picture, {extent}: {how}")
         sizes = [(name, *header.size) for name, header in self.headers.items()]
-        if stretched := [f"{name} {w} x {h} px" for name, w, h in sizes if max(w, h) > STRETCHED * min(w, h)]:
+        stretched = [f"{name} {w} x {h} px" for name, w, h in sizes if max(w, h) > STRETCHED * min(w, h)]
+        if stretched and fit != "tiles":
             shown_as = "only the middle square is used" if fit == "resize" else "shrunk to a narrow strip"
             notes.append(f"more than {STRETCHED} times as long as wide, {shown_as}: {_counted(stretched, 'picture')}")
         if several := [name for name, header in self.headers.items() if header.several]:

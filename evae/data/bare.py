@@ -4,6 +4,7 @@ import os
 import struct
 import zlib
 from collections.abc import Callable
+from typing import IO
 
 LARGEST_BYTES = 2**29
 # Tags of TIFF 6.0 and its supplements that say how the pixels are stored, and orientation (274).
@@ -12,19 +13,28 @@ TIFF_PIXELS = frozenset(
 ) | frozenset([*range(512, 522), 529, 530, 531, 532])
 WEBP_PIXELS = frozenset({b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF"})
 
+File = str | os.PathLike[str] | Callable[[], IO[bytes]]
+"""A picture's file: its path, or what opens it where it is a part of another file."""
 
-def bare(path: str | os.PathLike[str]) -> bytes | None:
+
+def opened(file: File) -> IO[bytes]:
+    """The file, to be read."""
+    return file() if callable(file) else open(file, "rb")
+
+
+def bare(file: File) -> bytes | None:
     """The content of a PNG, JPEG, WebP or TIFF file without profiles, texts, thumbnails, EXIF that is damaged, ...
 
     None where there is nothing of that to leave out, for files of other formats, and above `LARGEST_BYTES`.
     """
     try:
-        with open(path, "rb") as file:
-            start = file.read(16)
+        with opened(file) as given:
+            start = given.read(16)
             strip = next((strip for accepts, strip in _FORMATS if accepts(start)), None)
-            if strip is None or os.fstat(file.fileno()).st_size > LARGEST_BYTES:
+            if strip is None or given.seek(0, os.SEEK_END) > LARGEST_BYTES:
                 return None
-            content = start + file.read()
+            given.seek(0)
+            content = given.read()
         stripped = strip(content)
     except (OSError, struct.error, IndexError):
         return None

@@ -3,8 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -14,11 +13,15 @@ from evae.data.names import shown
 from evae.errors import UserError, unknown
 from evae.registry import Registry
 
+if TYPE_CHECKING:
+    from evae.data.stream import Split
+
 SMALLEST_IMAGE_PX = 8
-FITS = ("resize", "pad")
+FITS = ("resize", "pad", "tiles")
 KINDS = ("images", "points")
 """Of data: square images of bytes, or points of a few real numbers each, which are (n, d, 1, 1) where images are (n,
 channels, height, width)."""
+CHUNK_IMAGES = 256
 VALIDATION_IMAGES = 500
 """How many validation images are enough to rank configurations by."""
 
@@ -28,26 +31,30 @@ Read = TypeVar("Read", bound=Callable)
 @dataclass(frozen=True)
 class Source:
     """A data source: `read(recipe, root)` returns its images as `Raw`. Only one that has a `path` is given one, as in
-    folder:PATH. Its `kind` is one of `KINDS`.
+    folder:PATH. Its `kind` is one of `KINDS`. One that `streams` takes a third argument: whether so many bytes of
+    images are to be kept in memory (`evae.data.room`); where they are not, its images are a `Stream`.
     """
 
-    read: Callable[["DataRecipe", Path], "Raw"]
+    read: Callable[..., "Raw"]
     path: bool
     kind: str = "images"
+    streams: bool = False
 
 
 SOURCES: Registry[Source] = Registry("data source")
 
 
-def data_source(name: str, *, path: bool = False, kind: str = "images") -> Callable[[Read], Read]:
+def data_source(
+    name: str, *, path: bool = False, kind: str = "images", streams: bool = False
+) -> Callable[[Read], Read]:
     """A decorator for a function `read(recipe, root)` that returns `Raw`: a source of this name, or name:PATH, of
-    "images" or of "points". Raises UserError for another kind.
+    "images" or of "points" (see `Source`). Raises UserError for another kind.
     """
     if kind not in KINDS:
         raise unknown("kind of data", kind, KINDS)
 
     def register(read: Read) -> Read:
-        SOURCES.add(name, Source(read, path, kind), written=read)
+        SOURCES.add(name, Source(read, path, kind, streams), written=read)
         return read
 
     return register
@@ -61,7 +68,8 @@ class DataRecipe:
     the square) and `channels` (1 grey, 3 RGB) are derived from the source where they are None. `fit` says how
     pictures of another size come to `image_size`: "resize" cuts the largest centred square out and scales it
     (bilinear, antialiased, as Qin & Huang, arXiv 2405.12783v2, do); "pad" puts zeros around and cuts or
-    enlarges nothing, but shrinks what is too large. `train_images` and `test_images` are caps.
+    enlarges nothing, but shrinks what is too large; "tiles", of sources of files alone, cuts pictures into squares of
+    that side with their own pixels, all of one picture in the same split. `train_images` and `test_images` are caps.
     `validation_images` are taken out of the training images before the cap: by default `VALIDATION_IMAGES`, or an
     eighth of what is there where that is fewer. Where a source has validation images of its own, they are taken
     from these: by default `VALIDATION_IMAGES`, or all where they are fewer. `horizontal_flip` asks the training
@@ -91,6 +99,8 @@ class DataRecipe:
             self._check_points()
         if self.fit not in FITS:
             raise unknown("fit", self.fit, FITS)
+        if self.fit == "tiles" and not SOURCES[self.name].streams:
+            raise UserError(f"the data source {self.name!r} has no picture files to cut into tiles: let fit be resize")
         if self.channels not in (None, 1, 3):
             raise UserError(f"channels must be 1 (grey) or 3 (RGB), got {self.channels}")
         if self.image_size is not None and self.image_size < SMALLEST_IMAGE_PX:
@@ -122,7 +132,7 @@ class DataRecipe:
 
 
 class Images(Protocol):
-    """Square uint8 images (n, c, h, h), decoded when a slice of them is taken. An array is one."""
+    """Square uint8 images (n, c, h, h), decoded when a slice of them is taken: an array, or a `Stream`."""
 
     def __len__(self) -> int: ...
 
@@ -170,17 +180,18 @@ class Raw:
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images ready for training: three uint8 arrays (n, c, h, w), contiguous in C order and not writeable. Where the
-    `kind` is "points", they are float32 (n, d, 1, 1), and where the model that made them is known, it is the `truth`.
+    """Images ready for training: three uint8 arrays (n, c, h, w), contiguous in C order and not writeable; or each a
+    `Stream`, whose images stay in their files. Where the `kind` is "points", they are float32 arrays (n, d, 1, 1), and
+    where the model that made them is known, it is the `truth`.
 
     `name` is the recipe's source in letters that can be shown. `digest` is 16 hex digits of the SHA-256 over
     shapes and content of the three splits. `notes` says how the splits were made and which files were skipped. `labels`
     are None where at most one class of the training images is known.
     """
 
-    train: np.ndarray
-    validation: np.ndarray
-    test: np.ndarray
+    train: "Split"
+    validation: "Split"
+    test: "Split"
     name: str
     digest: str
     fit: str
@@ -198,6 +209,16 @@ class ImageSet:
     def channels(self) -> int:
         """1 (grey) or 3 (RGB); of points, how many numbers each has."""
         return self.train.shape[1]
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the images stay in their files."""
+        return not isinstance(self.train, np.ndarray)
+
+    @property
+    def nbytes(self) -> int:
+        """What the images take in memory, or would take."""
+        return sum(split.nbytes for split in (self.train, self.validation, self.test))
 
     def describe(self) -> dict[str, Any]:
         """The entry for a study's manifest: plain strings, numbers and a list."""
@@ -218,12 +239,13 @@ class ImageSet:
         }
 
 
-def content_digest(splits: Sequence[np.ndarray]) -> str:
+def content_digest(splits: "Sequence[Split]") -> str:
     """16 hex digits that name these arrays: SHA-256 over each one's shape and bytes."""
     digest = hashlib.sha256()
     for split in splits:
         digest.update(repr(split.shape).encode())
-        digest.update(split.data)
+        for first in range(0, len(split), CHUNK_IMAGES):
+            digest.update(np.ascontiguousarray(split[first : first + CHUNK_IMAGES]).data)
     return digest.hexdigest()[:16]
 
 

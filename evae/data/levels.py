@@ -1,10 +1,11 @@
 """What is black and what is white in a file's numbers: Pillow hands the numbers over, and mostly not that."""
 
-import os
 from typing import Any
 
 import numpy as np
 from PIL import Image, TiffImagePlugin
+
+from evae.data.bare import File, opened
 
 WHITE_PAPER = (255, 255, 255, 255)
 SIXTEEN_BITS = 65535
@@ -56,17 +57,17 @@ def eight_bits(picture: Image.Image) -> Image.Image:
     return picture
 
 
-def unread_tiff(path: str | os.PathLike[str]) -> str | None:
+def unread_tiff(file: File) -> str | None:
     """What kind of TIFF a file is whose pixels Pillow does not read; None where it is no TIFF."""
     try:
-        with open(path, "rb") as file:
-            header = file.read(8)
+        with opened(file) as content:
+            header = content.read(8)
             if not header.startswith(tuple(TiffImagePlugin.PREFIXES)):
                 return None
-            header += file.read(8) if 43 in header[2:4] else b""  # BigTIFF
+            header += content.read(8) if 43 in header[2:4] else b""  # BigTIFF
             tags = TiffImagePlugin.ImageFileDirectory_v2(header)
-            file.seek(tags.next)
-            tags.load(file)
+            content.seek(tags.next)
+            tags.load(content)
         bits = tags.get(TiffImagePlugin.BITSPERSAMPLE, (1,))
         kind = tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION, MIN_IS_WHITE)
     except Exception:  # as any decoder, it raises errors of any type for a damaged file

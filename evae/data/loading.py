@@ -9,6 +9,8 @@ from evae.data.base import SOURCES, VALIDATION_IMAGES, DataRecipe, Images, Image
 from evae.data.labels import UNLABELLED, Labels
 from evae.data.names import shown
 from evae.data.pixels import to_channels, to_size
+from evae.data.room import fits
+from evae.data.stream import Stream
 from evae.errors import UserError
 from evae.home import expanded
 
@@ -16,20 +18,32 @@ DEFAULT_ROOT = Path("data")
 SPLITS = ("train", "validation", "test")
 
 
-def load(recipe: DataRecipe, root: str | Path | None = None) -> ImageSet:
+def load(recipe: DataRecipe, root: str | Path | None = None, stream: str = "auto") -> ImageSet:
     """The images a recipe asks for: the same ones, in the same order, on every machine.
 
     `root` is the folder in which data sets are looked for, and into which they are downloaded (default:
-    ./data). Raises UserError where the data cannot be had, cannot be read, or are fewer than asked for.
+    ./data). Images of files stay there and are read again and again: with "auto" where they would take more than a
+    quarter of the free memory, "always" or "never" (`evae.data.room`). They are the same, and so is their digest.
+
+    Raises UserError where the data cannot be had, cannot be read, or are fewer than asked for, and where a source that
+    has no files is always to be streamed.
     """
-    raw = SOURCES[recipe.name].read(recipe, DEFAULT_ROOT if root is None else Path(expanded(root)))
+    source, where = SOURCES[recipe.name], DEFAULT_ROOT if root is None else Path(expanded(root))
+    keep = fits(stream)
+    if stream == "always" and not source.streams:
+        raise UserError(f"the data source {recipe.name} has its images in memory alone: let stream be auto")
+    raw = source.read(recipe, where, keep) if source.streams else source.read(recipe, where)
     _check(raw, recipe)
     cut = _cut(raw, recipe)
     size = recipe.image_size or raw.image_size
     channels = recipe.channels or raw.channels
     splits = []
     for pool, chosen in cut.values():
-        split = getattr(raw, pool)[chosen]
+        split = getattr(raw, pool)
+        if isinstance(split, Stream):
+            splits.append(split.part(chosen))
+            continue
+        split = split[chosen]
         if raw.kind == "images":
             split = to_size(to_channels(split, channels), size, recipe.fit)
         split = np.ascontiguousarray(split)

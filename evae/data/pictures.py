@@ -10,7 +10,7 @@ from typing import IO, TypeVar
 import numpy as np
 from PIL import ExifTags, Image
 
-from evae.data.bare import bare
+from evae.data.bare import File, bare, opened
 from evae.data.levels import eight_bits, unknown_levels, unread_tiff
 
 BILINEAR = Image.Resampling.BILINEAR  # Pillow's resampling is antialiased
@@ -38,28 +38,28 @@ class NotAPicture(BrokenPicture):
     """A file that nothing shows to be a picture, if perhaps a damaged one."""
 
 
-def look_at(path: str | os.PathLike[str], look: Callable[[Image.Image], T]) -> T:
+def look_at(file: File, look: Callable[[Image.Image], T]) -> T:
     """What `look` returns for the picture, its header read and its pixels not yet.
 
     What lies beside the pixels costs no picture: where a fault in that keeps Pillow from reading the file,
     `look` gets what is left without it. What goes wrong inside becomes BrokenPicture.
     """
     try:
-        with open(path, "rb") as file:
-            return _look_at(file, look)
+        with opened(file) as content:
+            return _look_at(content, look)
     except BrokenPicture:
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise BrokenPicture(f"too large, above {Image.MAX_IMAGE_PIXELS:,} px") from error
     except Exception as error:  # a damaged file makes Pillow's decoders raise errors of any type
-        if (content := bare(path)) is not None:
+        if (stripped := bare(file)) is not None:
             try:
-                return _look_at(BytesIO(content), look)
+                return _look_at(BytesIO(stripped), look)
             except Exception:  # so it is not what lies beside the pixels: the first error says why
                 pass
         if not isinstance(error, Image.UnidentifiedImageError):
             raise BrokenPicture(f"damaged: {str(error) or type(error).__name__}") from error
-        if (why := unread_tiff(path)) is not None:
+        if (why := unread_tiff(file)) is not None:
             raise BrokenPicture(why) from error
         raise NotAPicture("not a picture, or damaged") from error
 
@@ -90,11 +90,11 @@ def has_several(picture: Image.Image) -> bool:
         return False
 
 
-def decode(path: str | os.PathLike[str], size: int, channels: int, fit: str, crop: int | None = None) -> np.ndarray:
+def decode(file: File, size: int, channels: int, fit: str, crop: int | None = None) -> np.ndarray:
     """One picture as uint8 (channels, size, size), the first frame where there are several.
 
     It is turned as its EXIF orientation says, if that can be read; transparency is laid over white, and black
-    and white become 0 and 255, whatever the bits. `fit` is that of the recipe; `crop` (px) cuts a centred
+    and white become 0 and 255, whatever the bits. `fit` is "resize" or "pad" of the recipe; `crop` (px) cuts a centred
     square of that side out first. Raises BrokenPicture.
     """
 
@@ -102,11 +102,7 @@ def decode(path: str | os.PathLike[str], size: int, channels: int, fit: str, cro
         if crop is None and fit == "resize":
             # Lets JPEG decode at a half, quarter or eighth of its size, never below twice the size wanted.
             picture.draft(None, (2 * size, 2 * size))
-        picture.load()
-        turn = _turn(picture)
-        picture = eight_bits(picture).convert("L" if channels == 1 else "RGB")
-        if turn is not None:
-            picture = picture.transpose(turn)
+        picture = _upright(picture, channels)
         if crop is not None:
             picture = picture.crop(_centred(picture.size, crop))
         if fit == "resize":
@@ -114,9 +110,44 @@ def decode(path: str | os.PathLike[str], size: int, channels: int, fit: str, cro
             picture = picture.crop(_centred(picture.size, min(picture.size))).resize((size, size), BILINEAR)
         else:
             picture = _padded(picture, size)
-        return np.asarray(picture).reshape(size, size, channels).transpose(2, 0, 1)
+        return _pixels(picture)
 
-    return look_at(path, look)
+    return look_at(file, look)
+
+
+def cut(file: File, side: int, channels: int, which: int | None = None) -> np.ndarray:
+    """The tiles of a picture as uint8 (n, channels, side, side), row by row, or the one that is asked for: squares that
+    touch each other, as many as there is room for, about the picture's middle, with its own pixels. Read as by
+    `decode`. Raises BrokenPicture."""
+
+    def look(picture: Image.Image) -> np.ndarray:
+        picture = _upright(picture, channels)
+        across, down = picture.width // side, picture.height // side
+        left, top = (picture.width - across * side) // 2, (picture.height - down * side) // 2
+        corners = [(left + side * (i % across), top + side * (i // across)) for i in range(across * down)]
+        chosen = corners if which is None else corners[which : which + 1]
+        found = [_pixels(picture.crop((x, y, x + side, y + side))) for x, y in chosen]
+        return np.stack(found) if found else np.empty((0, channels, side, side), dtype=np.uint8)
+
+    return look_at(file, look)
+
+
+def tiles(size: tuple[int, int], side: int) -> int:
+    """How many tiles of that side a picture of a size (px) has, however it is turned."""
+    return (size[0] // side) * (size[1] // side)
+
+
+def _upright(picture: Image.Image, channels: int) -> Image.Image:
+    """Loaded, with 8 bits a channel, as its EXIF orientation says."""
+    picture.load()
+    turn = _turn(picture)
+    picture = eight_bits(picture).convert("L" if channels == 1 else "RGB")
+    return picture if turn is None else picture.transpose(turn)
+
+
+def _pixels(picture: Image.Image) -> np.ndarray:
+    """uint8 (c, h, w)."""
+    return np.asarray(picture).reshape(picture.height, picture.width, -1).transpose(2, 0, 1)
 
 
 def _turn(picture: Image.Image) -> Image.Transpose | None:
@@ -126,15 +157,16 @@ def _turn(picture: Image.Image) -> Image.Transpose | None:
         return None
 
 
-def many(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
-    """`work` on all items, in their order, in threads on all cores this process has (Pillow drops the GIL).
+def many(work: Callable[[T], R], items: Iterable[T], threads: int | None = None) -> list[R]:
+    """`work` on all items, in their order, in so many threads, by default on all cores this process has (Pillow drops
+    the GIL).
 
     Pillow's warnings are silenced, but one about a file too large to be decoded safely is raised.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with ThreadPoolExecutor(_cores()) as pool:
+        with ThreadPoolExecutor(threads or _cores()) as pool:
             return list(pool.map(work, items))
 
 

@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 
+from evae.data.stream import Split, Stream
 from evae.lazy import F, torch
 
 # Red, green and blue in 2^-16: ITU-R BT.601 luma, in the integers Pillow uses for its mode "L".
@@ -23,11 +24,23 @@ def tensor(array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(array)
 
 
-def batch(images: np.ndarray | torch.Tensor, which: slice | torch.Tensor, device: torch.device | str) -> torch.Tensor:
-    """Those images of a split, uint8 (n, c, h, w), as float32 in [0, 1] on the device; points, float32, as they are."""
-    rows = tensor(images) if isinstance(images, np.ndarray) else images
-    chosen = rows[which].to(device)
-    return chosen.float().div_(255) if chosen.dtype == torch.uint8 else chosen
+def rows(images: Split | torch.Tensor, which: slice | torch.Tensor) -> torch.Tensor:
+    """Those images of a split as they are, (n, c, h, w): of a tensor, on its device, else on the CPU."""
+    if isinstance(images, Stream):
+        part = images.part(which if isinstance(which, slice) else which.cpu().numpy())
+        return tensor(part.read(torch.get_num_threads()))
+    return (tensor(images) if isinstance(images, np.ndarray) else images)[which]
+
+
+def unit(images: torch.Tensor, device: torch.device | str) -> torch.Tensor:
+    """uint8 images as networks are given them, float32 in [0, 1] on the device; points, float32, as they are."""
+    given = images.to(device)
+    return given.float().div_(255) if given.dtype == torch.uint8 else given
+
+
+def batch(images: Split | torch.Tensor, which: slice | torch.Tensor, device: torch.device | str) -> torch.Tensor:
+    """Those images of a split, float32 (n, c, h, w) on the device: see `unit`."""
+    return unit(rows(images, which), device)
 
 
 def to_channels(images: np.ndarray, channels: int) -> np.ndarray:

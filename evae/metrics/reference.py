@@ -5,10 +5,11 @@ import functools
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -23,9 +24,20 @@ from evae.metrics.sharpness import sharpness
 VERSION = 3
 """Raised whenever the same images would give other statistics, so that older cache files are not used."""
 DEFAULT_CACHE = Path("~/.cache/evae")
-CHUNK = 1000
+CHUNK, CHUNK_BYTES = 1000, 2**28
 TRAIN_IMAGES = 2000
 """Training images at most whose features are taken, to see copies of them among samples."""
+
+
+class Real(Protocol):
+    """Real images, uint8 (n, c, h, w): an array, or what decodes some of them when they are taken."""
+
+    shape: Any
+    nbytes: Any
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, chosen: Any, /) -> np.ndarray: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +108,7 @@ class Reference:
 
 
 def references(
-    splits: Mapping[str, np.ndarray], train: np.ndarray, features: Features, cache: Path | None = DEFAULT_CACHE
+    splits: Mapping[str, Real], train: Real, features: Features, cache: Path | None = DEFAULT_CACHE
 ) -> dict[str, Reference]:
     """The statistics of the uint8 images (n, c, h, w) of each split, and their floor against as many of `train`.
 
@@ -104,7 +116,7 @@ def references(
     those whose features are kept. Looked up by content in the folder `cache`, None for no cache; a damaged file is
     computed anew.
     """
-    kept = _draw(train, TRAIN_IMAGES)
+    kept = _Some(train, _draw(train, TRAIN_IMAGES))
     share = len(kept) / len(train)
 
     @functools.cache
@@ -113,16 +125,14 @@ def references(
 
     found = {}
     for split, images in splits.items():
-        others = _draw(train, len(images))
-        measure = functools.partial(_measure, images, others, features, of_train, share)
-        key = _key(images, others, kept, share, features)
+        real, others = _Some(images, np.arange(len(images))), _Some(train, _draw(train, len(images)))
+        measure = functools.partial(_measure, real, others, features, of_train, share)
+        key = _key((real, others, kept), share, features)
         found[split] = measure() if cache is None else _cached(measure, cache, key)
     return found
 
 
-def reference(
-    images: np.ndarray, train: np.ndarray, features: Features, cache: Path | None = DEFAULT_CACHE
-) -> Reference:
+def reference(images: Real, train: Real, features: Features, cache: Path | None = DEFAULT_CACHE) -> Reference:
     """The statistics of one split's images: see `references`."""
     return references({"": images}, train, features, cache)[""]
 
@@ -153,10 +163,25 @@ def distance_identity(
     }
 
 
-def _draw(train: np.ndarray, count: int) -> np.ndarray:
-    """At most `count` of the images, always the same."""
-    drawn = np.random.default_rng(0).permutation(len(train))[:count]
-    return np.ascontiguousarray(train[np.sort(drawn)])
+@dataclass(frozen=True)
+class _Some:
+    """Some of the images, of which a chunk is in memory at a time."""
+
+    images: Real
+    which: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.which)
+
+    def chunks(self) -> Iterator[np.ndarray]:
+        size = min(CHUNK, max(1, CHUNK_BYTES * len(self.images) // self.images.nbytes))
+        for start in range(0, len(self), size):
+            yield self.images[self.which[start : start + size]]
+
+
+def _draw(train: Real, count: int) -> np.ndarray:
+    """Which of the images, at most `count`: always the same."""
+    return np.sort(np.random.default_rng(0).permutation(len(train))[:count])
 
 
 def _cached(measure: Callable[[], Reference], cache: Path, key: str) -> Reference:
@@ -172,7 +197,7 @@ def _cached(measure: Callable[[], Reference], cache: Path, key: str) -> Referenc
 
 
 def _measure(
-    images: np.ndarray, others: np.ndarray, features: Features, of_train: Callable[[], np.ndarray], share: float
+    images: _Some, others: _Some, features: Features, of_train: Callable[[], np.ndarray], share: float
 ) -> Reference:
     real, sharp = _extract(images, features)
     other, _ = _extract(others, features)
@@ -192,22 +217,23 @@ def _measure(
     )
 
 
-def _extract(images: np.ndarray, features: Features) -> tuple[torch.Tensor, float]:
+def _extract(some: _Some, features: Features) -> tuple[torch.Tensor, float]:
     """Features (n, dim) on the CPU and the mean sharpness of uint8 images."""
     rows, total = [], 0.0
-    for start in range(0, len(images), CHUNK):
-        chunk = torch.from_numpy(np.array(images[start : start + CHUNK])).float().div_(255)
+    for images in some.chunks():
+        chunk = torch.from_numpy(images).float().div_(255)
         rows.append(features(chunk).cpu())
         total += float(sharpness(chunk).double().sum())
-    return torch.cat(rows), total / len(images)
+    return torch.cat(rows), total / len(some)
 
 
-def _key(images: np.ndarray, others: np.ndarray, kept: np.ndarray, share: float, features: Features) -> str:
+def _key(given: Iterable[_Some], share: float, features: Features) -> str:
     """Names everything the statistics depend on."""
     digest = hashlib.sha256()
-    for array in (images, others, kept):
-        digest.update(repr(array.shape).encode())
-        digest.update(np.ascontiguousarray(array).data)
+    for some in given:
+        digest.update(repr((len(some), *some.images.shape[1:])).encode())
+        for images in some.chunks():
+            digest.update(np.ascontiguousarray(images).data)
     digest.update(repr((VERSION, share, features.name, features.digest, features.resize)).encode())
     return digest.hexdigest()[:32]
 

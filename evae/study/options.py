@@ -8,6 +8,7 @@ from tyro.conf import UseAppendAction
 from evae.cluster.demand import Demand
 from evae.criteria import Criterion, criterion
 from evae.data.base import DataRecipe
+from evae.data.room import fits
 from evae.densities import density
 from evae.errors import UserError, unknown
 from evae.inference import inference as inferences
@@ -61,7 +62,8 @@ class StudyOptions:
     channels: int | None = None
     """1 for grey, 3 for colour (default: the source's)."""
     fit: str = "resize"
-    """How smaller images come to the image size: "resize" (bilinear, as the EVAE paper) or "pad" (zeros around)."""
+    """How pictures come to the image size: "resize" (bilinear, as the EVAE paper), "pad" (zeros around) or "tiles"
+    (pictures of files cut into squares with their own pixels)."""
     train_images: int | None = None
     """At most this many training images (default: all)."""
     validation_images: int | None = None
@@ -71,6 +73,9 @@ class StudyOptions:
     """At most this many test images: what is reported (default: all)."""
     horizontal_flip: bool = False
     """Mirror training images at random."""
+    stream: str = "auto"
+    """Whether images of files stay there, and are read again and again while trials train: auto (where they would take
+    more than a quarter of the free memory), always or never. The numbers are the same."""
 
     network: str = "conv"
     """Networks: conv (Qin & Huang, EVAE), resnet_v2 (Rivera, MoG-VAE), linear, mlp, cells (convolutional, for 28 and 16
@@ -205,6 +210,7 @@ class StudyOptions:
             raise unknown("way to replicate", self.replicates, REPLICATES)
         if self.early_stopping not in EARLY_STOPPING:
             raise unknown("early stopping", self.early_stopping, EARLY_STOPPING)
+        fits(self.stream)  # raises for what is not known
         if self.until not in (None, *UNTIL):
             raise unknown("end of a study", self.until, UNTIL)
         if self.budget is not None and self.until is None:

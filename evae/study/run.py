@@ -54,7 +54,7 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
     store = Store(options.location)
     store.prepare()
     with sole_driver(store):
-        images = data.load(base.data, options.data_root)
+        images = data.load(base.data, options.data_root, options.stream)
         for recipe in recipes:
             recipe.check_trainable(options.workers_per_trial, images.image_size, len(images.train))
         _check_counts(images)
@@ -181,7 +181,8 @@ def _headline(options: StudyOptions, base: Recipe, images: ImageSet, confirmatio
         f": {_count(options.total, 'configuration')} x {_count(options.seeds, 'seed')}{fresh_seeds(confirmation)}, "
         f"{_count(options.epochs, 'epoch')} each, {options.size} {options.network} networks, {base.latent} latents\n"
         f"data {images.name}: {splits} train / validation / test images of {images.image_size} px, "
-        f"{images.channels} channel(s)",
+        f"{images.channels} channel(s)"
+        + (f", read from their files in training ({images.nbytes / 2**30:.1f} GiB)" if images.streamed else ""),
     )
 
 
