@@ -1,5 +1,6 @@
 """How the terms of the loss weigh against each other as training begins, for people: before anything trains."""
 
+import math
 from dataclasses import replace
 
 import torch
@@ -16,7 +17,8 @@ FEWEST = 2
 def balance(recipe: Recipe, images: ImageSet) -> str:
     """What each term of the loss comes to with its full weight on the first training images, before the first step,
     and its share of their absolute sum: "distortion 544 (99.1 %), rate 1 x 5.07 (0.92 %)"."""
-    count = max(FEWEST, min(recipe.optimisation.batch_size, NUMBERS // images.train[0].size), recipe.posterior.memory)
+    most = NUMBERS // math.prod(images.train.shape[1:])
+    count = max(FEWEST, min(recipe.optimisation.batch_size, most), recipe.posterior.memory)
     few = replace(images, train=images.train[:count], validation=images.validation[:1], test=images.test[:1])
     optimisation = replace(recipe.optimisation, batch_size=count, precision="fp32")
     with torch.random.fork_rng(devices=[]):
