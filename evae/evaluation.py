@@ -5,14 +5,12 @@ on the real images of the split, generation on samples from the prior (`gen_`) a
 codes of training images afterwards (`xpd_<density>_`): they answer different questions.
 """
 
-import io
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from evae import cost
@@ -32,15 +30,14 @@ from evae.metrics.neighbours import nearest_code_ratio, precision_recall_density
 from evae.metrics.reference import Reference, distance_identity
 from evae.metrics.sharpness import sharpness_gap
 from evae.ranks import Share
+from evae.tiles import COLUMNS, DELTAS, code_maps, perturbations, picture
 from evae.training import Training, generator
 
 PREFIXES = {"test": "", "validation": "val_"}
 PRIOR, CODES, SUBSETS, LABELLED, WEIGHTS = 100, 200, 300, 500, 800
 """The independent random streams of an evaluation: these and the split's place in `PREFIXES`. Test values are taken
 on draws of their own, so that they owe nothing to those which a search has chosen by."""
-TILES, STEPS, CHUNK = 32, 8, 250
-PERTURBED, DELTAS = 4, torch.linspace(-20, 20, 9)
-"""How many latents are perturbed, and by how many standard deviations of theirs."""
+TILES, CHUNK = 32, 250
 
 
 @dataclass
@@ -102,6 +99,8 @@ def evaluate(
     if training.recipe.evaluation.cost:
         costs = cost.measured(training)
         result.metrics |= {f"{PREFIXES[split]}{name}": value for split in references for name, value in costs.items()}
+    if len(shape := training.model.code_shape) > 1:
+        result.metrics["code_shape"] = " x ".join(map(str, shape))
     if ex_post.not_fitted:
         reasons = (f"{family}: {reason}" for family, reason in ex_post.not_fitted.items())
         result.metrics["not_fitted"] = "; ".join(reasons)
@@ -298,8 +297,9 @@ def _representations(training: Training, split: str, which: Tensor) -> Tensor:
 
 
 def _pictures(training: Training, drawn: Mapping[str, Tensor]) -> list[dict]:
-    """Grids of real, reconstructed and sampled images, the last of codes `drawn` from densities too, straight lines
-    between the codes of neighbours, and perturbations of single latents (Rivera, arXiv 2309.13160, figures 5 and 4)."""
+    """Grids of real, reconstructed and sampled images, the last of codes `drawn` from densities too, of code maps where
+    codes are such, straight lines between the codes of neighbours, and perturbations of single latents (Rivera, arXiv
+    2309.13160, figures 5 and 4)."""
     model, posterior = training.model, training.model.posterior
     test = training.images.test
     x = batch(test, slice(TILES), training.device)
@@ -308,42 +308,16 @@ def _pictures(training: Training, drawn: Mapping[str, Tensor]) -> list[dict]:
     samples = model.decode(model.sample_prior(min(CHUNK, len(test)), noise)[: len(x)])
     heads = model.encode(x)
     codes = posterior.mean(heads)
-    weights = torch.linspace(0, 1, STEPS, device=training.device)[:, None]
-    pairs = codes[: STEPS * 2].split(2)[: len(codes) // 2]
+    weights = torch.linspace(0, 1, COLUMNS, device=training.device)[:, None]
+    pairs = codes[: COLUMNS * 2].split(2)[: len(codes) // 2]
     lines = torch.cat([model.decode(torch.lerp(*pair, weights)) for pair in pairs])
     grids = {"real": x, "reconstructed": model.decode(codes), "sampled": samples}
     grids |= {f"sampled_{side}": model.decode(given[: len(x)]) for side, given in drawn.items()}
     grids["interpolated"] = lines
-    perturbed = model.decode(perturbations(codes, posterior.std(heads)))
+    perturbed = model.decode(perturbations(codes, posterior.std(heads), model.code_shape[0]))
+    maps = [] if len(model.code_shape) == 1 else [picture("code_maps", *code_maps(x, codes, model.code_shape))]
     return [
         *(picture(kind, images) for kind, images in grids.items()),
+        *maps,
         picture("perturbed", perturbed, columns=len(DELTAS)),
     ]
-
-
-def perturbations(codes: Tensor, std: Tensor) -> Tensor:
-    """The first image's code with one latent moved by each of `DELTAS`: a row of codes for each of the (at most)
-    `PERTURBED` latents whose means vary most among the images. Shape (latents * deltas, latent).
-
-    `codes` (n, latent) are the posteriors' means, `std` (n, latent) their standard deviations. A latent's unit is the
-    standard deviation of the mixture of its posteriors: near the prior's where a model fills its prior, and not tied
-    to it where the rate leaves the means free.
-    """
-    between = codes.var(0, correction=0)
-    units = (between + std.square().mean(0)).sqrt()
-    chosen = between.argsort(descending=True, stable=True)[:PERTURBED]
-    moved = codes[0].repeat(len(chosen), len(DELTAS), 1)
-    moved[range(len(chosen)), :, chosen] += units[chosen, None] * DELTAS.to(codes.device)
-    return moved.flatten(0, 1)
-
-
-def picture(kind: str, images: Tensor, columns: int = STEPS) -> dict:
-    """A row of the images table: tiles (n, c, h, w) in [0, 1] as one PNG, `columns` to a row, without gaps."""
-    columns = min(columns, len(images))
-    rows = len(images) // columns
-    n, c, h, w = images[: rows * columns].shape
-    grid = images[:n].float().mul(255).round().clamp(0, 255).byte().cpu()
-    grid = grid.view(rows, columns, c, h, w).permute(0, 3, 1, 4, 2).reshape(rows * h, columns * w, c)
-    buffer = io.BytesIO()
-    Image.fromarray(grid.squeeze(-1).numpy()).save(buffer, "PNG")
-    return {"kind": kind, "columns": columns, "rows": rows, "image_size": h, "png": buffer.getvalue()}

@@ -7,6 +7,7 @@ posterior and the network) are chosen by their `family`; a key that no dataclass
 import dataclasses
 import hashlib
 import json
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -39,6 +40,8 @@ FAMILIES: dict[type, Registry] = {
     Density: density,
     Inference: inference,
 }
+MOST_REMEMBERED = 1 << 28
+"""Numbers of images that a posterior remembers: 1 GiB."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,6 +181,13 @@ class Recipe:
             )
         if image_size is not None:
             self.network.check(image_size, self.latent)
+            numbers = self.posterior.heads * math.prod(self.network.code_shape(image_size, self.latent))
+            if self.posterior.memory * numbers > MOST_REMEMBERED:
+                raise UserError(
+                    f"a mixture of {self.posterior.memory} images with {numbers:,} numbers each would take "
+                    f"{self.posterior.memory * numbers * 4 / 1e9:,.1f} GB: give at most a mixture_size of "
+                    f"{MOST_REMEMBERED // numbers}, or fewer latents."
+                )
             for each in self.criteria:
                 each.check(image_size)
             if self.adversarial is not None:

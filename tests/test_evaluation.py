@@ -17,7 +17,7 @@ from torch import nn
 from evae import evaluation
 from evae.codes import training_codes
 from evae.densities import Density, GaussianDensity, KernelDensity, MixtureDensity, TrainingCodes
-from evae.evaluation import Evaluated, evaluate, perturbations, picture
+from evae.evaluation import Evaluated, evaluate
 from evae.ex_post import SAMPLES as DRAWS
 from evae.metrics.base import Metric, of
 from evae.metrics.features import Features, load_features
@@ -28,6 +28,7 @@ from evae.posteriors.autoencoder import Autoencoder
 from evae.posteriors.evae import Evae
 from evae.posteriors.gaussian import Gaussian
 from evae.priors import MixturePrior
+from evae.tiles import perturbations, picture
 from evae.training import Diverged, Training, generator
 
 TAP = "efficientnet_lite0_b2"

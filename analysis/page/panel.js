@@ -102,11 +102,14 @@ report.panel = (() => {
     place.draw = () => Plotly.react(place, traces, { ...layout, template: report.charts.template() }, { displayModeBar: false, responsive: true });
     return place;
   }
+  // Of code maps, a channel is what a latent is elsewhere.
   function rates() {
-    const known = trials[trial]?.rates;
-    if (!known) return element("p", { className: "lead", textContent: "No rate of each latent is recorded: the posterior has none, or the trial did not finish." });
-    const sorted = [...known].sort((a, b) => b - a);
-    return small([{ type: "bar", x: sorted.map((_, i) => i + 1), y: sorted, name: "rate", marker: { color: "#0072B2" } }], "latent, by rate", "rate (nats per image)");
+    const known = trials[trial]?.rates, codes = trials[trial]?.codes, each = codes ? "channel" : "latent";
+    const shown = known
+      ? small([{ type: "bar", x: known.map((_, i) => i + 1), y: [...known].sort((a, b) => b - a), name: "rate", marker: { color: "#0072B2" } }], `${each}, by rate`, "rate (nats per image)")
+      : element("p", { className: "lead", textContent: `No rate of each ${each} is recorded: the posterior has none, or the trial did not finish.` });
+    const note = codes ? element("p", { className: "lead", textContent: `The code of an image is a map: channels x height x width = ${codes}. A channel's rate is the sum over its places.` }) : null;
+    return section(`Rate of each ${each}`, note, shown);
   }
   // The same kinds of another configuration beside these: at first of the control with the standard KL divergence.
   let other;
@@ -144,7 +147,7 @@ report.panel = (() => {
       section("Pictures", element("p", { className: "lead", textContent: note }), grids, any ? beside(c) : null),
       values(it), replicates(c),
       section("Learning curves", ...(curves.some(Boolean) ? curves : [element("p", { className: "lead", textContent: "No epoch was recorded." })])),
-      section("Rate of each latent", rates()),
+      rates(),
       section("Recipe", element("p", { className: "lead", textContent: "This command trains the trial again and prints what it measures. On another device or kind of processor, or with other threads, expect values that differ as much as another seed's." }),
         own ? code(command(c, own), "Copy command") : null,
         element("details", {}, element("summary", { textContent: "All of the recipe" }), element("pre", { textContent: JSON.stringify(recipe(c, own?.seed), null, 2) }))),

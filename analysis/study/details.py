@@ -104,7 +104,8 @@ def _is_finite(value: object) -> bool:
 
 def trials(study: StudyData, table: pd.DataFrame) -> list[dict[str, Any]]:
     """One entry a trial, in the order of `study.trials`: id, configuration (its place in `table`), seed, role, state,
-    the rate of each latent in nats where it is known, the place of its stack trace in `traces` where it has one, what
+    the rate of each latent, or of each channel of a code map, in nats where it is known, the `code_shape` of such a map
+    in words, the place of its stack trace in `traces` where it has one, what
     it ran on (its place in `conditions`).
     """
     place = {configuration: i for i, configuration in enumerate(table["configuration"])}
@@ -112,7 +113,7 @@ def trials(study: StudyData, table: pd.DataFrame) -> list[dict[str, Any]]:
     known = {text: i for i, text in enumerate(conditions(study))}
     found = []
     for row in study.trials.to_dict("records"):
-        rates = row["rate_per_latent"]
+        rates = row["rate_per_latent"] if row["code_shape"] is None else row["rate_per_channel"]
         found.append(
             {
                 "id": row["trial"],
@@ -120,6 +121,7 @@ def trials(study: StudyData, table: pd.DataFrame) -> list[dict[str, Any]]:
                 "seed": None if math.isnan(row["seed"]) else int(row["seed"]),
                 "role": row["role"],
                 "state": row["state"],
+                "codes": row["code_shape"],
                 "rates": None if rates is None else [_short(rate) for rate in rates],
                 # -1 is one that had no room.
                 "trace": None if row["traceback"] is None else trace.get(row["traceback"], -1),

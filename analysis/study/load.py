@@ -57,6 +57,7 @@ TEXT = {
         "precision",
         "processor",
         "rate_is",
+        "code_shape",
         "distances",
     ],
     "epochs": ["trial", "configuration"],
@@ -81,7 +82,7 @@ NUMBERS = {
     "epochs": ["seed", "epoch", "val_distortion_nats", "val_rate_nats", "train_s", "evaluate_s"],
 }
 TIMES = {name: ["started_at", "ended_at"] for name in TEXT}
-LISTS = {"study": [], "trials": ["rate_per_latent"], "epochs": []}
+LISTS = {"study": [], "trials": ["rate_per_latent", "rate_per_channel"], "epochs": []}
 FLAGS = {"study": ["git_dirty"], "trials": [], "epochs": []}
 READ = (
     (TEXT, columns.texts),
@@ -92,7 +93,7 @@ READ = (
 )
 COSTS = ("parameters", "encoder_", "decoder_", "encode_", "decode_", "step_")
 """How the columns of what a model costs begin."""
-OF_A_PRIOR = ("rate_nats", "rate_per_latent", "active_units", "aggregate_w1")
+OF_A_PRIOR = ("rate_nats", "rate_per_latent", "rate_per_channel", "active_units", "aggregate_w1")
 """Metrics of those posteriors alone that have one."""
 
 

@@ -25,13 +25,16 @@ CARDS = 12
 WIDTH = 256
 """Pixels across a strip: eight tiles of 32."""
 QUALITY = 50
-ROWS = {"reconstructed": 1, "sampled": 2, "interpolated": 1}
+ROWS = {"reconstructed": 1, "code_maps": 1, "sampled": 2, "interpolated": 1}
 KINDS = {
     "real": "real",
     "reconstructed": "reconstructed",
+    "code_maps": "code maps: an image, and the channels of the map that is its code (seven at most), from black at −3 "
+    "standard deviations of the channel to white at 3",
     "sampled": "sampled from the prior",
     "interpolated": "interpolated: a line from one image's code to another's in each row",
-    "perturbed": "perturbed: one latent in each row, moved by −20 to 20 standard deviations",
+    "perturbed": "perturbed: one latent (of code maps one of a channel) in each row, moved by −20 to 20 standard "
+    "deviations",
 }
 """Known kinds in the order in which they are shown; others follow."""
 OF_A_DENSITY = "sampled_"

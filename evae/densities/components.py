@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from evae.densities.base import Estimate
+from evae.errors import NotFitted
 from evae.lazy import TYPE_CHECKING, torch
 
 if TYPE_CHECKING:
@@ -19,6 +20,19 @@ if TYPE_CHECKING:
 RIDGE = 1e-6
 """Added to the variances of standardised codes, so that a covariance has an inverse where latents depend on each other
 or codes are few. Scikit-learn's default."""
+
+MOST = 1 << 26
+"""Numbers that all covariances together may have: 512 MiB, and their fit takes several times that."""
+
+
+def check_room(components: int, latents: int) -> None:
+    """Raise NotFitted for full covariances of codes with so many numbers that there is no room for them."""
+    if components * latents**2 > MOST:
+        given = f"{components} full covariances" if components > 1 else "a full covariance"
+        raise NotFitted(
+            f"{given} of codes with {latents:,} numbers would take {components * latents**2 * 8 / 1e9:,.1f} GB: take a "
+            "density that is made for code maps, or smaller codes"
+        )
 
 
 @dataclass(frozen=True)

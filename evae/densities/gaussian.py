@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from evae.densities.base import Density, density
-from evae.densities.components import RIDGE, Components
+from evae.densities.components import RIDGE, Components, check_room
 from evae.lazy import TYPE_CHECKING, torch
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class GaussianDensity(Density):
 
     def estimate(self, codes: Standardised, generator: torch.Generator) -> Components:
         latent = codes.shape[1]
+        check_room(1, latent)
         covariance = codes.T @ codes / len(codes) + RIDGE * torch.eye(latent, dtype=codes.dtype)
         factor = torch.linalg.cholesky(covariance)
         return Components(codes.new_ones(1), codes.new_zeros(1, latent), factor[None])

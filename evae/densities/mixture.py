@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from evae.densities.base import Density, density
-from evae.densities.components import RIDGE, Components
+from evae.densities.components import RIDGE, Components, check_room
 from evae.errors import NotFitted
 from evae.hardware import threads_of_torch
 from evae.lazy import TYPE_CHECKING, torch
@@ -53,6 +53,7 @@ class MixtureDensity(Density):
             raise NotFitted(
                 f"{self.components} components are more than the {len(codes)} codes: give at most as many components"
             )
+        check_room(self.components, codes.shape[1])
         fitting = GaussianMixture(
             self.components,
             tol=self.tolerance,

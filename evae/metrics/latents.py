@@ -10,6 +10,9 @@ from evae.metrics.base import declare
 if TYPE_CHECKING:
     from torch import Tensor
 
+BLOCK = 1 << 22
+"""Numbers that are sorted at once: some copies of 32 MiB."""
+
 declare("active_units", of="model", direction="max")
 declare("aggregate_w1", of="model", direction="min")
 declare("kl_units", of="model", direction="max")
@@ -37,12 +40,19 @@ def aggregate_w1(samples: Tensor, prior_samples: Tensor, prior_std: float | Tens
     """
     if isinstance(prior_std, torch.Tensor):
         samples, prior_samples, prior_std = samples / prior_std, prior_samples / prior_std, 1.0
-    x, y = (s.double().T.sort(1).values.contiguous() for s in (samples, prior_samples))
+    latents = max(1, BLOCK // (len(samples) + len(prior_samples)))
+    blocks = zip(samples.split(latents, 1), prior_samples.split(latents, 1), strict=True)
+    return float(torch.cat([_apart(*block) for block in blocks]).mean() / prior_std)
+
+
+def _apart(samples: Tensor, others: Tensor) -> Tensor:
+    """The 1-Wasserstein distance of each column from that of the others, (latent,) float64."""
+    x, y = (s.double().T.sort(1).values.contiguous() for s in (samples, others))
     points = torch.cat([x, y], 1).sort(1).values
     gaps = points.diff(dim=1)
     steps = points[:, :-1].contiguous()
     below_x, below_y = (torch.searchsorted(s, steps, right=True) / s.shape[1] for s in (x, y))
-    return float(((below_x - below_y).abs().double() * gaps).sum(1).mean() / prior_std)
+    return ((below_x - below_y).abs().double() * gaps).sum(1)
 
 
 def kl_units(rates: Tensor, threshold: float = 0.01) -> int:

@@ -68,6 +68,13 @@ network: Registry[type[Network]] = Registry("network")
 """The families by name, and the decorator that adds one."""
 
 
+def in_words(code_shape: tuple[int, ...]) -> str:
+    """The shape of codes, to be read."""
+    if len(code_shape) == 1:
+        return f"{code_shape[0]} latents"
+    return f"code maps of {' x '.join(map(str, code_shape))}"
+
+
 def check_width(width: float) -> None:
     """Raise UserError for a factor of the channels that is not a positive number."""
     if not (math.isfinite(width) and width > 0):

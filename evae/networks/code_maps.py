@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import torch
 from torch import Tensor, nn
 
 from evae.networks.layers import Centre
 from evae.networks.sd_maps import MapDecoder
 from evae.wavelets import inverse_haar
+
+PIXELS = 1 << 20
+"""In float32, maps of 128 channels take 512 MiB for so many."""
 
 
 class FromCode(nn.Module):
@@ -37,12 +41,29 @@ class FromBands(nn.Module):
         return 2 * inverse_haar(bands)
 
 
-def encoder(maps: nn.Module, outputs: int, *, one_by_one: bool) -> nn.Sequential:
-    """From images in [0, 1] to vectors of heads, by `maps` of images in [-1, 1] to `outputs` channels."""
+class InPieces(nn.Sequential):
+    """A sequence that, where there are no gradients, takes few images at a time: as many as have `PIXELS` together.
+
+    `pixels` is how many an image has for each number of what goes in.
+    """
+
+    def __init__(self, parts: Mapping[str, nn.Module], pixels: float) -> None:
+        super().__init__(OrderedDict(parts))
+        self.pixels = pixels
+
+    def forward(self, x: Tensor) -> Tensor:
+        whole, most = super().forward, max(1, int(PIXELS / (self.pixels * x[:1].numel())))
+        if torch.is_grad_enabled() or len(x) <= most:
+            return whole(x)
+        return torch.cat([whole(piece) for piece in x.split(most)])
+
+
+def encoder(maps: nn.Module, channels: int, outputs: int, *, one_by_one: bool) -> nn.Sequential:
+    """From images of `channels` in [0, 1] to vectors of heads, by `maps` of images in [-1, 1] to `outputs` channels."""
     parts: dict[str, nn.Module] = {"centre": Centre(), "maps": maps}
     if one_by_one:
         parts["quant_conv"] = nn.Conv2d(outputs, outputs, 1)
-    return nn.Sequential(OrderedDict(parts, flatten=nn.Flatten()))
+    return InPieces({**parts, "flatten": nn.Flatten()}, 1 / channels)
 
 
 def decoder(
@@ -57,4 +78,4 @@ def decoder(
     parts["maps"] = MapDecoder(shape[0], 4 * channels if bands else channels, widths, kind, doublings)
     if bands:
         parts["images"] = FromBands()
-    return nn.Sequential(OrderedDict(parts))
+    return InPieces(parts, 4 ** (len(widths) - 1) / shape[0])

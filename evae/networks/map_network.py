@@ -71,7 +71,7 @@ class MapNetwork(Network):
 
         self.check(image_size, latent)
         outputs, shape = heads * latent, self.code_shape(image_size, latent)
-        maps = encoder(self.maps(channels, outputs), outputs, one_by_one=self.one_by_one)
+        maps = encoder(self.maps(channels, outputs), channels, outputs, one_by_one=self.one_by_one)
         channels_of = widths(self.decoder_width, self.downsampling)
         parts = {"one_by_one": self.one_by_one, "bands": self.decodes_bands}
         return maps, decoder(shape, channels, channels_of, self.decoder_normalisation, **parts)

@@ -7,6 +7,7 @@ from typing import Any
 
 import evae
 from evae.checkpoints import Kept
+from evae.networks.base import in_words
 from evae.release.best import Chosen, Value
 
 BETTER = {"min": "lower", "max": "higher"}
@@ -23,8 +24,8 @@ def card(kept: Kept, chosen: Chosen | None, *, licence: str, name: str, pictures
         _header(licence),
         f"# {name}",
         f"A variational autoencoder: {recipe.posterior.family} posterior, {recipe.network.family} networks "
-        f"({sum(p.numel() for p in kept.model.parameters()):,} parameters), {recipe.latent} latents, images of {shape} "
-        f"in [0, 1].",
+        f"({sum(p.numel() for p in kept.model.parameters()):,} parameters), "
+        f"{in_words(kept.model.code_shape)}, images of {shape} in [0, 1].",
         _use(kept),
     ]
     if pictures:

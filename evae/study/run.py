@@ -13,6 +13,7 @@ from evae.data.base import ImageSet
 from evae.errors import UserError
 from evae.lazy import optuna
 from evae.metrics.names import features_column
+from evae.networks.base import in_words
 from evae.recipe import Recipe
 from evae.results.lock import sole_driver
 from evae.results.store import Store
@@ -175,11 +176,12 @@ def _check_resumable(store: Store, history: Iterable[Mapping[str, Any]]) -> None
 
 def _headline(options: StudyOptions, base: Recipe, images: ImageSet, confirmation: Confirmation | None = None) -> Text:
     splits = f"{len(images.train)} / {len(images.validation)} / {len(images.test)}"
+    codes = in_words(base.network.code_shape(images.image_size, base.latent))
     # Names are the user's: brackets in them are no markup.
     return Text.assemble(
         (options.name, "bold"),
         f": {_count(options.total, 'configuration')} x {_count(options.seeds, 'seed')}{fresh_seeds(confirmation)}, "
-        f"{_count(options.epochs, 'epoch')} each, {options.size} {options.network} networks, {base.latent} latents\n"
+        f"{_count(options.epochs, 'epoch')} each, {options.size} {options.network} networks, {codes}\n"
         f"data {images.name}: {splits} train / validation / test images of {images.image_size} px, "
         f"{images.channels} channel(s)"
         + (f", read from their files in training ({images.nbytes / 2**30:.1f} GiB)" if images.streamed else ""),

@@ -195,3 +195,14 @@ def test_likelihoods_compare_where_they_took_as_many_samples(study: StudyData) -
     more = with_distances(found, {"nll_nats": few}, {"nll_nats": few | {"samples": 100}})
     said = provenance.comparable(more)
     assert (False, "nll_nats: taken in 2 ways that differ in samples: do not compare.") in said
+
+
+def test_codes_that_are_maps_have_the_rates_of_their_channels(tmp_path: Path) -> None:
+    maps = {"code_shape": "2 x 4 x 4", "rate_per_channel": [1.0, 2.5], "rate_per_latent": None}
+    study = study_of(tmp_path, [RATE], {3: maps})
+    entries = details.trials(study, tables.configurations(study))
+    for entry, number in zip(entries, study.trials["number"], strict=True):
+        if number == 3:
+            assert (entry["codes"], entry["rates"]) == ("2 x 4 x 4", [1.0, 2.5])
+        else:
+            assert entry["codes"] is None and (entry["rates"] is None or len(entry["rates"]) >= 8)
