@@ -4,7 +4,8 @@
     python -m evae.export results/kernel-sweep/weights/TRIAL.safetensors --to exported/digits
 
 The best is the configuration with the best mean over the search's seeds on the validation split, and of it the best
-seed. `evae.pretrained.from_pretrained("exported/digits")` loads it, without the web and without unpickling anything.
+seed. `evae.pretrained.from_pretrained("exported/digits")` loads it, without the web and without unpickling anything;
+and so does diffusers' `AutoencoderKL.from_pretrained`, where the model has that architecture.
 """
 
 import os
@@ -32,6 +33,12 @@ def main(
     to: Annotated[Path, tyro.conf.arg(metavar="FOLDER", help="a folder that is not there yet, or empty")],
     best: Annotated[str | None, tyro.conf.arg(help="of a study: the metric that says which model is best")] = None,
     trial: Annotated[str | None, tyro.conf.arg(help="of a study: the trial of this name")] = None,
+    codes: Annotated[
+        Path | None,
+        tyro.conf.arg(
+            metavar="FOLDER", help="codes that evae.encode wrote with this model: scale and shift are theirs"
+        ),
+    ] = None,
     licence: Annotated[str, tyro.conf.arg(help="of the weights, for the card: mit, cc-by-4.0, ...")] = "unknown",
     plugin: Annotated[
         tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(help="a plug-in of the model; repeatable")
@@ -40,11 +47,14 @@ def main(
     """Write a trained model as a folder that stands alone."""
     load(plugin)
     # Imported when needed: --help and wrong options need not wait for torch.
+    from evae.encoding.scaling import read_scaling
     from evae.release.folder import check_free, write_folder
 
     check_free(Path(expanded(to)))
     weights, kept, chosen, store = _found(what, best, trial)
-    folder = write_folder(to, kept, weights, chosen=chosen, store=store, licence=licence)
+    scaling = None if codes is None else read_scaling(Path(expanded(codes)), kept.digest)
+    more = {"overall": scaling.overall, "shift": scaling.shift, "scale": scaling.scale} if scaling else None
+    folder = write_folder(to, kept, weights, chosen=chosen, store=store, licence=licence, scaling=more)
     if chosen is not None:
         print(f"{chosen.row['trial']} ({chosen.row['label'] or chosen.row['number']}): {chosen.why}", file=sys.stderr)
     print(folder)

@@ -11,7 +11,8 @@ import os
 import re
 from pathlib import Path
 
-from evae.checkpoints import Kept, load_kept
+from evae import autoencoder_kl
+from evae.checkpoints import Kept, load_kept, read_kept
 from evae.errors import UserError
 from evae.home import expanded
 from evae.models import VAE
@@ -48,17 +49,19 @@ def _of_folder(folder: Path) -> Kept:
             f"{folder} is a study: give one of its weights, such as {folder}/weights/TRIAL.safetensors, or export its "
             f"best model: python -m evae.export {folder} --best METRIC --to FOLDER"
         )
+    is_kl = (folder / autoencoder_kl.OURS).is_file()
+    name = autoencoder_kl.OURS if is_kl else CONFIG
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        config = json.loads((folder / name).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{folder} has no {CONFIG}: give a folder that evae.export wrote.") from None
     except (OSError, ValueError) as error:
-        raise UserError(f"{folder / CONFIG} cannot be read ({error}): export the model again.") from None
-    kept = load_kept(folder / WEIGHTS)
+        raise UserError(f"{folder / name} cannot be read ({error}): export the model again.") from None
+    kept = read_kept(autoencoder_kl.from_files(folder), str(folder)) if is_kl else load_kept(folder / WEIGHTS)
     wanted = {"recipe": kept.recipe.to_dict(), "image_size": kept.image_size, "channels": kept.channels}
     if not isinstance(config, dict) or any(config.get(name) != value for name, value in wanted.items()):
         raise UserError(
-            f"{CONFIG} and {WEIGHTS} of {folder} do not belong together: bring back what evae.export wrote."
+            f"{name} and the weights of {folder} do not belong together: bring back what evae.export wrote."
         )
     return kept
 

@@ -54,6 +54,11 @@ class Network(ABC):
             raise unknown(f"size of {cls.family}", name, [*SIZES, *cls.sizes])
         return cls.of_width(SIZES[name])
 
+    def autoencoder_kl(self, channels: int, latent: int) -> Mapping[str, Any] | None:
+        """The arguments of diffusers' AutoencoderKL that has these networks, by the names that
+        `evae.autoencoder_kl` says; None where there is none."""
+        return None
+
     @abstractmethod
     def build(self, image_size: int, channels: int, latent: int, heads: int) -> tuple[nn.Module, nn.Module]:
         """The encoder and the decoder for square images of `image_size` pixels a side.

@@ -28,3 +28,29 @@ class SdVae(MapNetwork):
         from evae.networks.sd_maps import MapEncoder
 
         return MapEncoder(channels, outputs, widths(self.width, self.downsampling), self.normalisation)
+
+    def autoencoder_kl(self, channels: int, latent: int) -> Mapping[str, Any] | None:
+        """See `Network.autoencoder_kl`, which has GroupNorm with one number of groups, and the same channels both
+        ways."""
+        from evae.networks.blocks import group_norm
+
+        kinds = {self.normalisation, self.decoder_normalisation}
+        both = widths(self.width, self.downsampling), widths(self.decoder_width, self.downsampling)
+        groups = {group_norm(c).num_groups for c in both[0]}
+        if kinds != {"group"} or both[0] != both[1] or len(groups) > 1:
+            return None
+        return {
+            "in_channels": channels,
+            "out_channels": channels,
+            "latent_channels": latent,
+            "block_out_channels": both[0],
+            "down_block_types": ["DownEncoderBlock2D"] * len(both[0]),
+            "up_block_types": ["UpDecoderBlock2D"] * len(both[0]),
+            "layers_per_block": 2,
+            "norm_num_groups": groups.pop(),
+            "act_fn": "silu",
+            "use_quant_conv": self.one_by_one,
+            "use_post_quant_conv": self.one_by_one,
+            "mid_block_add_attention": True,
+            "force_upcast": True,
+        }

@@ -15,9 +15,19 @@ ROUNDING = 1e-4
 """Share of a mean, four digits of which are shown, below which its interval is not."""
 
 
-def card(kept: Kept, chosen: Chosen | None, *, licence: str, name: str, pictures: Sequence[tuple[str, str]]) -> str:
-    """README.md of an exported model, in Markdown with the header that model hubs read. `pictures` are (file, what it
-    shows)."""
+def card(
+    kept: Kept,
+    chosen: Chosen | None,
+    *,
+    theirs: Mapping[str, Any] | str,
+    licence: str,
+    name: str,
+    pictures: Sequence[tuple[str, str]],
+    scaled: bool,
+) -> str:
+    """README.md of an exported model, in Markdown with the header that model hubs read. `theirs` is diffusers' config
+    of it, or why there is none; `pictures` are (file, what it shows); `scaled` says whether the scale of codes is
+    known."""
     recipe = kept.recipe
     shape = f"{kept.channels} x {kept.image_size} x {kept.image_size}"
     parts = [
@@ -27,6 +37,7 @@ def card(kept: Kept, chosen: Chosen | None, *, licence: str, name: str, pictures
         f"({sum(p.numel() for p in kept.model.parameters()):,} parameters), "
         f"{in_words(kept.model.code_shape)}, images of {shape} in [0, 1].",
         _use(kept),
+        *_diffusers(kept, theirs, scaled),
     ]
     if pictures:
         parts.append("\n\n".join(f"![{what}]({file})\n\n{what[0].upper()}{what[1:]}." for file, what in pictures))
@@ -50,6 +61,24 @@ def _use(kept: Kept) -> str:
         f"{plugins}\n\nmodel = from_pretrained(FOLDER)\nmodel.reconstruct(images)\n"
         "model.sample(16, torch.Generator())\n```"
     )
+
+
+def _diffusers(kept: Kept, theirs: Mapping[str, Any] | str, scaled: bool) -> list[str]:
+    """Of a model whose codes are maps: how diffusers has it, or why not."""
+    if len(kept.model.code_shape) < 3:
+        return []
+    if isinstance(theirs, str):
+        return [f"This is no AutoencoderKL of diffusers: {theirs}."]
+    scale = (
+        "`scaling_factor` and `shift_factor` are of codes of the training images."
+        if scaled
+        else "`scaling_factor` is 1: no codes were measured (`--codes` of evae.export)."
+    )
+    return [
+        "```python\nfrom diffusers import AutoencoderKL\n\n"
+        "AutoencoderKL.from_pretrained(FOLDER).encode(2 * images - 1).latent_dist\n```",
+        f"diffusers' images are in [-1, 1]. {scale}",
+    ]
 
 
 def _data(kept: Kept, chosen: Chosen | None) -> str:

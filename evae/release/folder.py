@@ -4,13 +4,15 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
 import evae
+from evae import autoencoder_kl
 from evae.checkpoints import Kept
 from evae.errors import UserError
 from evae.home import expanded
@@ -22,8 +24,14 @@ from evae.tiles import picture
 
 SAMPLES = 32
 COLUMNS = 8
+CHUNK = 8
+"""Images decoded at a time: those of 256 px and large networks take half a GB each."""
 OF_STUDY = {"real": "held-out images", "reconstructed": "their reconstructions"}
 """Pictures of a trial that its study keeps, with what they show."""
+
+
+Scaling = Mapping[str, Any]
+"""`shift` and `scale` of each channel of codes, and `overall`, one of each for all channels together."""
 
 
 def check_free(folder: Path) -> None:
@@ -42,17 +50,33 @@ def write_folder(
     chosen: Chosen | None = None,
     store: Store | None = None,
     licence: str = "unknown",
+    scaling: Scaling | None = None,
 ) -> Path:
-    """The exported model: `model.safetensors` (the weights as the study wrote them), `config.json`, `README.md`, and
-    pictures. Raises UserError where the folder is not empty or cannot be written; it is then as it was."""
+    """The exported model: weights and configuration, `README.md`, and pictures. In the layout of diffusers'
+    AutoencoderKL where it is one (`evae.autoencoder_kl`), else `model.safetensors`, as the study wrote it, and
+    `config.json`. Raises UserError where the folder is not empty or cannot be written; it is then as it was."""
     folder = Path(expanded(to)).absolute()
+    shift, scale = scaling["overall"] if scaling else (0.0, 1.0)
+    theirs = autoencoder_kl.config(kept, scale, shift)
     with _beside(folder) as part:
-        (part / WEIGHTS).write_bytes(weights)
-        (part / CONFIG).write_text(json.dumps(_config(kept, chosen), indent=2) + "\n", encoding="utf-8")
+        ours = _config(kept, chosen) | ({name: scaling[name] for name in ("shift", "scale")} if scaling else {})
+        if isinstance(theirs, str):
+            (part / WEIGHTS).write_bytes(weights)
+            _write_json(part / CONFIG, ours)
+        else:
+            for name, data in autoencoder_kl.to_files(weights).items():
+                (part / name).write_bytes(data)
+            _write_json(part / autoencoder_kl.CONFIG, theirs)
+            _write_json(part / autoencoder_kl.OURS, ours)
         pictures = [*_samples(kept, part), *_of_study(store, chosen, part)]
-        text = card(kept, chosen, licence=licence, name=folder.name, pictures=pictures)
+        parts = {"licence": licence, "name": folder.name, "pictures": pictures, "scaled": scaling is not None}
+        text = card(kept, chosen, theirs=theirs, **parts)
         (part / "README.md").write_text(text, encoding="utf-8")
     return folder
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 @contextmanager
@@ -93,7 +117,9 @@ def _samples(kept: Kept, folder: Path) -> Iterator[tuple[str, str]]:
 @torch.no_grad()
 def samples(kept: Kept, n: int, density: str | None = None, seed: int = 0, columns: int = COLUMNS) -> bytes:
     """A PNG of n new images, `columns` to a row. Raises UserError for a density that the model does not have."""
-    images = kept.model.sample(n, torch.Generator().manual_seed(seed), density)
+    model, generator = kept.model, torch.Generator().manual_seed(seed)
+    codes = model.sample_prior(n, generator) if density is None else model.sample_density(density, n, generator)
+    images = torch.cat([model.decode(some) for some in codes.split(CHUNK)])
     return picture("sampled", _filled(images, columns), columns)["png"]
 
 
