@@ -10,8 +10,7 @@ from itertools import pairwise
 
 from evae.errors import UserError
 from evae.lazy import nn
-from evae.networks.base import check_image_size, check_normalisation, check_width
-from evae.networks.resnet_v2 import SUPPORTED
+from evae.networks.base import check_multiple, check_normalisation, check_width
 
 CHANNELS = (128, 128, 128, 64, 64)
 STRIDES = (2, 2, 2, 1, 1, 1)
@@ -47,12 +46,12 @@ class PatchGan:
             raise UserError(f"the discriminator's dropout must be at least 0 and below 1, not {self.dropout!r}.")
 
     def check(self, image_size: int) -> None:
-        """Raise UserError for images of a side in pixels that the residual networks lack."""
-        check_image_size("PatchGAN", image_size, SUPPORTED)
+        """Raise UserError for images whose side in pixels is no multiple of 8."""
+        check_multiple("PatchGAN", image_size, 8)
 
     def build(self, image_size: int, channels: int) -> nn.Module:
         """From images (n, channels, image_size, image_size) in [0, 1] to logits (n, 1, image_size / 8, image_size / 8),
-        above 0 where a patch looks real. Raises `UserError` for an image size that the residual networks lack."""
+        above 0 where a patch looks real. Raises `UserError` for an image size that is no multiple of 8."""
         from evae.networks.layers import Centre, glorot, normalisation_layer
 
         self.check(image_size)

@@ -118,8 +118,18 @@ def test_a_value_that_cannot_be_is_refused(refused, arguments, answer):
     assert answer in refused(*arguments)
 
 
-def test_an_image_size_that_the_networks_lack_is_refused_before_training(refused):
-    assert "Supported: 32, 64" in refused("--image-size", "48")
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (["--image-size", "48"], "Supported: 32, 64"),
+        (["--image-size", "50", "--network", "lite_vae"], "Use image_size 48 or 56"),
+        (["--network", "lite_vae", "--size", "tinny"], "Did you mean 'tiny'?"),
+        (["--network", "conv", "--size", "M"], "size of conv 'M'"),
+    ],
+    ids=lambda given: " ".join(given) if isinstance(given, list) else "",
+)
+def test_a_size_that_the_networks_lack_is_refused_before_training(refused, arguments, answer):
+    assert answer in refused(*arguments)
 
 
 @pytest.mark.parametrize(
