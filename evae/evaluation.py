@@ -29,12 +29,13 @@ from evae.metrics.names import density_side
 from evae.metrics.neighbours import nearest_code_ratio, precision_recall_density_coverage, ratio
 from evae.metrics.reference import Reference, distance_identity
 from evae.metrics.sharpness import sharpness_gap
+from evae.points import clouds, density, likeness
 from evae.ranks import Share
 from evae.tiles import COLUMNS, DELTAS, code_maps, perturbations, picture
 from evae.training import Training, generator
 
 PREFIXES = {"test": "", "validation": "val_"}
-PRIOR, CODES, SUBSETS, LABELLED, WEIGHTS = 100, 200, 300, 500, 800
+PRIOR, CODES, SUBSETS, LABELLED, WEIGHTS, WHOLE = 100, 200, 300, 500, 800, 900
 """The independent random streams of an evaluation: these and the split's place in `PREFIXES`. Test values are taken
 on draws of their own, so that they owe nothing to those which a search has chosen by."""
 TILES, CHUNK = 32, 250
@@ -43,19 +44,20 @@ TILES, CHUNK = 32, 250
 @dataclass
 class Evaluated:
     """`metrics` by column name, the identity of each distance, accuracy and likelihood by the same name, and pictures
-    by kind."""
+    by kind, or of points `clouds`."""
 
     metrics: dict[str, float | str | list[float]] = field(default_factory=dict)
     distances: dict[str, dict] = field(default_factory=dict)
     pictures: list[dict] = field(default_factory=list)
+    clouds: list[dict] = field(default_factory=list)
 
 
 @threads_of_torch()
 @torch.no_grad()
 def evaluate(
     training: Training,
-    features: Features,
-    references: Mapping[str, Reference],
+    features: Features | None,
+    references: Mapping[str, Reference | None],
     pictures: bool = True,
     searched: Iterable[str] | None = None,
 ) -> Evaluated:
@@ -65,9 +67,15 @@ def evaluate(
     `features`. `searched` are the metrics that a search looks at: on the validation split, samples from a density of
     which it looks at none are not measured, and neither are likelihoods (None: all are). The ranks of a training share
     the images, and all return the same. Raises Diverged when a loss term is not finite.
+
+    Points have neither `features` nor statistics on them: their likelihood is measured instead (`evae.points`), and
+    `clouds` are drawn.
     """
     result = Evaluated()
     training.model.eval()
+    if training.images.kind == "points":
+        _evaluate_points(training, references, pictures, searched, result)
+        return result
     rebuilt = {split: _reconstruct(training, split, features) for split in references}
     densities = {split: _wanted(training.recipe.evaluation.densities, split, searched) for split in references}
     ex_post = ExPost(training, max(densities.values(), key=len))
@@ -107,6 +115,48 @@ def evaluate(
     if pictures:
         result.pictures = _pictures(training, drawn.get("test", {}))
     return result
+
+
+def _evaluate_points(
+    training: Training, splits: Iterable[str], pictures: bool, searched: Iterable[str] | None, result: Evaluated
+) -> None:
+    for split in splits:
+        rows, measured = _reconstruct(training, split, None)
+        for column, value, identity in [
+            *_whole_likelihoods(training, split, measured),
+            *_log_likelihoods(training, split, searched),
+        ]:
+            measured[column] = value
+            result.distances[PREFIXES[split] + column] = identity
+        truth = training.images.truth
+        if truth is not None and "codes" in rows and training.model.latent == 1:
+            theirs = truth.latent_means[split]
+            measured["code_correlation"] = likeness(rows["codes"][:, 0].numpy(), theirs, truth.curve.is_closed)
+        result.metrics |= {PREFIXES[split] + name: value for name, value in measured.items()}
+    if pictures:
+        noise = _noise(training, PRIOR, "test", training.device)
+        data = batch(training.images.test, slice(None), training.device)
+        result.clouds = clouds(training.model, data, training.images.train, noise)
+
+
+def _whole_likelihoods(
+    training: Training, split: str, measured: Mapping[str, float]
+) -> Iterator[tuple[str, float, dict]]:
+    """Column, value and identity of the mean log likelihood of a split's points over the whole prior, of what it lacks
+    to the model that made them, where that is known, and of what the bound lacks to it."""
+    model, truth = training.model, training.images.truth
+    if model.rate_is == "none" or not model.likelihood.has_elbo:
+        return
+    known = density(model, _noise(training, WHOLE, split, training.device))
+    value, error = known.mean_log(batch(getattr(training.images, split), slice(None), training.device))
+    about = {"codes": len(known.outputs), "how": known.how, "error_nats": error, "split": split}
+    about["seed"] = training.recipe.evaluation.seed
+    yield "log_likelihood_nats", value, about
+    yield "log_likelihood_error_nats", error, about
+    if truth is not None:
+        yield "log_likelihood_gap_nats", float(truth.log_density[split].mean()) - value, about
+    if "elbo_nats" in measured:
+        yield "bound_gap_nats", value - measured["elbo_nats"], about
 
 
 def _wanted(densities: tuple[Density, ...], split: str, searched: Iterable[str] | None) -> tuple[Density, ...]:
@@ -173,10 +223,12 @@ def _decode(training: Training, codes: Tensor, features: Features) -> dict[str, 
     return _over(training, len(codes), measure)
 
 
-def _reconstruct(training: Training, split: str, features: Features) -> tuple[dict[str, Tensor], dict]:
-    """What is seen on reconstructions of a split's images, and what the model's terms, codes and pixels say of them."""
+def _reconstruct(training: Training, split: str, features: Features | None) -> tuple[dict[str, Tensor], dict]:
+    """What is seen on reconstructions of a split's images, and what the model's terms, codes and pixels say of them;
+    of points, without features, the terms and codes."""
     model, posterior, recipe = training.model, training.model.posterior, training.recipe
     losses, has_prior = training.losses(split), model.rate_is != "none"
+    pairs = [] if features is None else registered("pairs")
     real, noise = getattr(training.images, split), _noise(training, CODES, split, training.device)
 
     def measure(share: Share, which: slice) -> dict[str, Tensor]:
@@ -185,17 +237,17 @@ def _reconstruct(training: Training, split: str, features: Features) -> tuple[di
         codes, sampled = posterior.mean(heads), share.sample(posterior.sample, heads, noise)
         outputs = model.decoder(codes).float()
         is_mean = recipe.evaluation.reconstruct_from == "mean"
-        rebuilt = model.likelihood.images(outputs).clamp(0, 1) if is_mean else model.decode(sampled)
+        rebuilt = model.means(outputs) if is_mean else model.decode(sampled)
         return {
             "of_mean": model.likelihood.distortions(outputs, x),
-            **{one.name: one.measure(rebuilt, x) for one in registered("pairs")},
+            **{one.name: one.measure(rebuilt, x) for one in pairs},
             "sampled": sampled,
             **({"codes": codes, "rates": posterior.rate(heads)} if has_prior else {}),
-            **_seen(rebuilt, features),
+            **({} if features is None else _seen(rebuilt, features)),
         }
 
     rows = _over(training, len(real), measure)
-    measured: dict = {f"rec_{one.name}": float(rows[one.name].double().mean()) for one in registered("pairs")}
+    measured: dict = {f"rec_{one.name}": float(rows[one.name].double().mean()) for one in pairs}
     measured |= {name: losses[name] for name in ("distortion_nats", "rate_nats", "elbo_nats") if name in losses}
     measured["distortion_of_mean_nats"] = float(rows["of_mean"].double().mean())
     measured["rate_is"] = model.rate_is

@@ -160,7 +160,11 @@ class VAE(nn.Module):
 
     def decode(self, z: Codes) -> Images:
         """Mean images in [0, 1], or mean points."""
-        means = self.likelihood.images(self.decoder(z).float())
+        return self.means(self.decoder(z).float())
+
+    def means(self, outputs: Images) -> Images:
+        """What the decoder's outputs mean: images in [0, 1], or points."""
+        means = self.likelihood.images(outputs)
         return means.clamp(0, 1) if self.kind == "images" else means
 
     def reconstruct(self, x: Images, generator: torch.Generator | None = None) -> Images:

@@ -143,6 +143,14 @@ class Recipe:
             theirs = " or ".join(name for name in network if network[name].takes_points)
             family = self.network.family
             raise UserError(f"the {family} networks are for images, and {points} is points: take {theirs}.")
+        if not self.likelihood.takes_points:
+            theirs = " or ".join(name for name in likelihood if likelihood[name].takes_points)
+            raise UserError(
+                f"the {self.likelihood.family} likelihood is no density of any numbers, and {points} is points: take "
+                f"{theirs}."
+            )
+        if self.evaluation.downstream:
+            raise UserError(f"accuracies are of images with labels, and {points} is points: leave downstream out.")
         if self.adversarial is not None:
             raise UserError(f"a discriminator judges images, and {points} is points: leave adversarial out.")
         if of_images := [each.family for each in self.criteria if each.of_images]:

@@ -33,12 +33,16 @@ def repeat(recipe: Recipe, images: data.ImageSet, device: torch.device | str = "
     from evae.metrics.reference import references
     from evae.training import Training
 
-    features = load_features(recipe.evaluation.features, device)
     splits = {split: getattr(images, split) for split in ("validation", "test")}
+    features, known = None, dict.fromkeys(splits)
+    if images.kind == "images":
+        features = load_features(recipe.evaluation.features, device)
     training = Training(recipe, images, device)
     while not training.finished:
         training.train_epoch()
-    return training, evaluate(training, features, references(splits, images.train, features))
+    if features is not None:
+        known = references(splits, images.train, features)
+    return training, evaluate(training, features, known)
 
 
 def parse(text: str) -> Recipe:

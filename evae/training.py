@@ -136,7 +136,7 @@ class Training:
         Where a discriminator takes part, its terms are means over patches too, and `train_adversarial_weight` is what
         the adversarial loss counts for in this epoch, beside the `loss`. Where they change, `train_learning_rate` and
         `train_beta_factor` are means over the epoch's steps, and where gradients are clipped so is
-        `train_gradient_norm`, the norm of the VAE's before.
+        `train_gradient_norm`, the norm of the VAE's before. `decoder_passes` counts the codes that were decoded.
 
         Raises Diverged before an optimiser steps on a term that is not finite, and when the discriminator has won.
         """
@@ -151,6 +151,8 @@ class Training:
         betas = [optimisation.beta_factor(step, self.steps) for step in steps]
         sums: dict[str, Tensor] = {}
         norms: list[Tensor] = []
+        passes: list[int] = []
+        counting = self.trained.decoder.register_forward_hook(lambda _, given, outputs: passes.append(len(outputs)))
         self.course.start_epoch(epoch)
         self.trained.train()
         batches = [(index, self.ranks.share(len(index))) for index in order.split(optimisation.batch_size)]
@@ -195,6 +197,8 @@ class Training:
             measured["train_gradient_norm"] = float(torch.stack(norms).mean())
         measured |= self.course.end_epoch()
         measured |= {f"likelihood_{name}": value for name, value in self.model.likelihood.shown().items()}
+        counting.remove()
+        measured["decoder_passes"] = int(self.ranks.sum(torch.tensor(sum(passes), device=self.device)))
         self.epoch = epoch
         seconds = time.perf_counter() - started
         self._estimate_statistics()

@@ -22,7 +22,7 @@ from evae.recipe import Recipe
 from evae.results.store import Store
 from evae.training import Training
 
-CHECKED = ("rec_psnr_db", "rec_ssim", "rec_sharpness")
+CHECKED = ("rec_psnr_db", "rec_ssim", "rec_sharpness", "distortion_of_mean_nats")
 """What a trial's weights must give as its row has it, before anything else that they give is believed: values that
 every trial has, without noise where reconstructions are of the posterior's mean."""
 TOLERANCE = 1e-3
@@ -58,7 +58,7 @@ class MeasureSetting:
 
     store: Store
     images: ImageSet
-    references: Mapping[str, Mapping[str, Reference]]
+    references: Mapping[str, Mapping[str, Reference | None]]
     cpus: float
     gpus: float
     plugins: tuple[Plugin, ...] = ()
@@ -103,7 +103,9 @@ class Measurer:
                     measured.distances[column] = result.distances[column]
         return replace(measured, not_fitted="; ".join(not_fitted))
 
-    def _features(self, name: str) -> Features:
+    def _features(self, name: str) -> Features | None:
+        if self.setting.images.kind == "points":
+            return None
         if name not in self.features:
             self.features[name] = load_features(name, self.device)
         return self.features[name]

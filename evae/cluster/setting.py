@@ -21,7 +21,7 @@ class Setting:
     study: str
     store: Store
     images: ImageSet
-    references: Mapping[str, Reference]
+    references: Mapping[str, Reference | None]
     cpus: float
     gpus: float
     keep_weights: bool

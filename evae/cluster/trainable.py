@@ -156,6 +156,7 @@ class EpochTrainable(tune.Trainable):
         self.row["epochs"] = epoch["epoch"]
         self.row["train_s"] += epoch["train_s"]
         self.row["evaluate_s"] += epoch["evaluate_s"]
+        self.row["decoder_passes"] = sum(each.get("decoder_passes") or 0 for each in self.epochs)
         self.row["images_per_s"] = epoch["images_per_s"]
         if at_rung:
             # Where the trial is stopped now, nobody asks this process about it again.
@@ -185,7 +186,9 @@ class EpochTrainable(tune.Trainable):
         self.measured = {}
         result = self.worker.evaluate()
         key = {"trial": trial, "configuration": self.job.configuration, "seed": self.job.seed}
-        self._later("write", "images", trial, [key | picture for picture in result.pictures])
+        for kind, drawn in {"images": result.pictures, "clouds": result.clouds}.items():
+            if drawn:
+                self._later("write", kind, trial, [key | each for each in drawn])
         if self.setting.keep_weights:
             self._later("write_bytes", "weights", f"{trial}.safetensors", self.worker.weights())
         self.row |= result.metrics | {"distances": to_json(result.distances)}

@@ -42,7 +42,7 @@ class Worker:
     def __init__(
         self,
         images: ImageSet,
-        references: Mapping[str, Reference],
+        references: Mapping[str, Reference | None],
         device: torch.device,
         threads: int,
         ranks: Ranks | None = None,
@@ -98,8 +98,9 @@ class Worker:
         """Measure the trained model."""
         return evaluate(self.training, self._features(), self.references, searched=self.searched)
 
-    def _features(self) -> Features:
-        if self.features is None:
+    def _features(self) -> Features | None:
+        """None of points."""
+        if self.features is None and self.images.kind == "images":
             self.features = load_features(self.training.recipe.evaluation.features, self.device)
         return self.features
 

@@ -37,6 +37,13 @@ class Likelihood(ABC):
     """Whether it has an `error_scale`."""
     is_squared: ClassVar[bool] = False
     """Whether the distortion is the sum of squared errors of the outputs."""
+    takes_points: ClassVar[bool] = False
+    """Whether the distortion is the whole negative log density of any real numbers, points and not images alone."""
+
+    @classmethod
+    def for_points(cls) -> Likelihood:
+        """With what suits points where nothing is said."""
+        return cls()
 
     def build(self) -> nn.Module | None:
         """What the family learns beside the decoder: a module whose parameters are trained with the model's, or None.
@@ -65,6 +72,16 @@ class Likelihood(ABC):
     def distortions(self, outputs: Images, x: Images) -> Float[Tensor, " n"]:
         """The distortion of each image."""
         return torch.func.vmap(lambda out, one: self.distortion(out[None], one[None]))(outputs, x)
+
+    def of_pairs(self, outputs: Images, x: Images) -> Float[Tensor, "n k"]:
+        """The distortion of each of n rows of data with each of k outputs, in float64."""
+        n, k = len(x), len(outputs)
+        each = self.distortions(outputs.repeat(n, 1, 1, 1), x.repeat_interleave(k, 0))
+        return each.double().view(n, k)
+
+    def draw(self, outputs: Images, generator: torch.Generator) -> Images:
+        """Data drawn as the outputs say; by default their means."""
+        return self.images(outputs)
 
     @abstractmethod
     def images(self, outputs: Images) -> Images:

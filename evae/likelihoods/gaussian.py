@@ -30,9 +30,14 @@ class Gaussian(Scaled):
 
     family: ClassVar[str] = "gaussian"
     has_elbo: ClassVar[bool] = True
+    takes_points: ClassVar[bool] = True
 
     scale: float = 0.1
     learn_scale: bool = False
+
+    @classmethod
+    def for_points(cls) -> Gaussian:
+        return cls(scale=0.3, learn_scale=True)
 
     def distortion(self, outputs: Data, x: Data) -> Float[Tensor, ""]:
         numbers = x.numel() // len(x)
@@ -42,6 +47,16 @@ class Gaussian(Scaled):
 
     def error_scale(self, like: Data) -> Float[Tensor, ""]:
         return 8 * torch.exp(2 * self.log_scale(like))
+
+    def of_pairs(self, outputs: Data, x: Data) -> Float[Tensor, "n k"]:
+        a, b = (rows.double().flatten(1) for rows in (x, outputs))
+        squares = (a.square().sum(1)[:, None] - 2 * a @ b.T + b.square().sum(1)).clamp(min=0)
+        log_scale = self.log_scale(a)
+        return 0.5 * squares * torch.exp(-2 * log_scale) + a.shape[1] * (log_scale + 0.5 * math.log(2 * math.pi))
+
+    def draw(self, outputs: Data, generator: torch.Generator) -> Data:
+        noise = torch.randn(outputs.shape, generator=generator, device=outputs.device, dtype=outputs.dtype)
+        return outputs + torch.exp(self.log_scale(outputs)) * noise
 
     def images(self, outputs: Data) -> Data:
         return outputs

@@ -24,6 +24,8 @@ reconstructions and samples alone, of the features of two sets, of those of samp
 density, of the model as a whole, of codes and labels, or of what a model costs."""
 OURS = ("density", "model", "labels", "cost")
 """What only metrics of ours can be taken of."""
+KINDS = ("images", "points")
+"""Of data that a metric can be taken on."""
 LABELS = (200, 1000, 5000)
 """The numbers of training labels for which the literature gives accuracies (Vafaii et al. 2024, Poisson VAE)."""
 
@@ -34,7 +36,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 class Metric:
     """`measure` is the function that takes it; None where the evaluation itself does, because more than that belongs
     to it. `direction` says which way is better: such a metric can be searched for. A report knows `label` and `unit` of
-    a plug-in's metrics from the study's manifest, and those of ours by itself.
+    a plug-in's metrics from the study's manifest, and those of ours by itself. `kinds` are those of the data that can
+    have it.
     """
 
     name: str
@@ -43,6 +46,7 @@ class Metric:
     label: str
     unit: str
     measure: Callable[..., Any] | None
+    kinds: tuple[str, ...] = ("images",)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -80,9 +84,11 @@ def metric(
     return register
 
 
-def declare(name: str, *, of: str, direction: str | None = None) -> None:
-    """Name a metric that the evaluation takes itself."""
-    METRICS.add(name, Metric(name, of, direction, "", "", None), written=declare)
+def declare(name: str, *, of: str, direction: str | None = None, kinds: tuple[str, ...] | None = None) -> None:
+    """Name a metric that the evaluation takes itself: by default one of a model on data of all `KINDS`, all others on
+    images."""
+    kinds = kinds or (KINDS if of == "model" else ("images",))
+    METRICS.add(name, Metric(name, of, direction, "", "", None, kinds), written=declare)
 
 
 def of(kind: str) -> list[Metric]:
@@ -95,4 +101,8 @@ declare("distortion_of_mean_nats", of="model", direction="min")
 declare("rate_nats", of="model", direction="min")
 declare("elbo_nats", of="model", direction="max")
 declare("nll_nats", of="model", direction="min")
-declare("bits_per_dim", of="model", direction="min")
+declare("bits_per_dim", of="model", direction="min", kinds=("images",))
+declare("log_likelihood_nats", of="model", direction="max", kinds=("points",))
+declare("log_likelihood_gap_nats", of="model", direction="min", kinds=("points",))
+declare("bound_gap_nats", of="model", direction="min", kinds=("points",))
+declare("code_correlation", of="model", direction="max", kinds=("points",))

@@ -7,6 +7,7 @@ reader never sees half a file, and a retry of a trial replaces its rows instead 
     <results>/trials/<trial>.parquet      one row per trial, also while it runs
     <results>/epochs/<trial>.parquet      one row per epoch
     <results>/images/<trial>.parquet      one row per picture (PNG bytes)
+    <results>/clouds/<trial>.parquet      one row per cloud of points, or density on a grid, of a model of points
     <results>/measures/<trial>.parquet    what was measured of a finished trial afterwards
     <results>/weights/<trial>.safetensors     a finished trial's model
     <results>/checkpoints/<trial>.safetensors an interrupted trial, until it is finished
@@ -31,7 +32,7 @@ from evae.errors import UserError
 from evae.results import measures, places
 
 SCHEMA_VERSION = 1
-KINDS = ("study", "trials", "epochs", "images", measures.KIND)
+KINDS = ("study", "trials", "epochs", "images", "clouds", measures.KIND)
 READERS = 4
 """Threads that read a kind's many small files: most of the time is waiting and decoding outside of Python."""
 
@@ -42,6 +43,7 @@ REMEDIES = {
     "trial anew.",
     "epochs": "Restore it from a copy, or remove it to go on without that trial's curve.",
     "checkpoints": "Restore it from a copy, or remove it to train that trial from its beginning.",
+    "clouds": "Restore it from a copy, or remove it to go on without that trial's drawings.",
     "images": "Restore it from a copy, or remove it to go on without that trial's pictures.",
     "measures": "Restore it from a copy, or remove it and measure that trial again.",
 }

@@ -64,12 +64,21 @@ def _no_bits(recipe: Recipe) -> str | None:
     return levels or _no_log_likelihood(recipe)
 
 
+def _no_density(recipe: Recipe) -> str | None:
+    whole = None if recipe.likelihood.has_elbo else f"the {recipe.likelihood.family} likelihood"
+    return _no_prior(recipe) or whole
+
+
 LACKING: dict[str, Callable[[Recipe], str | None]] = {
     "distortion_nats": _no_distortion,
     "rate_nats": _no_divergence,
     "elbo_nats": _no_elbo,
     "nll_nats": _no_log_likelihood,
     "bits_per_dim": _no_bits,
+    "log_likelihood_nats": _no_density,
+    "log_likelihood_gap_nats": _no_density,
+    "bound_gap_nats": _no_elbo,
+    "code_correlation": lambda recipe: None if recipe.latent == 1 else "more than one latent",
     "active_units": _no_prior,
     "aggregate_w1": _no_prior,
     "kl_units": _no_exact_rate,
@@ -78,6 +87,10 @@ LACKING: dict[str, Callable[[Recipe], str | None]] = {
     "zeros_share": _not_sparse,
 }
 """What of a recipe, if anything, leaves it without a number for an objective. All others every recipe has."""
+
+
+OF_TRUTH = ("log_likelihood_gap_nats", "code_correlation")
+"""Objectives that compare a model with the one that made the points."""
 
 
 def check_possible(objectives: Sequence[str], recipes: Sequence[Recipe]) -> list[str]:
@@ -91,7 +104,7 @@ def check_possible(objectives: Sequence[str], recipes: Sequence[Recipe]) -> list
         said = "; ".join(f"{name} is not known with {_either(parts)}" for name, parts in why.items())
         known = [
             n
-            for n in directions()
+            for n in directions(recipes[0].data.kind)
             if n not in objectives and not labels_of(n) and not any(map(LACKING.get(n, lambda _: None), recipes))
         ]
         raise UserError(
@@ -127,6 +140,15 @@ def check_sharp(objectives: Sequence[str], splits: dict[str, np.ndarray]) -> Non
                 f"the real {split} images have no sharpness, since none has an edge or any grain: {' and '.join(gaps)} "
                 "can be finite for no model. Choose other --objectives, such as gen_fd and rec_psnr_db."
             )
+
+
+def check_truth(objectives: Sequence[str], images: ImageSet) -> None:
+    """Raise UserError for objectives that compare with the model that made the points, where that is not known."""
+    if (wanted := [name for name in objectives if name in OF_TRUTH]) and images.truth is None:
+        raise UserError(
+            f"the model that made {images.name} is not known, which {' and '.join(wanted)} needs: take "
+            "log_likelihood_nats, or points of a curve, such as points:moon."
+        )
 
 
 def check_labels(objectives: Sequence[str], counts: Sequence[int], images: ImageSet) -> list[str]:

@@ -12,13 +12,19 @@ DIVERGENCES = ("exact", "estimated")
 """What a rate has to be to compare with others: the KL divergence from the prior, or an unbiased estimate of it."""
 
 
-def directions() -> dict[str, str]:
-    """What can be searched for, by column, and which way is better: all metrics that have a direction.
+DEFAULTS = {"images": ("gen_fd", "rec_sharpness_gap"), "points": ("log_likelihood_nats", "bound_gap_nats")}
+"""What is searched for where nothing is said, by the kind of data."""
+
+
+def directions(kind: str = "images") -> dict[str, str]:
+    """What can be searched for on data of this kind, by column, and which way is better: all metrics that have a
+    direction.
 
     `fd` and `kd` stand for the Fréchet and the kernel distance on the study's features. Noise has more sharpness than
     real images; a search for the smallest sharpness gap does not mistake it for detail.
     """
-    return {column: one.direction for one in METRICS.values() if one.direction for column in one.columns}
+    taken = (one for one in METRICS.values() if one.direction and kind in one.kinds)
+    return {column: one.direction for one in taken for column in one.columns}
 
 
 def labels_of(name: str) -> int | None:
@@ -30,19 +36,33 @@ def labels_of(name: str) -> int | None:
 
 def direction(name: str) -> str | None:
     """Which way is better, of a metric by its short name; None where that is not known."""
-    return METRICS[name.rpartition("_")[0]].direction if labels_of(name) else directions().get(name)
+    if labels_of(name):
+        return METRICS[name.rpartition("_")[0]].direction
+    return (directions() | directions("points")).get(name)
 
 
-def resolve_objectives(names: Sequence[str], features_column: str, density: str | None = None) -> list[tuple[str, str]]:
+def check_kind(names: Iterable[str], kind: str) -> None:
+    """Raise UserError for metrics, by their short names, that data of this kind do not have."""
+    known = directions(kind)
+    for name in names:
+        if direction(name) and name not in known and not (labels_of(name) and kind == "images"):
+            other = "points" if kind == "images" else "images"
+            raise UserError(f"{name} is of {other}, and the data are {kind}: choose from {', '.join(sorted(known))}.")
+
+
+def resolve_objectives(
+    names: Sequence[str], features_column: str, density: str | None = None, kind: str = "images"
+) -> list[tuple[str, str]]:
     """Short names to (column, "min" or "max"): "gen_fd" is the column of that distance on these features, "xpd_fd" that
     of samples from the ex-post `density` of that family.
 
     With the standard Inception features the columns are `gen_fid` and `gen_kid`. Raises UserError for a name that is
-    not known, given twice, or when there is none.
+    not known, not of this `kind` of data, given twice, or when there is none.
     """
     if not names or len(set(names)) != len(names):
         raise UserError(f"give one objective or more, each once; got {', '.join(names) or 'none'}")
-    known, resolved = directions(), []
+    check_kind(names, kind)
+    known, resolved = directions(kind), []
     known |= {name: direction(name) for name in names if labels_of(name)}
     for name in names:
         if name not in known:

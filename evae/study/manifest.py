@@ -33,6 +33,7 @@ PARTS = {
     "trials": ".parquet",
     "epochs": ".parquet",
     "images": ".parquet",
+    "clouds": ".parquet",
     "measures": ".parquet",
     "weights": ".safetensors",
     "checkpoints": ".safetensors",

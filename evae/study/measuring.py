@@ -19,6 +19,7 @@ from evae.results import measures
 from evae.results.lock import sole_driver
 from evae.results.store import Store
 from evae.search.feasible import check_labels
+from evae.search.objectives import check_kind
 from evae.study.asked import Asked, MeasureOptions, differing
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def measure(options: MeasureOptions, console: Console) -> bool:
         rows, without = _weighed(store)
         refused: dict[str, str] = {}
         images = _images(options, manifest)
+        _check_kind(asked, images)
         notes = check_labels(asked.metrics, asked.labels, images)
         recipes = {}
         for row in rows:
@@ -57,7 +59,7 @@ def measure(options: MeasureOptions, console: Console) -> bool:
                 recipes[row["trial"]] = _recipe(row, manifest)
             except UserError as error:
                 refused[row["trial"]] = str(error)
-        networks = _networks(asked, recipes.values())
+        networks = {} if images.kind == "points" else _networks(asked, recipes.values())
         jobs = list(_lacking(store, rows, recipes, asked, networks, images))
         count = f"{len(rows)} finished trials with weights{f' ({without} have none)' if without else ''}"
         console.print(Text(f"{manifest['study']}: {count}, of which {len(jobs)} lack what is asked"))
@@ -123,6 +125,16 @@ def _images(options: MeasureOptions, manifest: Mapping[str, Any]) -> ImageSet:
             "Name the place of those with --data or --data-root."
         )
     return images
+
+
+def _check_kind(asked: Asked, images: ImageSet) -> None:
+    """Raise UserError for what is not of data of this kind."""
+    check_kind(asked.metrics, images.kind)
+    if images.kind == "points" and (asked.features or asked.densities or asked.downstream):
+        raise UserError(
+            f"features, densities and accuracies are of images, and {images.name} is points: ask for --iw-samples or "
+            "--metrics."
+        )
 
 
 def _recipe(row: Mapping[str, Any], manifest: Mapping[str, Any]) -> Recipe:
@@ -215,6 +227,8 @@ def _run(
     demand = Demand(address=options.address, gpus=0.0 if not options.address and accelerator() == "mps" else None)
     splits = {split: getattr(images, split) for split in ("validation", "test")}
     known = {name: references(splits, images.train, network) for name, network in networks.items()}
+    if images.kind == "points":
+        known = {part[0]["evaluation"]["features"]: dict.fromkeys(splits) for job in jobs for part in job.parts}
     refused: dict[str, str] = {}
     with ray_session(demand, trains=False):
         require_token()

@@ -23,7 +23,7 @@ from evae.results import places
 from evae.search.constraints import Constraint
 from evae.search.constraints import parse as parse_constraints
 from evae.search.job import FIRST_FRESH
-from evae.search.objectives import labels_of, resolve_objectives
+from evae.search.objectives import DEFAULTS, check_kind, labels_of, resolve_objectives
 from evae.search.samplers import sampler as samplers
 from evae.search.space import Space
 
@@ -31,6 +31,9 @@ REPLICATES = ("all", "race")
 RESUME = ("must", "auto", "never")
 EARLY_STOPPING = ("none", "median", "halving")
 UNTIL = ("decided",)
+NETWORKS = {"images": "conv", "points": "dense"}
+LIKELIHOODS = {"images": "bernoulli", "points": "gaussian"}
+"""What is taken for each kind of data where nothing is said."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,17 +80,18 @@ class StudyOptions:
     """Whether images of files stay there, and are read again and again while trials train: auto (where they would take
     more than a quarter of the free memory), always or never. The numbers are the same."""
 
-    network: str = "conv"
+    network: str | None = None
     """Networks: conv (Qin & Huang, EVAE), resnet_v2 (Rivera, MoG-VAE), linear, mlp, cells (convolutional, for 28 and 16
     px), cells_linear (with a linear decoder; all Vafaii et al., Poisson VAE), dense (for points), sd_vae (Rombach et
     al., Stable Diffusion), lite_vae (Sadat et al.), or one of a plug-in's. The codes of sd_vae and lite_vae are
-    maps."""
+    maps. Default: conv, and of points dense."""
     size: str = "paper"
     """Width of the networks: tiny (1/4 of the paper's channels), small (1/2), paper, large (2). Linear has one. Those
     with code maps have micro too, for a few CPU cores, and lite_vae the encoders S, B, M and L."""
-    likelihood: str = "bernoulli"
+    likelihood: str | None = None
     """What a wrong pixel costs: bernoulli, gaussian, laplace, logistic (of 256 levels), scaled_laplace (its scale
-    learned), sum_of_squares, none (criteria of images alone), or one of a plug-in's."""
+    learned), sum_of_squares, none (criteria of images alone), or one of a plug-in's. Default: bernoulli, and of
+    points gaussian with a learned scale."""
     prior: str | None = None
     """A prior in the place of the posterior's own: mixture (learned), or one of a plug-in's."""
     criteria: tuple[str, ...] = ()
@@ -127,8 +131,9 @@ class StudyOptions:
     precision: str = "auto"
     """Arithmetic of the networks: fp32, bf16, or auto (bf16 where the hardware has it)."""
 
-    objectives: tuple[str, ...] = ("gen_fd", "rec_sharpness_gap")
-    """What is searched for, one metric or more; fd is the Fréchet distance on --features."""
+    objectives: tuple[str, ...] | None = None
+    """What is searched for, one metric or more; fd is the Fréchet distance on --features (default: gen_fd
+    rec_sharpness_gap, of points log_likelihood_nats bound_gap_nats)."""
     features: str = DEFAULT_FEATURES
     """Network and tap of the Fréchet distance; "inception" is the standard FID (needs its weights)."""
     densities: tuple[str, ...] = ("mixture",)
@@ -199,6 +204,7 @@ class StudyOptions:
 
     def __post_init__(self) -> None:
         load(self.plugin)  # what they register is known below
+        self._set_defaults()
         places.check_name(self.name, "study")
         places.check(self.results)
         if self.data_root is not None and not self.data_root.strip():
@@ -242,6 +248,20 @@ class StudyOptions:
         self.base_recipe()  # says what else cannot be, and so does what follows
         self.resolved_objectives()
         self.constraints()
+        check_kind([text.split()[-1] for text in self.claim if text.split()], self.kind)
+
+    def _set_defaults(self) -> None:
+        """Put in what the kind of data decides."""
+        kind = self.kind
+        defaults = {"network": NETWORKS[kind], "likelihood": LIKELIHOODS[kind], "objectives": DEFAULTS[kind]}
+        for name, value in defaults.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
+
+    @property
+    def kind(self) -> str:
+        """Of the data: "images" or "points"."""
+        return DataRecipe(source=self.data).kind
 
     @property
     def space(self) -> Space:
@@ -260,7 +280,7 @@ class StudyOptions:
 
     def resolved_objectives(self) -> list[tuple[str, str]]:
         """(metric column, "min" or "max") of each objective."""
-        return resolve_objectives(self.objectives, features_column(self.features), self.first_density)
+        return resolve_objectives(self.objectives, features_column(self.features), self.first_density, self.kind)
 
     def constraints(self) -> list[Constraint]:
         """What every configuration must keep to."""
@@ -306,6 +326,7 @@ class StudyOptions:
 
     def base_recipe(self) -> Recipe:
         """The recipe that these options define; a search space varies it."""
+        family = likelihood[self.likelihood]
         return Recipe(
             data=DataRecipe(
                 source=self.data,
@@ -318,7 +339,7 @@ class StudyOptions:
                 horizontal_flip=self.horizontal_flip,
             ),
             network=networks[self.network].of_size(self.size),
-            likelihood=likelihood[self.likelihood](),
+            likelihood=family.for_points() if self.kind == "points" else family(),
             prior=None if self.prior is None else prior[self.prior](),
             criteria=tuple(map(_criterion, self.criteria)),
             inference=inferences[self.inference](),

@@ -34,12 +34,14 @@ def rehearse(recipes: Iterable[Recipe], images: ImageSet, device: torch.device |
 
 def _try(recipe: Recipe, images: ImageSet, device: torch.device | str) -> None:
     train = images.train[: max(2 * BATCH, recipe.posterior.memory)]
-    few = replace(images, train=train, validation=images.validation[:HELD_OUT], test=images.test[:HELD_OUT])
+    few = replace(images, train=train, validation=images.validation[:HELD_OUT], test=images.test[:HELD_OUT], truth=None)
     recipe = replace(recipe, optimisation=replace(recipe.optimisation, batch_size=BATCH))
     if recipe.adversarial is not None:
         recipe = replace(recipe, adversarial=replace(recipe.adversarial, start_epoch=1, warm_up_epochs=0))
-    features = load_features(recipe.evaluation.features, device)
-    references = {"validation": reference(few.validation, few.train, features, cache=None)}
+    features, references = None, {"validation": None}
+    if images.kind == "images":
+        features = load_features(recipe.evaluation.features, device)
+        references = {"validation": reference(few.validation, few.train, features, cache=None)}
     training = Training(recipe, few, device)
     try:
         training.train_epoch()

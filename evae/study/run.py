@@ -21,7 +21,7 @@ from evae.search.claims import Claim, Stated, parse
 from evae.search.confirmation import Confirmation
 from evae.search.deciding import FEWEST, Deciding, known
 from evae.search.exact import Exact
-from evae.search.feasible import check_decidable, check_labels, check_possible, check_sharp
+from evae.search.feasible import check_decidable, check_labels, check_possible, check_sharp, check_truth
 from evae.search.job import ENDED
 from evae.search.rungs import Rungs
 from evae.search.samplers import sampler as samplers
@@ -63,6 +63,7 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
         exact = Exact(options.constraints(), images.image_size, images.channels)
         space, left_out = exact.restrict(space, recipes)
         notes += left_out
+        check_truth(options.objectives, images)
         check_sharp(options.objectives, {split: getattr(images, split) for split in ("validation", "test")})
         manifest = Manifest(options, question, base, space.describe(base), objectives, images)
         notes += manifest.check_continues(store, options.resume, options.extend, options.accept_changed_plugins)
@@ -130,8 +131,8 @@ def _check_counts(images: ImageSet) -> None:
     for split in ("train", "validation", "test"):
         if (count := len(getattr(images, split))) < 2:
             raise UserError(
-                f"{images.name} has only {count} {split} image(s) here, and distances need at least 2; raise "
-                f"--{split}-images, or give more images. What is known of them: {'; '.join(images.notes)}"
+                f"{images.name} has only {count} {split} {images.kind[:-1]}(s) here, and at least 2 are needed; raise "
+                f"--{split}-images, or give more {images.kind}. What is known of them: {'; '.join(images.notes)}"
             )
 
 
@@ -182,10 +183,15 @@ def _headline(options: StudyOptions, base: Recipe, images: ImageSet, confirmatio
         (options.name, "bold"),
         f": {_count(options.total, 'configuration')} x {_count(options.seeds, 'seed')}{fresh_seeds(confirmation)}, "
         f"{_count(options.epochs, 'epoch')} each, {options.size} {options.network} networks, {codes}\n"
-        f"data {images.name}: {splits} train / validation / test images of {images.image_size} px, "
-        f"{images.channels} channel(s)"
+        f"data {images.name}: {splits} train / validation / test {images.kind} of {_size(images)}"
         + (f", read from their files in training ({images.nbytes / 2**30:.1f} GiB)" if images.streamed else ""),
     )
+
+
+def _size(images: ImageSet) -> str:
+    if images.kind == "points":
+        return _count(images.channels, "number")
+    return f"{images.image_size} px, {images.channels} channel(s)"
 
 
 def fresh_seeds(confirmation: Confirmation | None) -> str:

@@ -15,7 +15,7 @@ from evae.cluster.machine import Slots, find_slots
 from evae.cluster.setting import Setting
 from evae.cluster.tune import tuner
 from evae.data.base import ImageSet
-from evae.metrics.features import Features, load_features
+from evae.metrics.features import load_features
 from evae.metrics.reference import Reference, references
 from evae.recipe import Recipe
 from evae.results.rows import close_row
@@ -50,7 +50,7 @@ def train(
         study=options.name,
         store=store,
         images=images,
-        references=_references(images, load_features(options.features)),
+        references=_references(images, options.features),
         cpus=slots.cpus,
         gpus=slots.gpus,
         keep_weights=options.keep_weights,
@@ -120,9 +120,12 @@ def _search(
         raise KeyboardInterrupt
 
 
-def _references(images: ImageSet, features: Features) -> Mapping[str, Reference]:
-    """Statistics of the real images of both held-out splits, against training images for the floor."""
-    return references({split: getattr(images, split) for split in ("validation", "test")}, images.train, features)
+def _references(images: ImageSet, features: str) -> Mapping[str, Reference | None]:
+    """Statistics of the real images of both held-out splits, against training images for the floor; None of points."""
+    splits = ("validation", "test")
+    if images.kind == "points":
+        return dict.fromkeys(splits)
+    return references({split: getattr(images, split) for split in splits}, images.train, load_features(features))
 
 
 def _cancel_running(store: Store) -> None:

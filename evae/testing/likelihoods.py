@@ -57,6 +57,24 @@ def images_have_the_outputs_shape(likelihood: Likelihood) -> None:
     expect(torch.isfinite(shown).all(), "images", "not finite for ordinary outputs")
 
 
+def what_takes_points_is_a_density(likelihood: Likelihood) -> None:
+    """Of one number its integral is 1, and of several independent ones the distortion is the sum."""
+    if not likelihood.takes_points:
+        return
+    likelihood = made(type(likelihood).for_points())
+    x = torch.linspace(-40, 40, 40_001, dtype=torch.float64).view(-1, 1, 1, 1)
+    alone = likelihood.distortions(torch.full_like(x, 0.7), x)
+    total = float(torch.exp(-alone).sum()) * 80 / 40_000
+    expect(abs(total - 1) < 1e-3, "distortion", f"the density of a point integrates to {total:.4g}")
+    few = torch.randn(3, 2, 1, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found, kept = likelihood.of_pairs(few[:2], few), likelihood.distortions(few[[0, 1, 0]], few[[0, 0, 2]])
+    holds = found.shape == (3, 2) and torch.allclose(found[[0, 0, 2], [0, 1, 0]], kept)
+    expect(holds, "of_pairs", "is not what `distortions` gives for each pair of data and outputs, (n, k)")
+    pair = x[20_100:20_102].view(1, 2, 1, 1)
+    together = likelihood.distortion(torch.full_like(pair, 0.7), pair)
+    expect(torch.allclose(together, alone[20_100:20_102].sum()), "distortion", "is no sum over a point's numbers")
+
+
 def the_cheapest_outputs_show_the_images(likelihood: Likelihood) -> None:
     """What costs least looks like the images: a few hundred steps of Adam come to within 0.05 of them."""
     if not likelihood.has_distortion:
@@ -98,6 +116,7 @@ CHECKS: tuple[Check, ...] = (
     distortions_are_of_each_image,
     images_have_the_outputs_shape,
     gradients_are_finite_differences,
+    what_takes_points_is_a_density,
     the_cheapest_outputs_show_the_images,
     what_it_builds_is_learned,
 )
