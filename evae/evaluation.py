@@ -104,9 +104,7 @@ def evaluate(
             result.distances[PREFIXES[split] + column] = identity
         measured["real_sharpness"] = reference.sharpness
         result.metrics |= {PREFIXES[split] + name: value for name, value in measured.items()}
-    if training.recipe.evaluation.cost:
-        costs = cost.measured(training)
-        result.metrics |= {f"{PREFIXES[split]}{name}": value for split in references for name, value in costs.items()}
+    result.metrics |= _costs(training, references)
     if len(shape := training.model.code_shape) > 1:
         result.metrics["code_shape"] = " x ".join(map(str, shape))
     if ex_post.not_fitted:
@@ -115,6 +113,12 @@ def evaluate(
     if pictures:
         result.pictures = _pictures(training, drawn.get("test", {}))
     return result
+
+
+def _costs(training: Training, splits: Iterable[str]) -> dict[str, float]:
+    """What the model costs, if that is asked, by column: the same on every split."""
+    costs = cost.measured(training) if training.recipe.evaluation.cost else {}
+    return {f"{PREFIXES[split]}{name}": value for split in splits for name, value in costs.items()}
 
 
 def _evaluate_points(
@@ -133,6 +137,7 @@ def _evaluate_points(
             theirs = truth.latent_means[split]
             measured["code_correlation"] = likeness(rows["codes"][:, 0].numpy(), theirs, truth.curve.is_closed)
         result.metrics |= {PREFIXES[split] + name: value for name, value in measured.items()}
+    result.metrics |= _costs(training, splits)
     if pictures:
         noise = _noise(training, PRIOR, "test", training.device)
         data = batch(training.images.test, slice(None), training.device)

@@ -23,8 +23,9 @@ PAIRS = 400_000
 """Pairs of a point and a code that are computed at a time."""
 SHOWN, SIDE, GRID_FEW, DECIMALS = 500, 48, 1000, 4
 """What of a model a report draws: points of a cloud, places a side of a grid, codes of its density, digits kept."""
-SHIFTS = 40
-"""Places at which a closed curve of codes is cut open to compare it with another."""
+CUTS = 20
+"""Places at which a closed curve of codes is cut open to compare it with another: beside the codes of so many points
+at the ends of the true curve."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def _grid_of_prior(model: VAE, generator: torch.Generator, k: int) -> tuple[Code
     known = type(posterior).prior_log_density is not Posterior.prior_log_density
     if model.latent != 1 or model.prior is not None or posterior.discrete or not known:
         return None
-    mean, std = (float(torch.as_tensor(moment)) for moment in (posterior.prior_mean, posterior.prior_std))
+    mean, std = (float(torch.as_tensor(moment).detach()) for moment in (posterior.prior_mean, posterior.prior_std))
     z = torch.linspace(mean - REACH * std, mean + REACH * std, k, dtype=torch.float64, device=generator.device)
     log_weights = (posterior.prior_log_density(z[:, None])[:, 0] + torch.log(z[1] - z[0])).nan_to_num(nan=-math.inf)
     # Of a prior that reaches further, or is steeper than the grid is fine.
@@ -96,7 +97,7 @@ def _draws(model: VAE, generator: torch.Generator, k: int) -> tuple[Codes, Tenso
 def likeness(codes: np.ndarray, truth: np.ndarray, closed: bool = False) -> float:
     """How well one latent's codes (n,) tell the true ones (n,): the correlation of these with the nearest increasing or
     decreasing function of the codes, since any monotone relabelling of a latent is the same model. On a closed curve a
-    model may cut the circle open elsewhere: the best of `SHIFTS` places counts. 0 where either does not vary.
+    model may cut the circle open elsewhere: the best of `CUTS` places counts. 0 where either does not vary.
     """
     from sklearn.isotonic import IsotonicRegression
 
@@ -104,9 +105,10 @@ def likeness(codes: np.ndarray, truth: np.ndarray, closed: bool = False) -> floa
         return 0.0
     # Equal codes have equal ranks, so that no relabelling tells them apart.
     ranks = np.unique(codes, return_inverse=True)[1].astype(float)
-    best, count = 0.0, ranks.max() + 1
-    for shift in range(SHIFTS if closed else 1):
-        moved = (ranks + shift * count / SHIFTS) % count
+    order, best = truth.argsort(), 0.0
+    firsts = ranks[np.concatenate([order[: CUTS // 2], order[-CUTS // 2 :]])] if closed else [0.0]
+    for first in {*firsts, *(rank + 1 for rank in firsts if closed)}:
+        moved = (ranks - first) % (ranks.max() + 1)
         for increasing in (True, False):
             fitted = IsotonicRegression(increasing=increasing).fit_transform(moved, truth)
             if np.ptp(fitted) > 0:

@@ -73,8 +73,8 @@ class Likelihood(ABC):
         """The distortion of each image."""
         return torch.func.vmap(lambda out, one: self.distortion(out[None], one[None]))(outputs, x)
 
-    def of_pairs(self, outputs: Images, x: Images) -> Float[Tensor, "n k"]:
-        """The distortion of each of n rows of data with each of k outputs, in float64."""
+    def of_pairs(self, outputs: Tensor, x: Tensor) -> Float[Tensor, "n k"]:
+        """(n, k), float64: the distortion of each of n rows of data with each of k outputs."""
         n, k = len(x), len(outputs)
         each = self.distortions(outputs.repeat(n, 1, 1, 1), x.repeat_interleave(k, 0))
         return each.double().view(n, k)

@@ -48,7 +48,7 @@ class Gaussian(Scaled):
     def error_scale(self, like: Data) -> Float[Tensor, ""]:
         return 8 * torch.exp(2 * self.log_scale(like))
 
-    def of_pairs(self, outputs: Data, x: Data) -> Float[Tensor, "n k"]:
+    def of_pairs(self, outputs: Tensor, x: Tensor) -> Float[Tensor, "n k"]:
         a, b = (rows.double().flatten(1) for rows in (x, outputs))
         squares = (a.square().sum(1)[:, None] - 2 * a @ b.T + b.square().sum(1)).clamp(min=0)
         log_scale = self.log_scale(a)

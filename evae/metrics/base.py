@@ -85,9 +85,9 @@ def metric(
 
 
 def declare(name: str, *, of: str, direction: str | None = None, kinds: tuple[str, ...] | None = None) -> None:
-    """Name a metric that the evaluation takes itself: by default one of a model on data of all `KINDS`, all others on
-    images."""
-    kinds = kinds or (KINDS if of == "model" else ("images",))
+    """Name a metric that the evaluation takes itself: by default one of a model, or of what it costs, on data of all
+    `KINDS`, all others on images."""
+    kinds = kinds or (KINDS if of in ("model", "cost") else ("images",))
     METRICS.add(name, Metric(name, of, direction, "", "", None, kinds), written=declare)
 
 
