@@ -109,13 +109,13 @@ def check_image_size(name: str, image_size: int, supported: Iterable[int]) -> No
         )
 
 
-def check_multiple(name: str, image_size: int, factor: int) -> None:
-    """Raise UserError for a side in pixels that is no multiple of what these networks divide it by; it names the
-    nearest."""
-    below = image_size // factor * factor
-    if image_size < factor or image_size != below:
-        near = sorted({max(factor, below), max(factor, below + factor)})
+def check_multiple(name: str, image_size: int, factor: int, least: int = 1) -> None:
+    """Raise UserError for a side in pixels that is not `least` times `factor`, by which these networks divide it, or a
+    greater multiple; it names the nearest that are."""
+    times = image_size // factor
+    if times < least or image_size % factor:
+        near = sorted({factor * max(least, times), factor * max(least, times + 1)})
         raise UserError(
-            f"the {name} networks divide the sides of images by {factor}, and {image_size} pixels are no multiple of "
-            f"that. Use image_size {' or '.join(map(str, near))}."
+            f"the {name} networks take images whose sides are multiples of {factor} pixels, from {least * factor} on, "
+            f"not of {image_size}. Use image_size {' or '.join(map(str, near))}."
         )

@@ -44,18 +44,19 @@ class FromBands(nn.Module):
 class InPieces(nn.Sequential):
     """A sequence that, where there are no gradients, takes few images at a time: as many as have `PIXELS` together.
 
-    `pixels` is how many an image has for each number of what goes in.
+    `pixels` is how many an image has for each number of what goes in; a slice, of which that is not known, takes all
+    images at once.
     """
 
-    def __init__(self, parts: Mapping[str, nn.Module], pixels: float) -> None:
+    def __init__(self, parts: Mapping[str, nn.Module], pixels: float = 0.0) -> None:
         super().__init__(OrderedDict(parts))
         self.pixels = pixels
 
     def forward(self, x: Tensor) -> Tensor:
-        whole, most = super().forward, max(1, int(PIXELS / (self.pixels * x[:1].numel())))
-        if torch.is_grad_enabled() or len(x) <= most:
+        whole, pixels = super().forward, self.pixels * x.numel()
+        if torch.is_grad_enabled() or pixels <= PIXELS:
             return whole(x)
-        return torch.cat([whole(piece) for piece in x.split(most)])
+        return torch.cat([whole(piece) for piece in x.split(max(1, int(len(x) * PIXELS / pixels)))])
 
 
 def encoder(maps: nn.Module, channels: int, outputs: int, *, one_by_one: bool) -> nn.Sequential:

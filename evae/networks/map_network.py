@@ -53,7 +53,8 @@ class MapNetwork(Network):
 
     def check(self, image_size: int, latent: int) -> None:
         check_latent(latent)
-        check_multiple(self.family, image_size, self.downsampling)
+        # A code of one place would leave GroupNorm nothing to normalise over.
+        check_multiple(self.family, image_size, self.downsampling, least=2)
 
     def code_shape(self, image_size: int, latent: int) -> tuple[int, ...]:
         side = image_size // self.downsampling

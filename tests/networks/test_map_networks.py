@@ -124,7 +124,7 @@ def test_recomputed_blocks_yield_the_same_numbers():
 
 @pytest.mark.parametrize(
     ("network", "image_size", "near"),
-    [(SdVae(), 50, "48 or 56"), (LiteVae(), 0, "8"), (LiteVae(downsampling=16), 72, "64 or 80"), (SdVae(), 3, "8")],
+    [(SdVae(), 50, "48 or 56"), (LiteVae(), 0, "16"), (LiteVae(downsampling=16), 72, "64 or 80"), (SdVae(), 8, "16")],
 )
 def test_a_side_that_is_no_multiple_is_an_error_with_the_nearest_that_are(network, image_size, near):
     with pytest.raises(UserError, match=f"Use image_size {near}"):

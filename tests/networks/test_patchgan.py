@@ -89,7 +89,7 @@ def test_dropout_is_off_unless_asked_for_and_drops_in_training_alone():
 
 @pytest.mark.parametrize(("image_size", "advised"), [(28, "24 or 32"), (100, "96 or 104"), (4, "8")])
 def test_an_image_size_that_is_no_multiple_is_an_error_that_names_the_nearest(image_size, advised):
-    with pytest.raises(UserError, match=f"PatchGAN .* divide .* by 8, .* Use image_size {advised}"):
+    with pytest.raises(UserError, match=f"PatchGAN .* multiples of 8 pixels.* Use image_size {advised}"):
         PatchGan().build(image_size, 1)
 
 
