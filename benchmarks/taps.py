@@ -35,7 +35,7 @@ from scipy.stats import spearmanr
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
-from evae.metrics.efficientnet import prepare
+from evae.backbones.efficientnet import prepare
 from evae.metrics.features import full_precision, load_features
 from evae.metrics.frechet import Moments, frechet_distance
 from evae.metrics.names import EFFICIENTNET_TAPS

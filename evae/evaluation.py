@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from evae import cost
+from evae.backbones.names import load
 from evae.data import batch, tensor
 from evae.data.labels import UNLABELLED
 from evae.densities import Density
@@ -27,6 +28,7 @@ from evae.metrics.frechet import Moments, frechet_distance, kernel_distance
 from evae.metrics.latents import active_units, aggregate_w1, kl_units, sparseness
 from evae.metrics.names import density_side
 from evae.metrics.neighbours import nearest_code_ratio, precision_recall_density_coverage, ratio
+from evae.metrics.perceptual import perceptual
 from evae.metrics.reference import Reference, distance_identity
 from evae.metrics.sharpness import sharpness_gap
 from evae.points import clouds, density, likeness
@@ -65,8 +67,8 @@ def evaluate(
 
     `references` maps "test" and "validation" (where there is one) to the statistics of that split's real images on
     `features`. `searched` are the metrics that a search looks at: on the validation split, samples from a density of
-    which it looks at none are not measured, and neither are likelihoods (None: all are). The ranks of a training share
-    the images, and all return the same. Raises Diverged when a loss term is not finite.
+    which it looks at none are not measured, and neither are likelihoods and perceptual distances (None: all are). The
+    ranks of a training share the images, and all return the same. Raises Diverged when a loss term is not finite.
 
     Points have neither `features` nor statistics on them: their likelihood is measured instead (`evae.points`), and
     `clouds` are drawn.
@@ -76,7 +78,8 @@ def evaluate(
     if training.images.kind == "points":
         _evaluate_points(training, references, pictures, searched, result)
         return result
-    rebuilt = {split: _reconstruct(training, split, features) for split in references}
+    perceived = {split: _perceptual(training, split, searched) for split in references}
+    rebuilt = {split: _reconstruct(training, split, features, perceived[split]) for split in references}
     densities = {split: _wanted(training.recipe.evaluation.densities, split, searched) for split in references}
     ex_post = ExPost(training, max(densities.values(), key=len))
     drawn = {
@@ -98,6 +101,9 @@ def evaluate(
                 measured[column] = value
                 about = {"density": ex_post.about[side]} if side in ex_post.about else {}
                 result.distances[PREFIXES[split] + column] = identity | about
+        for name in perceived[split]:
+            known = {"digest": load(name, training.device).digest, "n_measured": len(rows[name]), "split": split}
+            result.distances[f"{PREFIXES[split]}rec_{name}"] = known
         of_images = [*_accuracies(training, split), *_log_likelihoods(training, split, searched)]
         for column, value, identity in of_images:
             measured[column] = value
@@ -164,6 +170,14 @@ def _whole_likelihoods(
         yield "bound_gap_nats", value - measured["elbo_nats"], about
 
 
+def _perceptual(training: Training, split: str, searched: Iterable[str] | None) -> tuple[str, ...]:
+    """The perceptual distances that are measured on a split."""
+    names = training.recipe.evaluation.perceptual
+    if split == "test" or searched is None:
+        return names
+    return tuple(name for name in names if f"val_rec_{name}" in {*searched})
+
+
 def _wanted(densities: tuple[Density, ...], split: str, searched: Iterable[str] | None) -> tuple[Density, ...]:
     """The densities that are sampled from on a split."""
     if split == "test" or searched is None:
@@ -228,9 +242,11 @@ def _decode(training: Training, codes: Tensor, features: Features) -> dict[str, 
     return _over(training, len(codes), measure)
 
 
-def _reconstruct(training: Training, split: str, features: Features | None) -> tuple[dict[str, Tensor], dict]:
-    """What is seen on reconstructions of a split's images, and what the model's terms, codes and pixels say of them;
-    of points, without features, the terms and codes."""
+def _reconstruct(
+    training: Training, split: str, features: Features | None, distances: tuple[str, ...] = ()
+) -> tuple[dict[str, Tensor], dict]:
+    """What is seen on reconstructions of a split's images, with these perceptual distances, and what the model's terms,
+    codes and pixels say of them; of points, without features, the terms and codes."""
     model, posterior, recipe = training.model, training.model.posterior, training.recipe
     losses, has_prior = training.losses(split), model.rate_is != "none"
     pairs = [] if features is None else registered("pairs")
@@ -246,15 +262,18 @@ def _reconstruct(training: Training, split: str, features: Features | None) -> t
         return {
             "of_mean": model.likelihood.distortions(outputs, x),
             **{one.name: one.measure(rebuilt, x) for one in pairs},
+            **{name: perceptual(name, rebuilt, x) for name in distances},
             "sampled": sampled,
             **({"codes": codes, "rates": posterior.rate(heads)} if has_prior else {}),
             **({} if features is None else _seen(rebuilt, features)),
         }
 
     rows = _over(training, len(real), measure)
-    measured: dict = {f"rec_{one.name}": float(rows[one.name].double().mean()) for one in pairs}
+    names = *(one.name for one in pairs), *distances
+    measured: dict = {f"rec_{name}": float(rows[name].double().mean()) for name in names}
     measured |= {name: losses[name] for name in ("distortion_nats", "rate_nats", "elbo_nats") if name in losses}
-    measured["distortion_of_mean_nats"] = float(rows["of_mean"].double().mean())
+    if model.likelihood.has_distortion:
+        measured["distortion_of_mean_nats"] = float(rows["of_mean"].double().mean())
     measured["rate_is"] = model.rate_is
     if has_prior:
         prior = model.sample_prior(len(real), noise).cpu()

@@ -17,6 +17,7 @@ from typing import Any
 
 from evae import plugins
 from evae.adversarial import Adversarial
+from evae.backbones.names import source
 from evae.criteria import Criterion, criterion
 from evae.data.base import SOURCES, DataRecipe
 from evae.data.names import shown
@@ -54,8 +55,9 @@ class Evaluation:
     the codes of training images afterwards, and kept with the weights. `downstream` are the numbers of training labels
     for which accuracies on codes are measured, as far as there are so many. `iw_samples` are the importance samples of
     the log likelihood of each image (`evae.evidence`); with 0 it is not estimated. With `cost`, speed and memory are
-    measured too (`evae.cost`). Raises UserError for unknown names, for a family of densities that is given twice, for
-    numbers of labels below 1 or given twice, and for fewer than 0 samples.
+    measured too (`evae.cost`). `perceptual` are the distances of reconstructions that are measured beside
+    (`evae.backbones`). Raises UserError for unknown names, for a family of densities or a distance that is given twice,
+    for numbers of labels below 1 or given twice, and for fewer than 0 samples.
     """
 
     features: str = DEFAULT_FEATURES
@@ -65,6 +67,7 @@ class Evaluation:
     downstream: tuple[int, ...] = field(default=(), metadata=LATER)
     iw_samples: int = field(default=0, metadata=LATER)
     cost: bool = field(default=False, metadata=LATER)
+    perceptual: tuple[str, ...] = field(default=(), metadata=LATER)
 
     def __post_init__(self) -> None:
         features[self.features]  # raises for a name that is not known
@@ -73,6 +76,8 @@ class Evaluation:
         if min(self.downstream, default=1) < 1 or len(set(self.downstream)) < len(self.downstream):
             given = ", ".join(map(str, self.downstream))
             raise UserError(f"downstream must be numbers of labels, 1 or more, each given once; got {given}")
+        if len({source(name) for name in self.perceptual}) < len(self.perceptual):  # raises for a name not known
+            raise UserError("a perceptual distance is given twice: give each once.")
         _check_seed(self.seed)
         if len({each.family for each in self.densities}) < len(self.densities):
             raise UserError("a density is given twice: give each family once.")
@@ -155,6 +160,8 @@ class Recipe:
             raise UserError(f"a discriminator judges images, and {points} is points: leave adversarial out.")
         if of_images := [each.family for each in self.criteria if each.of_images]:
             raise UserError(f"the criterion {of_images[0]} compares images, and {points} is points: leave it out.")
+        if self.evaluation.perceptual:
+            raise UserError(f"perceptual distances are of images, and {points} is points: leave perceptual out.")
 
     def _check_criteria(self) -> None:
         """Raise UserError for criteria and a likelihood that do not go together."""
@@ -175,7 +182,7 @@ class Recipe:
 
     def check_trainable(self, processes: int, image_size: int | None = None, train_images: int | None = None) -> None:
         """Raise UserError where that many processes together cannot train this recipe, on that many images of that
-        side (px): as far as these are known already."""
+        side (px), as far as these are known already; or where weights that it needs are not on this machine."""
         if self.optimisation.batch_size < processes:
             raise UserError(
                 f"a batch of {self.optimisation.batch_size} cannot be shared by {processes} processes: "
@@ -187,6 +194,8 @@ class Recipe:
                 f"mixture_size is {self.posterior.memory}, but there are only {train_images} training images: "
                 "give at most as many."
             )
+        for name in self.evaluation.perceptual:
+            source(name).find()
         if image_size is not None:
             self.network.check(image_size, self.latent)
             numbers = self.posterior.heads * math.prod(self.network.code_shape(image_size, self.latent))

@@ -22,6 +22,7 @@ from evae.ex_post import SAMPLES as DRAWS
 from evae.metrics.base import Metric, of
 from evae.metrics.features import Features, load_features
 from evae.metrics.frechet import Moments, frechet_distance
+from evae.metrics.perceptual import perceptual
 from evae.metrics.reference import Reference, reference
 from evae.networks.base import Network
 from evae.posteriors.autoencoder import Autoencoder
@@ -513,3 +514,21 @@ def test_values_outside_the_range_are_clipped_and_rounded():
     tiles = torch.tensor([-0.5, 0.0, 0.4999 / 255, 0.5001 / 255, 1.0, 7.0, 0.5, 0.25])
     row = picture("real", tiles.view(8, 1, 1, 1).expand(8, 1, 8, 8))
     assert decoded(row)[0, ::8].tolist() == [0, 0, 0, 1, 255, 255, 128, 64]
+
+
+def test_perceptual_distances_are_measured_where_they_are_asked_for(features, references):
+    """Of the reconstructions that the other metrics are of; on the validation split, where a search looks at them."""
+    name, given = "efficientnet_features", trained()
+    evaluation = replace(given.recipe.evaluation, perceptual=(name,), densities=())
+    given.recipe = replace(given.recipe, evaluation=evaluation)
+    result = evaluate(given, features, references, pictures=False)
+    for split, prefix in (("test", ""), ("validation", "val_")):
+        x = torch.from_numpy(getattr(given.images, split)) / 255
+        by_hand = float(perceptual(name, given.model.reconstruct(x), x).mean())
+        assert result.metrics[f"{prefix}rec_{name}"] == pytest.approx(by_hand, rel=1e-4)
+        assert result.distances[f"{prefix}rec_{name}"]["n_measured"] == len(x)
+        assert len(result.distances[f"{prefix}rec_{name}"]["digest"]) == 64
+    only = {"validation": references["validation"]}
+    searched = evaluate(given, features, only, False, searched=["val_gen_fd"]).metrics
+    assert f"val_rec_{name}" not in searched and "val_rec_ssim" in searched
+    assert f"val_rec_{name}" in evaluate(given, features, only, False, searched=[f"val_rec_{name}"]).metrics

@@ -86,6 +86,7 @@ def test_no_field_at_another_value_is_lost():
             densities=(MixtureDensity(components=2),),
             iw_samples=3,
             cost=True,
+            perceptual=("efficientnet_features",),
         ),
         seed=8,
     )

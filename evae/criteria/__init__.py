@@ -4,6 +4,7 @@ from evae.criteria.base import Criterion, Seen, criterion
 from evae.criteria.high_frequency import HighFrequency
 from evae.criteria.images import ImageCriterion
 from evae.criteria.mmd import MMD
+from evae.criteria.perceptual import Perceptual
 from evae.criteria.pixels import L1, L2, Charbonnier
 from evae.criteria.wavelet import Wavelet
 
@@ -15,6 +16,7 @@ __all__ = [
     "Criterion",
     "HighFrequency",
     "ImageCriterion",
+    "Perceptual",
     "Seen",
     "Wavelet",
     "criterion",

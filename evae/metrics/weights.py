@@ -1,6 +1,5 @@
 """Where the Inception weights come from: no package holds them."""
 
-import hashlib
 import os
 import tempfile
 import urllib.request
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from evae.backbones.files import sha256
 from evae.errors import UserError
 
 FILE = "pt_inception-2015-12-05-6726825d.pth"
@@ -61,9 +61,3 @@ def _download(path: Path) -> Path:
         if not sha256(part).startswith(SHA256_PREFIX):
             raise OSError("the download arrived incomplete")
         return part.replace(path)
-
-
-def sha256(path: Path) -> str:
-    """The hexadecimal SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

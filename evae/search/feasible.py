@@ -71,6 +71,7 @@ def _no_density(recipe: Recipe) -> str | None:
 
 LACKING: dict[str, Callable[[Recipe], str | None]] = {
     "distortion_nats": _no_distortion,
+    "distortion_of_mean_nats": _no_distortion,
     "rate_nats": _no_divergence,
     "elbo_nats": _no_elbo,
     "nll_nats": _no_log_likelihood,

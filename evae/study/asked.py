@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from tyro.conf import Positional, UseAppendAction, arg
 
+from evae.backbones.names import DISTANCES, source
 from evae.densities import Density, density
 from evae.errors import UserError, unknown
 from evae.metrics.base import METRICS
@@ -93,11 +94,18 @@ class Asked:
                 raise UserError(f"{name} is a distance on Inception's features: give --features inception instead")
             if name not in known and not labels_of(name):
                 raise unknown("metric", name, known)
+        for name in self.perceptual:
+            source(name).find()
 
     @property
     def _of_own(self) -> bool:
         """Whether anything is wanted on a trial's own features."""
         return bool(self.densities or self.downstream or self.iw_samples or self.metrics)
+
+    @property
+    def perceptual(self) -> tuple[str, ...]:
+        """The perceptual distances that are wanted."""
+        return tuple(n.removeprefix("rec_") for n in self.metrics if n.removeprefix("rec_") in DISTANCES)
 
     @property
     def labels(self) -> tuple[int, ...]:
@@ -117,11 +125,12 @@ class Asked:
         parts = []
         if self._of_own:
             chosen = tuple(fitted[name] for name in self.densities)
-            evaluation = replace(own, densities=chosen, downstream=self.labels, iw_samples=self.iw_samples)
+            counts = {"downstream": self.labels, "iw_samples": self.iw_samples}
+            evaluation = replace(own, densities=chosen, perceptual=self.perceptual, **counts)
             parts.append(Part(evaluation, _of_both_splits(self._on_own(evaluation, digests, labels))))
         if self.features is not None:
             given = {"features": self.features, "densities": tuple(fitted.values())}
-            evaluation = replace(own, downstream=(), iw_samples=0, **given)
+            evaluation = replace(own, downstream=(), iw_samples=0, perceptual=(), **given)
             parts.append(Part(evaluation, _of_both_splits(_distances(evaluation, digests))))
         return parts
 
@@ -131,6 +140,8 @@ class Asked:
         wanted: dict[str, Identity] = {
             objective_column(name, column): {"labels": labels} if labels_of(name) else on_these for name in self.metrics
         }
+        # Of perceptual distances the weights are always the same.
+        wanted |= {f"rec_{name}": {} for name in self.perceptual}
         for one in (one for one in METRICS.values() if one.of == "labels"):
             wanted |= {f"{one.name}_{count}": {"labels": labels} for count in self.downstream}
         if self.iw_samples:

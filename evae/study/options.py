@@ -5,6 +5,7 @@ from typing import Annotated
 
 from tyro.conf import UseAppendAction
 
+from evae.backbones.names import DISTANCES
 from evae.cluster.demand import Demand
 from evae.criteria import Criterion, criterion
 from evae.data.base import DataRecipe
@@ -96,7 +97,7 @@ class StudyOptions:
     """A prior in the place of the posterior's own: mixture (learned), or one of a plug-in's."""
     criteria: tuple[str, ...] = ()
     """Further terms of the loss, NAME or NAME=WEIGHT (by default mostly 1): l1, l2, charbonnier, wavelet,
-    high_frequency, mmd, or one of a plug-in's."""
+    high_frequency, perceptual, mmd, or one of a plug-in's."""
     inference: str = "amortised"
     """How codes are found in training: amortised (an encoder that learns with the decoder), or one of a plug-in's."""
     latent: int = 64
@@ -149,6 +150,10 @@ class StudyOptions:
     cost: bool = False
     """Measure what each trained model costs: images per second and peak memory of encoding, decoding and a training
     step. Some tenths of a second a trial; without this, where an objective or constraint is of one."""
+    perceptual: tuple[str, ...] = ()
+    """Perceptual distances of reconstructions, rec_NAME: st_lpips_alex, st_lpips_vgg (pip install 'evae[perceptual]'),
+    lpips_alex, lpips_vgg (weights to be given), efficientnet_features (default: those of objectives, constraints
+    and claims)."""
     trials: int = 24
     """Configurations in all, the controls included; each is trained once for every seed."""
     seeds: int = 1
@@ -289,9 +294,7 @@ class StudyOptions:
     @property
     def measures_cost(self) -> bool:
         """Whether what models cost is measured: as asked, or as objectives, constraints and claims need it."""
-        named = [*self.objectives, *(text.split()[-1] for text in self.claim if text.split())]
-        named += [each.metric for each in self.constraints()]
-        return self.cost or any(map(is_cost, named))
+        return self.cost or any(map(is_cost, self._metrics))
 
     @property
     def first_density(self) -> str | None:
@@ -306,8 +309,20 @@ class StudyOptions:
 
     @property
     def accuracies(self) -> list[str]:
-        """The accuracies among objectives and metrics of claims, which are their last words."""
-        return list(filter(labels_of, (*self.objectives, *(text.split()[-1] for text in self.claim if text.split()))))
+        """The accuracies among objectives and metrics of claims and constraints."""
+        return list(filter(labels_of, self._metrics))
+
+    @property
+    def perceptual_distances(self) -> tuple[str, ...]:
+        """Those that are measured of reconstructions: as asked, or as objectives, constraints and claims need it."""
+        wanted = [name.removeprefix("rec_") for name in self._metrics if name.removeprefix("rec_") in DISTANCES]
+        return tuple(dict.fromkeys([*self.perceptual, *wanted]))
+
+    @property
+    def _metrics(self) -> list[str]:
+        """Objectives, metrics of claims, which are their last words, and of constraints."""
+        named = [*self.objectives, *(text.split()[-1] for text in self.claim if text.split())]
+        return named + [each.metric for each in self.constraints()]
 
     @property
     def plugins(self) -> list[Plugin]:
@@ -366,6 +381,7 @@ class StudyOptions:
                 downstream=self.label_counts,
                 iw_samples=self.iw_samples,
                 cost=self.measures_cost,
+                perceptual=self.perceptual_distances,
             ),
         )
 

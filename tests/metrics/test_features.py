@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
+from evae.backbones.efficientnet import SMALLEST, enlarge
 from evae.errors import UserError
 from evae.metrics import inception, weights
-from evae.metrics.efficientnet import SMALLEST, enlarge
 from evae.metrics.features import Features, frechet_column, full_precision, kernel_column, load_features
 from evae.metrics.frechet import Moments, frechet_distance
 from evae.metrics.names import EFFICIENTNET_TAPS

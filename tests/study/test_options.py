@@ -198,3 +198,18 @@ def test_the_headline_says_what_gets_fresh_seeds():
         (Deciding(2, [], until_decided=True), ", then fresh seeds until all is decided"),
     ):
         assert fresh_seeds(confirmation) == said
+
+
+def test_perceptual_distances_of_objectives_and_claims_are_measured():
+    given = {"objectives": ("gen_fd", "rec_st_lpips_alex"), "perceptual": ("efficientnet_features",)}
+    options = StudyOptions(**given, claim=("VAE < EVAE in rec_st_lpips_vgg",))
+    wanted = ("efficientnet_features", "st_lpips_alex", "st_lpips_vgg")
+    assert options.perceptual_distances == wanted == options.base_recipe().evaluation.perceptual
+
+
+def test_criteria_have_the_weights_that_are_given():
+    criteria = StudyOptions(criteria=("l1=0.25", "perceptual")).base_recipe().criteria
+    assert [(each.family, each.weight) for each in criteria] == [("l1", 0.25), ("perceptual", 1.0)]
+    for given, said in (("l1=much", "must be a number, as in l1=0.5"), ("l3", "unknown criterion")):
+        with pytest.raises(UserError, match=said):
+            StudyOptions(criteria=(given,)).base_recipe()
