@@ -94,6 +94,7 @@ def evaluate(
             # Counts are equal without being copies.
             if not training.model.posterior.discrete:
                 measured[f"{side}_nearest_code_ratio"] = nearest_code_ratio(codes.cpu(), rows["sampled"], ex_post.codes)
+        measured |= ex_post.held_out([each.family for each in densities[split]], rows["sampled"])
         for side, seen in images.items():
             measured |= _taken(side, seen, reference)
             of_distances = _distances(training, split, side, seen["features"], features, reference)

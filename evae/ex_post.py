@@ -1,6 +1,5 @@
 """The densities of a recipe, fitted to the codes of a trained model, and codes drawn from them."""
 
-import dataclasses
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -28,15 +27,12 @@ class ExPost:
         self.training = training
         self.codes = training_codes(training) if densities else torch.empty(0)
         self.not_fitted: dict[str, str] = {}
-        self.about = {
-            density_side(each.family): {"family": each.family, "n_codes": len(self.codes), **dataclasses.asdict(each)}
-            for each in densities
-        }
+        self.about = {density_side(each.family): {"n_codes": len(self.codes), **each.settings} for each in densities}
         self._fitted = training.model.densities
         self._fitted.clear()
         for density in densities:
             try:
-                self._fitted[density.family] = density.fit(self.codes, self._noise(FIT))
+                self._fitted[density.family] = density.fit(self.codes, self._noise(FIT), training.model.code_shape)
             except NotFitted as error:
                 self.not_fitted[density.family] = str(error)
 
@@ -44,6 +40,15 @@ class ExPost:
         """n codes (n, latent) of each density that is fitted, by the side of its metrics; others for another stream."""
         drawn = {density_side(each.family): self._draw(each.family, n, stream) for each in densities}
         return {side: codes for side, codes in drawn.items() if codes is not None}
+
+    def held_out(self, families: Iterable[str], codes: Tensor) -> dict[str, float]:
+        """How well each of these that is fitted explains codes (n, latent) of other images, by column."""
+        fitted = {family: self._fitted[family] for family in families if family in self._fitted}
+        return {
+            f"{density_side(family)}_{name}": value
+            for family, of in fitted.items()
+            for name, value in of.held_out(codes.float()).items()
+        }
 
     def _draw(self, family: str, n: int, stream: int) -> Tensor | None:
         codes = torch.full((n, self.training.model.latent), torch.nan)

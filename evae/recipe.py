@@ -205,6 +205,8 @@ class Recipe:
                     f"{self.posterior.memory * numbers * 4 / 1e9:,.1f} GB: give at most a mixture_size of "
                     f"{MOST_REMEMBERED // numbers}, or fewer latents."
                 )
+            for each in self.evaluation.densities:
+                each.check(self.network.code_shape(image_size, self.latent))
             for each in self.criteria:
                 each.check(image_size)
             if self.adversarial is not None:

@@ -43,6 +43,7 @@ COLUMNS = {
     *(f"{kind}_sharpness" for kind in ("rec", *SAMPLES, "real")),
     *(f"{kind}_{name}" for kind in ("rec", *SAMPLES) for name in ("sharpness_gap", "nearest_image_ratio")),
     "xpd_mixture_nearest_code_ratio",
+    "xpd_mixture_heldout_nats",
     *("rec_psnr_db", "rec_ssim", "rec_r2", "distortion_nats", "distortion_of_mean_nats", "rate_is"),
 }
 OF_AN_EXACT_RATE = {"elbo_nats", "kl_units"}

@@ -11,6 +11,7 @@ DENSITIES = {
     "gaussian": "Gaussian",
     "kde": "kernel density",
     "secondstage": "second-stage VAE",
+    "flowmatching": "flow-matching prior",
     "codes": "training codes",
 }
 # The part of a metric's name after its side: (words, unit). Distances are found by their prefix below.
@@ -32,6 +33,8 @@ QUANTITIES = {
     "density": ("density", "real images near a sample, over 5; about 1 for real images"),
     "coverage": ("coverage", "share of real images with a sample near"),
     "nearest_image_ratio": ("distance to the nearest training image", "1 is as far as new images"),
+    "heldout_nats": ("held-out nats", "per number of a code, standardised; 1.42 for independent Gaussian numbers"),
+    "heldout_loss": ("held-out loss", "squared velocity error; 1.57 for independent Gaussian numbers"),
     "nearest_code_ratio": ("distance to the nearest training code", "1 is as far as new images' codes"),
 }
 WHOLE = {

@@ -3,6 +3,7 @@
 from evae.densities.base import Density, Estimate, Fitted, density
 from evae.densities.codes import TrainingCodes
 from evae.densities.flow import Flow
+from evae.densities.flow_matching import FlowMatching
 from evae.densities.gaussian import GaussianDensity
 from evae.densities.kernel import KernelDensity
 from evae.densities.mixture import MixtureDensity
@@ -13,6 +14,7 @@ __all__ = [
     "Estimate",
     "Fitted",
     "Flow",
+    "FlowMatching",
     "GaussianDensity",
     "KernelDensity",
     "MixtureDensity",

@@ -5,24 +5,53 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, ClassVar, Literal
 
 from evae.errors import NotFitted, UserError
 from evae.lazy import TYPE_CHECKING, torch
-from evae.registry import Registry
+from evae.registry import LATER, Registry
 
 if TYPE_CHECKING:
     import optuna
     from jaxtyping import Float
     from torch import Tensor
 
-    from evae.shapes import Codes, Standardised
+    from evae.shapes import Codes, Maps, Standardised
 
 REDRAWS = 10
 """How often a sample outside the range of the codes is drawn anew before it is clipped."""
 CONSTANT = 1e-6
 """A latent whose standard deviation is no more than this share of its largest value is constant but for rounding."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the numbers of standardised codes (n, varying) stand in a code of this `shape`, (channels, height, width),
+    or (latent,) of a vector: `varying` (numbers,) of bool says which are there, channel by channel, row by row."""
+
+    shape: tuple[int, ...]
+    varying: Tensor
+
+    @property
+    def is_map(self) -> bool:
+        """Whether a code has more than one place."""
+        return math.prod(self.shape[1:]) > 1
+
+    @property
+    def as_map(self) -> tuple[int, int, int]:
+        """The shape, which of a vector is (latent, 1, 1)."""
+        return (*self.shape, 1, 1)[:3]
+
+    def place(self, codes: Standardised) -> Maps:
+        """The maps of codes (n, varying), with 0 where nothing varies."""
+        maps = codes.new_zeros(len(codes), math.prod(self.shape))
+        maps[:, self.varying] = codes
+        return maps.view(-1, *self.as_map)
+
+    def take(self, maps: Maps) -> Standardised:
+        """The codes of maps."""
+        return maps.flatten(1)[:, self.varying]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +64,31 @@ class Density(ABC):
 
     family: ClassVar[str]
     density_is: ClassVar[Literal["exact", "bound", "none"]]
+    most_of_map: ClassVar[int | None] = None
+    """Of how many numbers a code map may be, at most, for this family to be fitted in reasonable time and memory."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Family and hyperparameters, for the identity of what is measured on samples; those that came later only where
+        they are not at their default."""
+        of = {item.name: getattr(self, item.name) for item in fields(self)}
+        left = [i.name for i in fields(self) if i.metadata == LATER and i.default is not MISSING]
+        known = {i.name: i.default for i in fields(self)}
+        return {"family": self.family} | {n: v for n, v in of.items() if n not in left or v != known[n]}
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Raise UserError where the family cannot be fitted to codes of this shape."""
+        numbers = math.prod(shape)
+        if len(shape) > 1 and self.most_of_map is not None and numbers > self.most_of_map:
+            raise UserError(
+                f"the {self.family} density cannot be fitted to code maps of {' x '.join(map(str, shape))} = "
+                f"{numbers:,} numbers, only to {self.most_of_map:,} at most: take mixture or flow_matching, fewer "
+                "latents or more downsampling."
+            )
+
+    def said_of(self, shape: tuple[int, ...]) -> str:
+        """What is to be known of how codes of this shape are fitted; "" where there is nothing."""
+        return ""
 
     @classmethod
     def suggest(cls, trial: optuna.trial.BaseTrial) -> Density:
@@ -45,12 +99,17 @@ class Density(ABC):
     def estimate(self, codes: Standardised, generator: torch.Generator) -> Estimate:
         """Fitted to standardised codes, with the generator's randomness alone. Raises NotFitted with the remedy."""
 
+    def estimate_map(self, codes: Standardised, generator: torch.Generator, layout: Layout) -> Estimate:
+        """`estimate` of codes that stand so in a map; by default, that is not looked at."""
+        return self.estimate(codes, generator)
+
     @abstractmethod
     def restored(self, state: Mapping[str, Tensor]) -> Estimate:
         """The estimate with that `state`."""
 
-    def fit(self, codes: Codes, generator: torch.Generator) -> Fitted:
-        """Fitted to codes (n, latent) on the CPU: those that the decoder was trained on. Raises NotFitted."""
+    def fit(self, codes: Codes, generator: torch.Generator, shape: tuple[int, ...] | None = None) -> Fitted:
+        """Fitted to codes (n, latent) on the CPU: those that the decoder was trained on; of maps with their `shape`,
+        (channels, height, width). Raises NotFitted."""
         if not torch.isfinite(codes).all():
             raise NotFitted("some codes are not finite numbers")
         if len(codes) < 2:
@@ -58,7 +117,8 @@ class Density(ABC):
         scaling = Scaling.of(codes.float())
         if not scaling.varying.any():
             raise NotFitted("all codes are the same: the posterior has collapsed to a point")
-        return Fitted(self, scaling, self.estimate(scaling.standardise(codes), generator))
+        layout = Layout(shape or (codes.shape[1],), scaling.varying)
+        return Fitted(self, scaling, self.estimate_map(scaling.standardise(codes), generator, layout))
 
     def restore(self, state: Mapping[str, Tensor]) -> Fitted:
         """What `Fitted.state` was taken of, by the same family with the same hyperparameters.
@@ -85,7 +145,9 @@ class Density(ABC):
 
 
 class Estimate:
-    """What a family makes of standardised codes."""
+    """What a family makes of standardised codes. `redraws` is how often a sample outside their range is drawn anew."""
+
+    redraws: ClassVar[int] = REDRAWS
 
     def sample(self, n: int, generator: torch.Generator) -> Standardised:
         """n draws (n, varying), with the generator's randomness alone."""
@@ -94,6 +156,11 @@ class Estimate:
     def log_density(self, codes: Standardised) -> Float[Tensor, " n"]:
         """ln p of each code (n, varying), in nats; NaN where the family has none."""
         return torch.full((len(codes),), math.nan, dtype=torch.float64)
+
+    def held_out(self, codes: Standardised) -> dict[str, float]:
+        """How well it explains codes (n, varying) that it has not seen, by the names of metrics of a density."""
+        nats = self.log_density(codes).mean()
+        return {} if nats.isnan() else {"heldout_nats": -float(nats) / codes.shape[1]}
 
     def state(self) -> dict[str, Tensor]:
         """All that `Density.restored` needs; the name "scaling" is taken."""
@@ -150,10 +217,11 @@ class Fitted:
         """n codes (n, latent) in float32, drawn with a generator of the CPU.
 
         Each latent is within the range of the codes fitted to, outside which no decoder was trained: a code that is not
-        is drawn anew, ten times at most, and then clipped. Raises NotFitted where a draw is not a number.
+        is drawn anew, ten times at most, and then clipped (of maps of many numbers, nearly all of which leave some
+        range by a little, it is clipped at once). Raises NotFitted where a draw is not a number.
         """
         codes = self._drawn(n, generator)
-        for _ in range(REDRAWS):
+        for _ in range(self.estimate.redraws):
             outside = ~self.scaling.inside(codes)
             if not outside.any():
                 break
@@ -165,6 +233,10 @@ class Fitted:
         anew or clipped. Constant latents count for nothing, whatever their value."""
         which = self.scaling.varying
         return self.estimate.log_density(self.scaling.standardise(codes)) - self.scaling.std[which].log().sum()
+
+    def held_out(self, codes: Codes) -> dict[str, float]:
+        """How well it explains codes (n, latent) of images that it was not fitted to, by the names of metrics."""
+        return self.estimate.held_out(self.scaling.standardise(codes))
 
     def state(self) -> dict[str, Tensor]:
         """Tensors that `Density.restore` takes."""

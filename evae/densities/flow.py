@@ -28,6 +28,7 @@ class Flow(LearnedDensity):
 
     family: ClassVar[str] = "flow"
     density_is: ClassVar = "exact"
+    most_of_map: ClassVar = 256
 
     transforms: int = 3
     bins: int = 4

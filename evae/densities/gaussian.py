@@ -24,6 +24,7 @@ class GaussianDensity(Density):
 
     family: ClassVar[str] = "gaussian"
     density_is: ClassVar = "exact"
+    most_of_map: ClassVar = 2048
 
     def estimate(self, codes: Standardised, generator: torch.Generator) -> Components:
         latent = codes.shape[1]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
-from evae.densities.base import Density, density
+from evae.densities.base import Density, Estimate, Layout, density
 from evae.densities.components import RIDGE, Components, check_room
+from evae.densities.low_rank import LowRank, leading
 from evae.errors import NotFitted
 from evae.hardware import threads_of_torch
 from evae.lazy import TYPE_CHECKING, torch
+from evae.registry import LATER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +30,11 @@ class MixtureDensity(Density):
     """`components` Gaussians, fitted by expectation maximisation from a k-means start until the mean log likelihood
     gains less than `tolerance` (nats) in an iteration: with 10 components the ex-post density of Ghosh et al. (arXiv
     1903.12436, section 4).
+
+    Of code maps of more than `directions` numbers, which have too many covariances for the codes that there are, it is
+    a mixture along their leading principal directions, so many, and one Gaussian of equal variance across these: each
+    component as a probabilistic principal component analysis has it (Tipping & Bishop, J. R. Statist. Soc. B 61 (1999),
+    611-622), with the directions and the variance across them in common.
     """
 
     family: ClassVar[str] = "mixture"
@@ -35,11 +43,13 @@ class MixtureDensity(Density):
     components: int = 10
     iterations: int = 2000
     tolerance: float = 1e-3
+    directions: int = field(default=32, metadata=LATER)
 
     def __post_init__(self) -> None:
         self._require("components", 1)
         self._require("iterations", 1)
         self._require("tolerance", 0.0)
+        self._require("directions", 1)
 
     @classmethod
     def suggest(cls, trial: optuna.trial.BaseTrial) -> MixtureDensity:
@@ -76,5 +86,17 @@ class MixtureDensity(Density):
         weights, means, covariances = map(torch.from_numpy, (fitting.weights_, fitting.means_, fitting.covariances_))
         return Components(weights, means, torch.linalg.cholesky(covariances))
 
-    def restored(self, state: Mapping[str, Tensor]) -> Components:
-        return Components.of(state)
+    def estimate_map(self, codes: Standardised, generator: torch.Generator, layout: Layout) -> Estimate:
+        if not layout.is_map or codes.shape[1] <= self.directions:
+            return self.estimate(codes, generator)
+        directions, across = leading(codes, min(self.directions, len(codes) - 1))
+        return LowRank(directions, across, self.estimate(codes @ directions, generator))
+
+    def said_of(self, shape: tuple[int, ...]) -> str:
+        if len(shape) == 1 or math.prod(shape) <= self.directions:
+            return ""
+        size = " x ".join(map(str, shape))
+        return f"codes are maps of {size}: the mixture on them is one along their {self.directions} leading directions"
+
+    def restored(self, state: Mapping[str, Tensor]) -> Estimate:
+        return LowRank.of(state) if "directions" in state else Components.of(state)

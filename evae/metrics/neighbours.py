@@ -19,6 +19,8 @@ declare("density", of="samples", direction="max")
 declare("coverage", of="samples", direction="max")
 declare("nearest_image_ratio", of="features")
 declare("nearest_code_ratio", of="density")
+declare("heldout_nats", of="density")
+declare("heldout_loss", of="density")
 
 NEAREST = 5
 """The neighbour whose distance is the radius of an image's ball (Naeem et al. 2020, section 4.1)."""

@@ -173,7 +173,7 @@ def _of_both_splits(columns: Mapping[str, Identity]) -> dict[str, Identity]:
 
 
 def _settings(one: Density) -> dict[str, Any]:
-    return {"family": one.family, **dataclasses.asdict(one)}
+    return one.settings
 
 
 def differing(stored: Identity, wanted: Identity) -> Iterator[tuple[str, Any, Any]]:

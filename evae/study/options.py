@@ -139,8 +139,8 @@ class StudyOptions:
     """Network and tap of the Fréchet distance; "inception" is the standard FID (needs its weights)."""
     densities: tuple[str, ...] = ("mixture",)
     """Ex-post densities: fitted to each trained model's codes, with their default settings, and sampled from beside its
-    prior: gaussian, mixture, kde, flow, second_stage, codes, or one of a plug-in's. Objectives xpd_... are of the
-    first."""
+    prior: gaussian, mixture, kde, flow, second_stage, flow_matching (a small prior on code maps), codes, or one of a
+    plug-in's. Objectives xpd_... are of the first."""
     downstream: tuple[int, ...] = ()
     """Numbers of training labels for which knn_accuracy_N and linear_accuracy_N of the codes are measured, such as
     200 1000 (default: those of objectives and claims). Needs data with labels."""

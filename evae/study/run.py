@@ -60,6 +60,7 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
             recipe.check_trainable(options.workers_per_trial, images.image_size, len(images.train))
         _check_counts(images)
         notes += check_labels(options.accuracies, base.evaluation.downstream, images)
+        notes += densities_said(recipes, images.image_size)
         exact = Exact(options.constraints(), images.image_size, images.channels)
         space, left_out = exact.restrict(space, recipes)
         notes += left_out
@@ -124,6 +125,16 @@ def _confirmation(
         until_decided=options.until == "decided",
         budget=options.budget,
     )
+
+
+def densities_said(recipes: Iterable[Recipe], image_size: int) -> list[str]:
+    """What is to be known of how the densities of these recipes are fitted to their codes."""
+    said = (
+        each.said_of(recipe.network.code_shape(image_size, recipe.latent))
+        for recipe in recipes
+        for each in recipe.evaluation.densities
+    )
+    return [*filter(None, dict.fromkeys(said))]
 
 
 def _check_counts(images: ImageSet) -> None:

@@ -15,6 +15,7 @@ from evae.codes import training_codes
 from evae.densities import (
     Density,
     Flow,
+    FlowMatching,
     GaussianDensity,
     KernelDensity,
     MixtureDensity,
@@ -33,6 +34,7 @@ DENSITIES: tuple[Density, ...] = (
     KernelDensity(),
     Flow(transforms=2, bins=4, width=16, steps=60),
     SecondStage(width=32, steps=150),
+    FlowMatching(width=8, steps=80, solver_steps=6),
     TrainingCodes(),
 )
 """One of each family, small."""
