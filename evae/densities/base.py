@@ -86,6 +86,11 @@ class Density(ABC):
                 "latents or more downsampling."
             )
 
+    @property
+    def held_out(self) -> str | None:
+        """The metric that says how well it explains codes which it has not seen (`Estimate.held_out`), if one does."""
+        return None if self.density_is == "none" else "heldout_nats"
+
     def said_of(self, shape: tuple[int, ...]) -> str:
         """What is to be known of how codes of this shape are fitted; "" where there is nothing."""
         return ""

@@ -49,6 +49,10 @@ class FlowMatching(LearnedDensity):
         for name in ("width", "solver_steps"):
             self._require(name, 1)
 
+    @property
+    def held_out(self) -> str | None:
+        return "heldout_loss"
+
     @classmethod
     def suggest(cls, trial: optuna.trial.BaseTrial) -> FlowMatching:
         return cls(width=trial.suggest_int("flow_matching_width", 8, 64, log=True))

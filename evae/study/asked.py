@@ -21,6 +21,8 @@ BOUNDS = ("nll_nats", "bits_per_dim")
 """What is measured with `iw_samples`."""
 INCEPTIONS = ("_fid", "_kid")
 """How the names of distances on Inception's features end."""
+HELD_OUT = "xpd_heldout_"
+"""How the metrics begin of which a density has one at most."""
 Identity = Mapping[str, Any]
 
 
@@ -149,7 +151,8 @@ class Asked:
         names = [name for name in _columns() if name.startswith("xpd_") and not name.endswith(INCEPTIONS)]
         for each in evaluation.densities:
             about = on_these | {"density": _settings(each)}
-            wanted |= {objective_column(name, column, each.family): about for name in names}
+            own = [name for name in names if not name.startswith(HELD_OUT) or name == f"xpd_{each.held_out}"]
+            wanted |= {objective_column(name, column, each.family): about for name in own}
         return wanted
 
 
