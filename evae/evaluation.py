@@ -74,6 +74,7 @@ def evaluate(
     `clouds` are drawn.
     """
     result = Evaluated()
+    result.metrics |= training.course.measured() | _learned(training)
     training.model.eval()
     if training.images.kind == "points":
         _evaluate_points(training, references, pictures, searched, result)
@@ -126,6 +127,14 @@ def _costs(training: Training, splits: Iterable[str]) -> dict[str, float]:
     """What the model costs, if that is asked, by column: the same on every split."""
     costs = cost.measured(training) if training.recipe.evaluation.cost else {}
     return {f"{PREFIXES[split]}{name}": value for split in splits for name, value in costs.items()}
+
+
+def _learned(training: Training) -> dict[str, float]:
+    """What the likelihood has learned, by column, and its scale over the noise of the points, where that is known."""
+    found = {f"likelihood_{name}": value for name, value in training.model.likelihood.shown().items()}
+    if training.images.truth is not None and "likelihood_scale" in found:
+        found["scale_ratio"] = found["likelihood_scale"] / training.images.truth.curve.noise
+    return found
 
 
 def _evaluate_points(

@@ -12,14 +12,14 @@ import numpy as np
 from evae.inference.weights import Weights, softmax_rows
 
 
-def bound(weights: Weights, log_likelihoods: np.ndarray) -> np.ndarray:
-    """sum over i of W_ni ln p(x_n | z_i) + H(W_n) - ln N of each point n (N,), in nats; `log_likelihoods` (N, k) are
-    those of the points that a row names.
+def bound(weights: Weights, log_likelihoods: np.ndarray, count: int) -> np.ndarray:
+    """sum over i of W_ni ln p(x_n | z_i) + H(W_n) - ln N of the points n of these rows, in nats; `log_likelihoods` are
+    of the codes that a row names, as the weights are, and `count` is N.
 
     At most ln p(x_n), and equal to it where W is the exact posterior: the gap is KL(W_n, exact).
     """
     given = np.where(weights.weight > 0, weights.weight * log_likelihoods, 0.0).sum(1)
-    return given + weights.entropy - math.log(len(weights.index))
+    return given + weights.entropy - math.log(count)
 
 
 def log_likelihood(log_likelihoods: np.ndarray) -> np.ndarray:

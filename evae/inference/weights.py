@@ -40,6 +40,10 @@ class Weights:
         """c_i, what all rows together give to a point (N,); their sum is N."""
         return np.bincount(self.index.ravel(), self.weight.ravel(), minlength=len(self.index))
 
+    def part(self, rows: slice) -> Weights:
+        """Those of some points."""
+        return Weights(self.index[rows], self.weight[rows])
+
     def of(self, values: np.ndarray) -> np.ndarray:
         """W times values (N, d)."""
         return self._matrix() @ values

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
+from evae.errors import UserError
 from evae.lazy import TYPE_CHECKING, torch
 from evae.registry import Registry
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor, nn
 
-    from evae.shapes import Images
+    from evae.shapes import Data, Images
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +83,23 @@ class Likelihood(ABC):
     def draw(self, outputs: Images, generator: torch.Generator) -> Images:
         """Data drawn as the outputs say; by default their means."""
         return self.images(outputs)
+
+    def expected_distortions(self, outputs: Data, mean: Data, variance: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+        """The mean distortion of each output over data whose mean (n, ...) this is, and whose numbers' variances about
+        it have this sum: for a decoder that learns weighted means. Families whose distortion is neither linear nor
+        quadratic in the data do not know it."""
+        raise UserError(f"the {self.family} likelihood does not know its mean over data from their mean and variance.")
+
+    @property
+    def knows_expectation(self) -> bool:
+        """Whether the family has `expected_distortions`."""
+        return type(self).expected_distortions is not Likelihood.expected_distortions
+
+    def fit_expected(  # noqa: B027
+        self, outputs: Data, mean: Data, variance: Float[Tensor, " n"], weight: Float[Tensor, " n"], least: float
+    ) -> None:
+        """Put what is learned where the sum of `expected_distortions`, counted by the weight, is least, if that has a
+        closed form; a scale, at `least` there."""
 
     @abstractmethod
     def images(self, outputs: Images) -> Images:

@@ -63,3 +63,14 @@ class Gaussian(Scaled):
 
     def best_scale(self, outputs: Data, x: Data) -> Float[Tensor, ""]:
         return (outputs - x).square().mean().sqrt()
+
+    def expected_distortions(self, outputs: Data, mean: Data, variance: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+        return self.distortions(outputs, mean) + 0.5 * variance * torch.exp(-2 * self.log_scale(mean))
+
+    def fit_expected(
+        self, outputs: Data, mean: Data, variance: Float[Tensor, " n"], weight: Float[Tensor, " n"], least: float
+    ) -> None:
+        if getattr(self, "learned", None) is not None:
+            squares = (outputs - mean).flatten(1).square().sum(1) + variance
+            numbers = mean.numel() // len(mean)
+            self.set_scale(((weight * squares).sum() / (numbers * weight.sum())).sqrt().clamp(min=least))

@@ -34,3 +34,6 @@ class SumOfSquares(Likelihood):
 
     def images(self, outputs: Images) -> Images:
         return outputs
+
+    def expected_distortions(self, outputs: Images, mean: Images, variance: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+        return self.distortions(outputs, mean) + variance

@@ -10,6 +10,7 @@ from evae.networks.mlp import Mlp
 from evae.networks.patchgan import PatchGan
 from evae.networks.resnet_v2 import ResNetV2
 from evae.networks.sd_vae import SdVae
+from evae.networks.table import Table
 
 __all__ = [
     "SIZES",
@@ -24,5 +25,6 @@ __all__ = [
     "PatchGan",
     "ResNetV2",
     "SdVae",
+    "Table",
     "network",
 ]

@@ -65,7 +65,9 @@ class Network(ABC):
 
         The encoder maps images (n, channels, image_size, image_size) in [0, 1] to (n, heads * numbers) with as many
         numbers as `code_shape` has, all of the first head, then all of the second; the decoder codes (n, numbers) to
-        what the likelihood reads, of the images' shape. Raises `UserError` where the family cannot.
+        what the likelihood reads, of the images' shape. A decoder that knows its weighted regression in closed form may
+        have `regress(codes, wanted, weight)`, of which `evae.inference` makes use. Raises `UserError` where the family
+        cannot.
         """
 
 

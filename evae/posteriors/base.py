@@ -56,6 +56,8 @@ class Posterior(ABC):
     rate_is: ClassVar[Literal["exact", "bound", "none"]]
     discrete: ClassVar[bool] = False
     nonnegative: ClassVar[bool] = False
+    has_normal_prior: ClassVar[bool] = False
+    """Whether its own prior is N(0, 1) for each latent."""
     independent: ClassVar[bool] = True
     fewest: ClassVar[int] = 1
 

@@ -25,6 +25,7 @@ class Gaussian(Posterior):
     family: ClassVar[str] = "gaussian"
     heads: ClassVar[int] = 2
     rate_is: ClassVar = "exact"
+    has_normal_prior: ClassVar[bool] = True
 
     @property
     def prior_std(self) -> float:

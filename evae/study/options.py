@@ -99,7 +99,8 @@ class StudyOptions:
     """Further terms of the loss, NAME or NAME=WEIGHT (by default mostly 1): l1, l2, charbonnier, wavelet,
     high_frequency, perceptual, mmd, or one of a plug-in's."""
     inference: str = "amortised"
-    """How codes are found in training: amortised (an encoder that learns with the decoder), or one of a plug-in's."""
+    """How codes are found in training: amortised (an encoder that learns with the decoder), mapa (MAPA-inspired: the
+    decoder alone, by weights that the data give), em (its upper control), or one of a plug-in's."""
     latent: int = 64
     """Number of latent dimensions; of code maps, the channels."""
     epochs: int = 50

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from evae.errors import UserError
-from evae.networks import Cells, CellsLinear, Conv, Dense, Linear, LiteVae, Mlp, ResNetV2, SdVae
+from evae.networks import Cells, CellsLinear, Conv, Dense, Linear, LiteVae, Mlp, ResNetV2, SdVae, Table
 from evae.networks import network as families
 from evae.networks.base import NORMALISATIONS
 from evae.recipe import Recipe
@@ -22,6 +22,7 @@ SUPPORTED = {
     ResNetV2: (32, 64, 128, 256),
     SdVae: (16, 48, 64),
     LiteVae: (16, 48, 64),
+    Table: (16, 28),
 }
 CASES = [
     Cells(width=0.2),
@@ -29,6 +30,7 @@ CASES = [
     Conv(width=0.25),
     Dense(width=0.2),
     Linear(),
+    Table(rows=12, width=0.2),
     Mlp(width=0.05),
     *(ResNetV2(width=0.125, normalisation=kind) for kind in NORMALISATIONS),
     SdVae(width=0.05, decoder_width=0.05),
