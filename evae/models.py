@@ -27,7 +27,8 @@ class VAE(nn.Module):
     beside the encoder, and `learned_likelihood` what the likelihood does beside the decoder, if anything. `code_shape`
     is that of an image's code (`Network.code_shape`): codes are vectors (n, latent) everywhere, and
     `codes.unflatten(1, code_shape)` are their maps, where they are such. Where the data's `kind` is "points", which may
-    be any numbers, what is decoded is not kept within [0, 1].
+    be any numbers, what is decoded is not kept within [0, 1]. With `importance_samples` training descends on the
+    importance-weighted bound of so many codes an image in the place of the ELBO.
     """
 
     def __init__(
@@ -41,9 +42,10 @@ class VAE(nn.Module):
         prior: nn.Module | None = None,
         criteria: Sequence[Criterion] = (),
         kind: str = "images",
+        importance_samples: int = 0,
     ) -> None:
         super().__init__()
-        self.kind = kind
+        self.kind, self.importance_samples = kind, importance_samples
         self.encoder = encoder
         self.decoder = decoder
         self.code_shape = code_shape
@@ -101,14 +103,21 @@ class VAE(nn.Module):
         the distortion and the others with their `weights`; the posterior's are less while they are warmed up, by the
         `beta_factor`. `elbo` = -(distortion + rate) is there only where the rate is the KL divergence, exact or
         estimated, and the distortion a whole log likelihood; elsewhere that sum bounds nothing.
+
+        A step of training with `importance_samples` (Burda et al., arXiv 1509.00519, eq. 8) has distortion and rate as
+        means over its codes, of which criteria and judge see the first; in the place of their weighted sum the loss has
+        what their weights make of them, and `iwae` is the bound itself.
         """
         share = share or Ranks().share(len(x))
         heads = self.encode(x)
         draw = self.posterior.sample
         if progress is not None:
             draw = partial(self.posterior.training_sample, progress=progress)
-        codes = share.sample(draw, heads, generator)
-        outputs = self.decoder(codes).float()
+        copies = self.importance_samples if progress is not None else 0
+        draws = [share.sample(draw, heads, generator) for _ in range(max(1, copies))]
+        codes = draws[0]
+        decoded = self.decoder(torch.cat(draws) if copies else codes).float()
+        outputs = decoded[: len(codes)]
         distortion = self.likelihood.distortion(outputs, x)
         terms = {"distortion": distortion} if self.likelihood.has_distortion else {}
         terms |= self.posterior.terms(heads, share, recent)
@@ -123,9 +132,14 @@ class VAE(nn.Module):
             seen = Seen(x, self.likelihood.images(outputs), heads, codes, drawn, share)
             terms |= {criterion.family: criterion.term(seen) for criterion in self.criteria}
         weights = self.weights(beta_factor, outputs)
+        if copies:
+            costs = self.likelihood.distortions(decoded, x.repeat(copies, 1, 1, 1)).view(copies, -1)
+            rates = torch.stack([self.estimated_rates(heads, each) for each in draws])
+            terms |= {"distortion": costs.mean(), "rate": rates.mean(), "iwae": _log_mean(-costs - rates)}
+            distortion = -_log_mean(-costs - weights.pop("rate") * rates)
         terms["loss"] = distortion + sum(weight * terms[name] for name, weight in weights.items())
         if self.has_elbo:
-            terms["elbo"] = -(distortion + terms["rate"])
+            terms["elbo"] = -(terms["distortion"] + terms["rate"])
         if judge is not None:
             terms["adversarial"] = judge(self.likelihood.images(outputs))
         return terms
@@ -195,6 +209,11 @@ class VAE(nn.Module):
         return self.densities[density].sample(n, generator).to(next(self.parameters()).device)
 
 
+def _log_mean(logs: Float[Tensor, "k n"]) -> Float[Tensor, ""]:
+    """The logarithm of each column's mean, averaged."""
+    return (logs.logsumexp(0) - math.log(len(logs))).mean()
+
+
 def build_model(
     posterior: Posterior,
     network: Network,
@@ -207,6 +226,7 @@ def build_model(
     prior: Prior | None = None,
     criteria: Sequence[Criterion] = (),
     kind: str = "images",
+    importance_samples: int = 0,
 ) -> VAE:
     """The model with freshly initialised weights on the CPU; the same seed gives the same weights. The likelihood is
     Bernoulli's by default, and the prior that of the posterior's family. `latent` counts a code's numbers, or of code
@@ -222,6 +242,7 @@ def build_model(
         encoder, decoder = network.build(image_size, channels, latent, posterior.heads)
         density = None if prior is None else prior.build(math.prod(shape))
         parts = {"likelihood": likelihood, "prior": density, "criteria": criteria, "kind": kind}
+        parts["importance_samples"] = importance_samples
         vae = VAE(posterior, encoder, decoder, code_shape=shape, **parts)
     # The layout that convolution libraries compute in: on a CPU, up to a seventh less time.
     return vae.to(memory_format=torch.channels_last)

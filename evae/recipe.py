@@ -100,6 +100,7 @@ class Recipe:
     prior: Prior | None = field(default=None, metadata=LATER)
     criteria: tuple[Criterion, ...] = field(default=(), metadata=LATER)
     inference: Inference = field(default_factory=Amortised, metadata=LATER)
+    importance_samples: int = field(default=0, metadata=LATER)
     latent: int = 64
     optimisation: Optimisation = field(default_factory=Optimisation)
     evaluation: Evaluation = field(default_factory=Evaluation)
@@ -113,6 +114,8 @@ class Recipe:
             raise UserError(f"the {self.posterior.family} posterior needs at least {fewest} latents, got {self.latent}")
         if self.data.kind == "points":
             self._check_points()
+        if self.importance_samples:
+            self._check_importance()
         if self.prior is not None and not self.posterior.has_density(own_prior=False):
             raise UserError(
                 f"the {self.posterior.family} posterior has no density, so that its rate against the prior "
@@ -140,6 +143,24 @@ class Recipe:
                 f"{self.optimisation.epochs}: start it by then, or leave adversarial out."
             )
         self.inference.check(self)
+
+    def _check_importance(self) -> None:
+        """Raise UserError where there is no importance-weighted bound to train on."""
+        if self.importance_samples < 0:
+            raise UserError(f"importance_samples must be at least 0, got {self.importance_samples}")
+        posterior = self.posterior
+        dense = posterior.has_density(own_prior=self.prior is None) and not posterior.discrete
+        if not dense or set(posterior.weights) != {"rate"}:
+            why = "trains on terms beside its rate" if dense else "has no density"
+            raise UserError(
+                f"the {posterior.family} posterior {why}, so that samples of it cannot be weighted by their "
+                "importance: leave importance_samples out, or take gaussian, kernel or another with a density."
+            )
+        if not self.likelihood.has_elbo:
+            raise UserError(
+                f"the {self.likelihood.family} likelihood is no whole log likelihood, which importance_samples need: "
+                "leave them out, or take bernoulli or gaussian."
+            )
 
     def _check_points(self) -> None:
         """Raise UserError for parts that are of images alone."""

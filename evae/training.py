@@ -76,6 +76,7 @@ class Training:
             prior=recipe.prior,
             criteria=recipe.criteria,
             kind=images.kind,
+            importance_samples=recipe.importance_samples,
         ).to(self.device)
         optimisation = recipe.optimisation
         averaged = optimisation.ema is not None
@@ -152,6 +153,7 @@ class Training:
         sums: dict[str, Tensor] = {}
         norms: list[Tensor] = []
         passes: list[int] = []
+        decoded = 0
         counting = self.trained.decoder.register_forward_hook(lambda _, given, outputs: passes.append(len(outputs)))
         self.course.start_epoch(epoch)
         self.trained.train()
@@ -179,6 +181,9 @@ class Training:
             if optimisation.ema is not None:
                 self._average(step + 1, optimisation.ema)
             _add(sums, means, len(index))
+            # Those of all ranks, each of which has as many for every image.
+            decoded += sum(passes) * share.whole // (share.stop - share.start)
+            passes.clear()
         self.ranks.unify(self.trained)
         if self.model is not self.trained:
             for mine, other in zip(self.model.buffers(), self.trained.buffers(), strict=True):
@@ -198,7 +203,7 @@ class Training:
         measured |= self.course.end_epoch()
         measured |= {f"likelihood_{name}": value for name, value in self.model.likelihood.shown().items()}
         counting.remove()
-        measured["decoder_passes"] = int(self.ranks.sum(torch.tensor(sum(passes), device=self.device)))
+        measured["decoder_passes"] = decoded + sum(passes)
         self.epoch = epoch
         seconds = time.perf_counter() - started
         self._estimate_statistics()

@@ -17,6 +17,7 @@ from evae.codes import training_codes
 from evae.data import DataRecipe, load
 from evae.data.bare import File
 from evae.evaluation import evaluate
+from evae.inference import InnerLoop
 from evae.metrics.features import load_features
 from evae.metrics.reference import reference
 from evae.networks.base import Network
@@ -77,6 +78,8 @@ RECIPES = {
     "adversarial": adversarial(Mixture(mixture_size=20)),
     "optimised as in papers": optimised(adversarial(Mixture(mixture_size=20))),
     "last batch of one image": dense(batch_size=23),
+    "importance-weighted": replace(dense(), importance_samples=3),
+    "inner loop": replace(dense(), inference=InnerLoop(window=2, most=5)),
     "accuracies": with_labels(dense(), (1, 7, 16)),
     "batch norm": tiny_recipe(Evae()),
 }

@@ -3,6 +3,7 @@
 from evae.inference.amortised import Amortised
 from evae.inference.base import Course, Inference, Rows, Step, inference
 from evae.inference.em import Em
+from evae.inference.inner_loop import InnerLoop
 from evae.inference.mapa import Mapa
 
-__all__ = ["Amortised", "Course", "Em", "Inference", "Mapa", "Rows", "Step", "inference"]
+__all__ = ["Amortised", "Course", "Em", "Inference", "InnerLoop", "Mapa", "Rows", "Step", "inference"]

@@ -99,8 +99,11 @@ class StudyOptions:
     """Further terms of the loss, NAME or NAME=WEIGHT (by default mostly 1): l1, l2, charbonnier, wavelet,
     high_frequency, perceptual, mmd, or one of a plug-in's."""
     inference: str = "amortised"
-    """How codes are found in training: amortised (an encoder that learns with the decoder), mapa (MAPA-inspired: the
-    decoder alone, by weights that the data give), em (its upper control), or one of a plug-in's."""
+    """How codes are found in training: amortised (an encoder that learns with the decoder), inner_loop (He et al.: the
+    encoder catches up before each step), mapa (MAPA-inspired: the decoder alone, by weights that the data give), em
+    (its upper control), or one of a plug-in's."""
+    importance_samples: int = 0
+    """Train on the importance-weighted bound of so many codes an image (IWAE, Burda et al.); 0: on the ELBO."""
     latent: int = 64
     """Number of latent dimensions; of code maps, the channels."""
     epochs: int = 50
@@ -359,6 +362,7 @@ class StudyOptions:
             prior=None if self.prior is None else prior[self.prior](),
             criteria=tuple(map(_criterion, self.criteria)),
             inference=inferences[self.inference](),
+            importance_samples=self.importance_samples,
             latent=self.latent,
             optimisation=Optimisation(
                 learning_rate=self.learning_rate,
