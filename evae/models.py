@@ -128,7 +128,7 @@ class VAE(nn.Module):
         if self.posterior.decoder_decay:
             terms["decoder_l2"] = 0.5 * torch.stack([p.square().sum() for p in self.decoder.parameters()]).sum()
         if self.criteria:
-            drawn = self.sample_prior(share.whole, generator)
+            drawn = self.sample_prior(share.whole, generator, codes.shape[1])
             seen = Seen(x, self.likelihood.images(outputs), heads, codes, drawn, share)
             terms |= {criterion.family: criterion.term(seen) for criterion in self.criteria}
         weights = self.weights(beta_factor, outputs)
@@ -194,11 +194,12 @@ class VAE(nn.Module):
         codes = self.sample_prior(n, generator) if density is None else self.sample_density(density, n, generator)
         return self.decode(codes)
 
-    def sample_prior(self, n: int, generator: torch.Generator) -> Codes:
-        """n draws from the prior, on the generator's device."""
+    def sample_prior(self, n: int, generator: torch.Generator, latent: int | None = None) -> Codes:
+        """n draws from the prior, on the generator's device; of a posterior's own, of so many latents (default: as many
+        as the model's images have)."""
         if self.prior is not None:
             return self.prior.sample(n, generator).detach()
-        return self.posterior.sample_prior(n, self.latent, generator, generator.device)
+        return self.posterior.sample_prior(n, latent or self.latent, generator, generator.device)
 
     def sample_density(self, density: str, n: int, generator: torch.Generator) -> Codes:
         """n draws, with a generator of the CPU, from the fitted density of this family."""

@@ -24,6 +24,7 @@ from evae.data.names import shown
 from evae.densities import Density, MixtureDensity, density
 from evae.errors import UserError, unknown
 from evae.inference import Amortised, Inference, inference
+from evae.inference.base import Course
 from evae.likelihoods import Bernoulli, Likelihood, likelihood
 from evae.metrics.names import DEFAULT_FEATURES, features
 from evae.networks import Conv, Network, network
@@ -142,6 +143,8 @@ class Recipe:
                 f"the discriminator starts in epoch {self.adversarial.start_epoch}, but the training ends after "
                 f"{self.optimisation.epochs}: start it by then, or leave adversarial out."
             )
+        if self.optimisation.half_size_epochs:
+            self._check_half_size()
         self.inference.check(self)
 
     def _check_importance(self) -> None:
@@ -160,6 +163,23 @@ class Recipe:
             raise UserError(
                 f"the {self.likelihood.family} likelihood is no whole log likelihood, which importance_samples need: "
                 "leave them out, or take bernoulli or gaussian."
+            )
+
+    def _check_half_size(self) -> None:
+        """Raise UserError for parts that are built for codes of one size alone."""
+        why = None
+        if not self.network.of_any_size:
+            having = ", ".join(sorted(name for name, family in network.items() if family.of_any_size))
+            why = f"the {self.network.family} networks are built for one: take {having}"
+        elif self.prior is not None:
+            why = f"the prior {self.prior.family} is of codes of one: leave prior out"
+        elif self.posterior.memory or self.posterior.learns_latents:
+            why = f"the {self.posterior.family} posterior knows codes of one: take another posterior"
+        elif self.inference.course is not Course:
+            why = f"the inference {self.inference.family} keeps codes of one: take amortised"
+        if why:
+            raise UserError(
+                f"half_size_epochs trains on images of two sizes, and {why}, or leave half_size_epochs out."
             )
 
     def _check_points(self) -> None:
@@ -218,20 +238,36 @@ class Recipe:
         for name in self.evaluation.perceptual:
             source(name).find()
         if image_size is not None:
-            self.network.check(image_size, self.latent)
-            numbers = self.posterior.heads * math.prod(self.network.code_shape(image_size, self.latent))
-            if self.posterior.memory * numbers > MOST_REMEMBERED:
-                raise UserError(
-                    f"a mixture of {self.posterior.memory} images with {numbers:,} numbers each would take "
-                    f"{self.posterior.memory * numbers * 4 / 1e9:,.1f} GB: give at most a mixture_size of "
-                    f"{MOST_REMEMBERED // numbers}, or fewer latents."
-                )
+            self._check_size(image_size)
             for each in self.evaluation.densities:
                 each.check(self.network.code_shape(image_size, self.latent))
-            for each in self.criteria:
-                each.check(image_size)
-            if self.adversarial is not None:
-                self.adversarial.discriminator.check(image_size)
+            if self.optimisation.half_size_epochs:
+                self._check_halves(image_size)
+
+    def _check_size(self, image_size: int) -> None:
+        self.network.check(image_size, self.latent)
+        numbers = self.posterior.heads * math.prod(self.network.code_shape(image_size, self.latent))
+        if self.posterior.memory * numbers > MOST_REMEMBERED:
+            raise UserError(
+                f"a mixture of {self.posterior.memory} images with {numbers:,} numbers each would take "
+                f"{self.posterior.memory * numbers * 4 / 1e9:,.1f} GB: give at most a mixture_size of "
+                f"{MOST_REMEMBERED // numbers}, or fewer latents."
+            )
+        for each in self.criteria:
+            each.check(image_size)
+        if self.adversarial is not None:
+            self.adversarial.discriminator.check(image_size)
+
+    def _check_halves(self, image_size: int) -> None:
+        if image_size % 2:
+            raise UserError(f"half_size_epochs halves images, and {image_size} px are odd: give an even image_size.")
+        try:
+            self._check_size(image_size // 2)
+        except UserError as error:
+            raise UserError(
+                f"half_size_epochs also trains on images of {image_size // 2} px. {error} Give images of twice such a "
+                "size, or leave half_size_epochs out."
+            ) from error
 
     def with_posterior(self, posterior: Posterior) -> "Recipe":
         """The recipe with another posterior, and where that has no rate without a warm-up of its weight."""

@@ -13,6 +13,7 @@ from statistics import fmean
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from evae import batch_statistics
@@ -134,6 +135,8 @@ class Training:
 
         `train_temperature` and whatever else of the posterior changes in training are means over the epoch's steps.
 
+        In a training at two sizes, `train_image_size` is the epoch's (px), at which `images_per_s` are counted.
+
         Where a discriminator takes part, its terms are means over patches too, and `train_adversarial_weight` is what
         the adversarial loss counts for in this epoch, beside the `loss`. Where they change, `train_learning_rate` and
         `train_beta_factor` are means over the epoch's steps, and where gradients are clipped so is
@@ -147,6 +150,7 @@ class Training:
         weight = self.recipe.adversarial.weight_in(epoch) if self.adversary else 0.0
         adversary = self.adversary if weight else None
         optimisation = self.recipe.optimisation
+        halved = epoch <= optimisation.half_size_epochs
         steps = range(self.epoch * self.steps, epoch * self.steps)
         rates = [optimisation.learning_rate_factor(step, self.steps) for step in steps]
         betas = [optimisation.beta_factor(step, self.steps) for step in steps]
@@ -161,6 +165,7 @@ class Training:
         read = ahead(self._train, [index[share.rows] for index, share in batches])
         for step, (index, share), pixels, rate, beta in zip(steps, batches, read, rates, betas, strict=True):
             x = self._mirrored(unit(pixels, self.device), share, flips)
+            x = F.avg_pool2d(x, 2) if halved else x
             with self._autocast():
                 judge, progress = adversary and adversary.judge, step / (optimisation.epochs * self.steps)
                 given = {"share": share, "recent": self.recent, "judge": judge, "beta_factor": beta}
@@ -194,6 +199,8 @@ class Training:
             measured["train_adversarial_weight"] = weight
         if (optimisation.schedule, optimisation.warm_up_epochs) != ("constant", 0):
             measured["train_learning_rate"] = optimisation.learning_rate * fmean(rates)
+        if optimisation.half_size_epochs:
+            measured["train_image_size"] = self.images.image_size // (1 + halved)
         if optimisation.beta_warm_up_epochs:
             measured["train_beta_factor"] = fmean(betas)
         changing = [self.recipe.posterior.scheduled(step / (optimisation.epochs * self.steps)) for step in steps]

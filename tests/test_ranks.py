@@ -9,7 +9,7 @@ import torch
 import torch.distributed
 import torch.multiprocessing
 from PIL import Image
-from tiny import POSTERIORS, adversarial_recipe, flipping, labelled, tiny_images, tiny_recipe
+from tiny import POSTERIORS, Strided, adversarial_recipe, flipping, labelled, tiny_images, tiny_recipe
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -71,6 +71,11 @@ def weighed(recipe: Recipe) -> Recipe:
     return replace(recipe, evaluation=replace(recipe.evaluation, iw_samples=3))
 
 
+def two_sizes(recipe: Recipe) -> Recipe:
+    """The first epoch at half the size."""
+    return replace(recipe, network=Strided(), optimisation=replace(recipe.optimisation, half_size_epochs=1))
+
+
 RECIPES = {
     **{posterior.family: dense(posterior) for posterior in POSTERIORS},
     "mixtures across ranks": weighed(dense(Mixture(mixture_size=3))),
@@ -81,6 +86,7 @@ RECIPES = {
     "importance-weighted": replace(dense(), importance_samples=3),
     "inner loop": replace(dense(), inference=InnerLoop(window=2, most=5)),
     "accuracies": with_labels(dense(), (1, 7, 16)),
+    "two sizes": two_sizes(dense()),
     "batch norm": tiny_recipe(Evae()),
 }
 

@@ -15,6 +15,7 @@ from evae.errors import UserError
 from evae.likelihoods import Laplace
 from evae.networks.conv import Conv
 from evae.networks.patchgan import PatchGan
+from evae.networks.sd_vae import SdVae
 from evae.posteriors import posterior as families
 from evae.posteriors.evae import Evae
 from evae.posteriors.gaussian import Gaussian
@@ -50,7 +51,14 @@ def test_no_field_at_another_value_is_lost():
             horizontal_flip=True,
         ),
         likelihood=Laplace(weight=9.0),
-        network=Conv(width=0.3),
+        network=SdVae(
+            width=0.3,
+            decoder_width=0.4,
+            downsampling=4,
+            normalisation="smc",
+            decoder_normalisation="smc",
+            one_by_one=True,
+        ),
         adversarial=Adversarial(
             discriminator=PatchGan(width=0.5),
             weight=2.0,
@@ -77,6 +85,7 @@ def test_no_field_at_another_value_is_lost():
             ema=0.9,
             beta_warm_up_epochs=0.25,
             beta_cycles=2,
+            half_size_epochs=1,
         ),
         evaluation=Evaluation(
             features="efficientnet-lite0-b2",
@@ -90,7 +99,7 @@ def test_no_field_at_another_value_is_lost():
         ),
         seed=8,
     )
-    default = Recipe(adversarial=Adversarial())
+    default = Recipe(adversarial=Adversarial(), network=SdVae())
     for part in ("data", "network", "adversarial", "optimisation", "evaluation"):
         given, usual = getattr(recipe, part), getattr(default, part)
         same = [f.name for f in dataclasses.fields(given) if getattr(given, f.name) == getattr(usual, f.name)]

@@ -1,14 +1,17 @@
 """A tiny image set and recipe for tests that train: a model of some hundred weights, an epoch of milliseconds."""
 
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
+from torch import nn
 
 from evae.adversarial import Adversarial
 from evae.data.base import DataRecipe, ImageSet, content_digest
 from evae.data.labels import UNLABELLED, Labels
 from evae.likelihoods import Laplace
+from evae.networks.base import Network
+from evae.networks.code_maps import FromCode
 from evae.networks.conv import Conv
 from evae.networks.patchgan import PatchGan
 from evae.posteriors.autoencoder import Autoencoder
@@ -38,6 +41,28 @@ POSTERIORS: tuple[Posterior, ...] = (
     GaussianExp(beta=0.5),
     Categorical(beta=0.5),
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strided(Network):
+    """A convolution each way, for images of any even size, whose code maps have half their sides."""
+
+    family: ClassVar[str] = "strided"
+    of_any_size: ClassVar[bool] = True
+
+    normalised: bool = False
+
+    def code_shape(self, image_size: int, latent: int) -> tuple[int, ...]:
+        return latent, image_size // 2, image_size // 2
+
+    def build(self, image_size: int, channels: int, latent: int, heads: int) -> tuple[nn.Module, nn.Module]:
+        inward: list[nn.Module] = [nn.Conv2d(channels, heads * latent, 2, stride=2)]
+        outward: list[nn.Module] = [FromCode(self.code_shape(image_size, latent))]
+        if self.normalised:
+            inward.append(nn.BatchNorm2d(heads * latent))
+            outward.append(nn.BatchNorm2d(latent))
+        outward.append(nn.ConvTranspose2d(latent, channels, 2, stride=2))
+        return nn.Sequential(*inward, nn.Flatten()), nn.Sequential(*outward)
 
 
 def tiny_images(train: int = 24, validation: int = 12, test: int = 16, channels: int = 1) -> ImageSet:

@@ -26,6 +26,8 @@ class Network(ABC):
     """Whether the decoder's outputs are a matrix times the code."""
     takes_points: ClassVar[bool] = False
     """Whether the family is for points of d numbers, too: images (d channels) of one pixel."""
+    of_any_size: ClassVar[bool] = False
+    """Whether what is built for images of one size takes those of others too, if `check` does."""
     sizes: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Further sizes that the family has by name, with the hyperparameters of each."""
 

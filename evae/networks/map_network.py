@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 from evae.errors import unknown
 from evae.lazy import nn
@@ -30,6 +31,8 @@ class MapNetwork(Network):
     stands for its "decoder.", "decoder.post_quant_conv." for "post_quant_conv." and "encoder.quant_conv." for
     "quant_conv.".
     """
+
+    of_any_size: ClassVar[bool] = True
 
     width: float = 1.0
     decoder_width: float = 1.0

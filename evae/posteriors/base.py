@@ -84,6 +84,11 @@ class Posterior(ABC):
         Its first values may be drawn from torch's global generator."""
         return None
 
+    @property
+    def learns_latents(self) -> bool:
+        """Whether it `build`s something, which is then for codes of one length."""
+        return type(self).build is not Posterior.build
+
     def with_learned(self, module: nn.Module) -> Posterior:
         """This posterior with what it has built, which its methods find as `learned`."""
         bound = copy.copy(self)

@@ -133,6 +133,9 @@ class StudyOptions:
     """Over so many epochs the weight of the rate in the loss (beta) rises from 0."""
     beta_cycles: int = 1
     """In how many equal parts of the training it does so anew."""
+    half_size_epochs: int = 0
+    """Train so many epochs first on images of half the size, in a quarter of the time. For networks whose codes are
+    maps (lite_vae, sd_vae)."""
     precision: str = "auto"
     """Arithmetic of the networks: fp32, bf16, or auto (bf16 where the hardware has it)."""
 
@@ -379,6 +382,7 @@ class StudyOptions:
                 ema=self.ema,
                 beta_warm_up_epochs=self.beta_warm_up_epochs,
                 beta_cycles=self.beta_cycles,
+                half_size_epochs=self.half_size_epochs,
             ),
             evaluation=Evaluation(
                 features=self.features,

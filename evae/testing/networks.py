@@ -66,6 +66,21 @@ def points_go_through(network: Network) -> None:
         expect(found == wanted, "build", f"takes points, and makes {found} of {tuple(points.shape)}, not {wanted}")
 
 
+def takes_other_sizes(network: Network) -> None:
+    """A family `of_any_size` takes images of twice the size as what is built for these does, and their codes."""
+    if not network.of_any_size:
+        return
+    size = image_size(network)
+    for one, other in ((size, 2 * size), (2 * size, size)):
+        encoder, decoder = built(network, one)
+        images = torch.rand(2, 1, other, other)
+        heads = encoder(images)
+        wanted = 2, 2 * numbers(network, other)
+        expect(tuple(heads.shape) == wanted, "build", f"of {other} px, the encoder yields {tuple(heads.shape)}")
+        found = tuple(decoder(heads[:, : wanted[1] // 2]).shape)
+        expect(found == tuple(images.shape), "build", f"the decoder yields {found} for images of {tuple(images.shape)}")
+
+
 def every_pixel_takes_part(network: Network) -> None:
     """Every pixel of the input reaches the code, and every pixel of the output depends on it."""
     size = image_size(network)
@@ -112,6 +127,7 @@ def an_image_means_the_same_alone_as_among_others(network: Network) -> None:
 
 CHECKS: tuple[Check, ...] = (
     shapes,
+    takes_other_sizes,
     points_go_through,
     every_pixel_takes_part,
     the_loss_reaches_every_parameter,
