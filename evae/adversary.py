@@ -1,5 +1,11 @@
 """The discriminator's side of an adversarial training; the training loop itself is in `evae.training`."""
 
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -8,11 +14,18 @@ from evae.adversarial import Adversarial
 from evae.errors import Diverged
 from evae.optimisation import Optimisation
 from evae.optimiser import optimiser
-from evae.ranks import Ranks
+from evae.ranks import Ranks, Share
+
+if TYPE_CHECKING:
+    from evae.models import VAE
 
 WON_ACCURACY, WON_LOSS, WON_EPOCHS = 0.99, 10.0, 5
 """A discriminator has won after that many epochs in a row in which it was at least so accurate and the adversarial loss
 at least so high: as a logistic loss, odds of e^10 to 1 against the reconstructions."""
+
+
+BESIDE, LARGEST_RATIO = 1e-4, 1e4
+"""Of the adaptive weight, as in VQGAN's official code."""
 
 
 class DiscriminatorWon(Diverged):
@@ -62,21 +75,34 @@ class Adversary:
         self.made = made.detach()
         # Not by its wrapper, which would wait for gradients of the weights.
         self.module.requires_grad_(False)
-        logits = self.module(made).float()
+        outputs = _outputs(self.module(made))
         self.module.requires_grad_(True)
-        return F.softplus(-logits).mean() if self.recipe.loss == "logistic" else -logits.mean()
+        if self.recipe.loss == "logistic":
+            return _sum(F.softplus(-logits).mean() for logits in outputs)
+        return _sum(-logits.mean() for logits in outputs)
 
     def terms(self, real: Tensor) -> dict[str, Tensor]:
         """`discriminator`, its loss on images and on their reconstructions just judged, and `disc_accuracy`, the share
         of right answers for patches of both."""
         # One forward pass: a second one would come between the first and its gradients (PyTorch issue 175024).
-        real, made = self.parallel(torch.cat([real, self.made])).float().chunk(2)
+        pairs = [logits.chunk(2) for logits in _outputs(self.parallel(torch.cat([real, self.made])))]
         if self.recipe.loss == "logistic":
-            loss = F.softplus(-real).mean() + F.softplus(made).mean()
+            losses = (F.softplus(-real).mean() + F.softplus(made).mean() for real, made in pairs)
         else:
-            loss = F.relu(1 - real).mean() + F.relu(1 + made).mean()
-        right = ((real > 0).float().mean() + (made < 0).float().mean()) / 2
-        return {"discriminator": loss, "disc_accuracy": right}
+            losses = (F.relu(1 - real).mean() + F.relu(1 + made).mean() for real, made in pairs)
+        right = [((real > 0).float().mean() + (made < 0).float().mean()) / 2 for real, made in pairs]
+        return {"discriminator": _sum(losses), "disc_accuracy": _sum(right) / len(right)}
+
+    def weight(self, factor: float, terms: Mapping[str, Tensor], share: Share, model: VAE) -> float | Tensor:
+        """What the adversarial loss among the terms of a step counts for, `factor` times what its weighting makes of
+        1: a number, or where it is adaptive, one on the device, the same on all ranks."""
+        if self.recipe.weighting == "adaptive":
+            norms = []
+            for loss in (model.compared(terms, self.made), terms["adversarial"]):
+                (gradient,) = torch.autograd.grad(loss, model.last_weights, retain_graph=True)
+                norms.append(self.ranks.sum(gradient * share.weight).norm())
+            return factor * (norms[0] / (norms[1] + BESIDE)).clamp(max=LARGEST_RATIO)
+        return factor * self.made[0].numel() if self.recipe.weighting == "per_number" else factor
 
     def end_epoch(self, epoch: int, adversarial: float, accuracy: float) -> None:
         """Take note of an epoch's means. Raises DiscriminatorWon after `WON_EPOCHS` of which it has."""
@@ -84,3 +110,11 @@ class Adversary:
         self.won_epochs = self.won_epochs + 1 if accuracy >= WON_ACCURACY and adversarial >= WON_LOSS else 0
         if self.won_epochs >= WON_EPOCHS:
             raise DiscriminatorWon(epoch, "adversarial", adversarial)
+
+
+def _outputs(logits: Tensor | tuple[Tensor, ...]) -> list[Tensor]:
+    return [each.float() for each in (logits if isinstance(logits, tuple) else (logits,))]
+
+
+def _sum(parts: Iterable[Tensor]) -> Tensor:
+    return functools.reduce(torch.add, parts)

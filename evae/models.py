@@ -1,7 +1,7 @@
 """The model: encoder, posterior and decoder, and the loss as named terms."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import torch
@@ -143,6 +143,17 @@ class VAE(nn.Module):
         if judge is not None:
             terms["adversarial"] = judge(self.likelihood.images(outputs))
         return terms
+
+    def compared(self, terms: Mapping[str, Tensor], like: Tensor) -> Float[Tensor, ""]:
+        """The part of the loss that compares images with reconstructions: the distortion, and criteria of images."""
+        weights = self.weights(1.0, like)
+        parts = [weights[each.family] * terms[each.family] for each in self.criteria if each.of_images]
+        return sum(parts, terms["distortion"] if "distortion" in terms else like.new_zeros(()))
+
+    @property
+    def last_weights(self) -> nn.Parameter:
+        """Those of the decoder's last layer."""
+        return [weights for weights in self.decoder.parameters() if weights.ndim > 1][-1]
 
     def weights(self, beta_factor: float, like: Tensor) -> dict[str, float | Float[Tensor, ""]]:
         """What each term but the distortion, which counts once, counts for in the loss: numbers, or where a term is

@@ -27,7 +27,7 @@ from evae.inference import Amortised, Inference, inference
 from evae.inference.base import Course
 from evae.likelihoods import Bernoulli, Likelihood, likelihood
 from evae.metrics.names import DEFAULT_FEATURES, features
-from evae.networks import Conv, Network, network
+from evae.networks import Conv, Discriminator, Network, discriminator, network
 from evae.optimisation import Optimisation
 from evae.posteriors import Evae, Posterior, posterior
 from evae.priors import Prior, prior
@@ -37,6 +37,7 @@ FAMILIES: dict[type, Registry] = {
     Posterior: posterior,
     Likelihood: likelihood,
     Network: network,
+    Discriminator: discriminator,
     Prior: prior,
     Criterion: criterion,
     Density: density,
@@ -237,6 +238,14 @@ class Recipe:
             )
         for name in self.evaluation.perceptual:
             source(name).find()
+        if train_images is not None and self.adversarial is not None:
+            steps = -(-train_images // self.optimisation.batch_size) * self.optimisation.epochs
+            if self.adversarial.start_step >= steps:
+                raise UserError(
+                    f"the discriminator starts after {self.adversarial.start_step:,} steps, but the training has only "
+                    f"{steps:,} ({self.optimisation.epochs} epochs of {train_images:,} images in batches of "
+                    f"{self.optimisation.batch_size}): give a smaller start_step, or train longer."
+                )
         if image_size is not None:
             self._check_size(image_size)
             for each in self.evaluation.densities:
@@ -278,7 +287,7 @@ class Recipe:
     def plugins(self) -> set[str]:
         """The names of the plug-ins from which its families and data come."""
         parts = [self.posterior, self.likelihood, self.network, self.prior, self.inference, *self.criteria]
-        parts += self.evaluation.densities
+        parts += [*self.evaluation.densities, self.adversarial and self.adversarial.discriminator]
         kinds = {type(part): kind for part in parts for kind in FAMILIES if isinstance(part, kind)}
         used = [FAMILIES[kinds[type(part)]].plugin_of(part.family) for part in parts if part is not None]
         used += [SOURCES.plugin_of(self.data.name), features.plugin_of(self.evaluation.features)]
@@ -315,7 +324,8 @@ def _check_seed(seed: int) -> None:
 
 
 def _to_dict(part: Any) -> dict[str, Any]:
-    plain = {"family": part.family} if hasattr(type(part), "family") else {}
+    named = hasattr(type(part), "family") and not getattr(type(part), "unnamed", False)
+    plain = {"family": part.family} if named else {}
     for item in dataclasses.fields(part):
         value = getattr(part, item.name)
         if item.metadata.get("left_out_at_default") and value == _default(item):
@@ -340,7 +350,7 @@ def _from_dict(cls: type, given: Mapping[str, Any], where: str) -> Any:
     given = dict(given)
     if cls in FAMILIES:
         families = FAMILIES[cls]
-        family = given.pop("family", None)
+        family = given.pop("family", next((n for n, f in families.items() if getattr(f, "unnamed", False)), None))
         if family not in families:
             raise unknown(f"family of {where}", family, families)
         cls = families[family]

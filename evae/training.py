@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import partial
 from statistics import fmean
+from statistics import mean as exact_mean
 
 import numpy as np
 import torch
@@ -37,6 +38,8 @@ ORDER, NOISE, AUGMENTATION, VALIDATION, DISCRIMINATOR, TEST, STATISTICS = range(
 """The independent random streams of an epoch. Those that are not of training belong to epoch 0, which none is: the
 codes' noise when a split is measured, or when statistics are estimated, and the discriminator's first weights."""
 STREAMS = {"validation": VALIDATION, "test": TEST}
+JUDGED = ("adversarial", "discriminator", "disc_accuracy")
+"""The terms of a discriminator."""
 SPLIT_CHUNK = 500
 STATISTICS_IMAGES = 250
 """How many training images BatchNorm's statistics are estimated on after an epoch, at once: the default study's
@@ -113,7 +116,6 @@ class Training:
     def finished(self) -> bool:
         return self.epoch >= self.recipe.optimisation.epochs
 
-    @torch.no_grad()
     def first_terms(self) -> dict[str, tuple[float, float]]:
         """Each term that counts in the loss, on the first training images as one batch, and its full weight, warm-ups
         and later starts done. For a training of which nothing else is asked: BatchNorm and memories take note."""
@@ -122,10 +124,11 @@ class Training:
         judge = self.adversary and self.adversary.judge
         terms = self.trained.train()(x, self._generator(NOISE, 1), share, self.recent, judge, progress=0.0)
         weights = {"distortion": 1.0} if "distortion" in terms else {}
-        weights |= {name: float(weight) for name, weight in self.trained.weights(1.0, x).items()}
+        weights |= self.trained.weights(1.0, x)
         if self.adversary:
-            weights["adversarial"] = self.recipe.adversarial.weight
-        return {name: (float(terms[name]), weight) for name, weight in weights.items()}
+            weights["adversarial"] = self.adversary.weight(self.recipe.adversarial.weight, terms, share, self.trained)
+        pairs = {name: (terms[name], torch.as_tensor(weight)) for name, weight in weights.items()}
+        return {name: (float(value.detach()), float(weight.detach())) for name, (value, weight) in pairs.items()}
 
     def train_epoch(self) -> dict[str, float]:
         """Train one epoch. Its loss terms are means over images, in nats per image; `train_s` is in seconds.
@@ -137,10 +140,11 @@ class Training:
 
         In a training at two sizes, `train_image_size` is the epoch's (px), at which `images_per_s` are counted.
 
-        Where a discriminator takes part, its terms are means over patches too, and `train_adversarial_weight` is what
-        the adversarial loss counts for in this epoch, beside the `loss`. Where they change, `train_learning_rate` and
-        `train_beta_factor` are means over the epoch's steps, and where gradients are clipped so is
-        `train_gradient_norm`, the norm of the VAE's before. `decoder_passes` counts the codes that were decoded.
+        Where a discriminator takes part, its terms are means over patches, of the steps in which it does, and
+        `train_adversarial_weight` is what the adversarial loss counts for in these, beside the `loss`. Where they
+        change, `train_learning_rate` and `train_beta_factor` are means over the epoch's steps, and where gradients are
+        clipped so is `train_gradient_norm`, the norm of the VAE's before. `decoder_passes` counts the codes that were
+        decoded.
 
         Raises Diverged before an optimiser steps on a term that is not finite, and when the discriminator has won.
         """
@@ -148,7 +152,7 @@ class Training:
         noise, flips = self._generator(NOISE, epoch), self._generator(AUGMENTATION, epoch)
         order = torch.randperm(len(self._train), generator=self._generator(ORDER, epoch), device=self.device)
         weight = self.recipe.adversarial.weight_in(epoch) if self.adversary else 0.0
-        adversary = self.adversary if weight else None
+        judged, counted = 0, []
         optimisation = self.recipe.optimisation
         halved = epoch <= optimisation.half_size_epochs
         steps = range(self.epoch * self.steps, epoch * self.steps)
@@ -166,6 +170,7 @@ class Training:
         for step, (index, share), pixels, rate, beta in zip(steps, batches, read, rates, betas, strict=True):
             x = self._mirrored(unit(pixels, self.device), share, flips)
             x = F.avg_pool2d(x, 2) if halved else x
+            adversary = self.adversary if weight and step >= self.recipe.adversarial.start_step else None
             with self._autocast():
                 judge, progress = adversary and adversary.judge, step / (optimisation.epochs * self.steps)
                 given = {"share": share, "recent": self.recent, "judge": judge, "beta_factor": beta}
@@ -179,7 +184,9 @@ class Training:
             means = self._means(terms, share)
             check_finite(means, epoch)
             if adversary:
-                norms += self._step(self.optimiser, terms["loss"] + weight * terms["adversarial"], share, rate)
+                judged, each = judged + len(index), adversary.weight(weight, terms, share, self.trained)
+                counted.append(each.detach() if isinstance(each, Tensor) else each)
+                norms += self._step(self.optimiser, terms["loss"] + each * terms["adversarial"], share, rate)
                 self._step(adversary.optimiser, terms["discriminator"], share, rate)
             else:
                 norms += self._step(self.optimiser, terms["loss"], share, rate)
@@ -193,10 +200,11 @@ class Training:
         if self.model is not self.trained:
             for mine, other in zip(self.model.buffers(), self.trained.buffers(), strict=True):
                 mine.copy_(other)
-        measured = {f"train_{column(name)}": float(total) / len(order) for name, total in sums.items()}
-        if adversary:
-            adversary.end_epoch(epoch, measured["train_adversarial"], measured["train_disc_accuracy"])
-            measured["train_adversarial_weight"] = weight
+        counts = dict.fromkeys(JUDGED, judged)
+        measured = {f"train_{column(n)}": float(total) / counts.get(n, len(order)) for n, total in sums.items()}
+        if judged:
+            self.adversary.end_epoch(epoch, measured["train_adversarial"], measured["train_disc_accuracy"])
+            measured["train_adversarial_weight"] = exact_mean(map(float, counted))
         if (optimisation.schedule, optimisation.warm_up_epochs) != ("constant", 0):
             measured["train_learning_rate"] = optimisation.learning_rate * fmean(rates)
         if optimisation.half_size_epochs:
@@ -346,7 +354,7 @@ def hashed(*key: int) -> int:
 
 def column(term: str) -> str:
     """A term's name with its unit. Those of a discriminator, squared lengths and criteria are not nats per image."""
-    own = term in ("adversarial", "discriminator", "disc_accuracy", "codes_l2", "decoder_l2") or term in criterion
+    own = term in (*JUDGED, "codes_l2", "decoder_l2") or term in criterion
     return term if own else f"{term}_nats"
 
 

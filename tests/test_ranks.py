@@ -21,6 +21,7 @@ from evae.inference import InnerLoop
 from evae.metrics.features import load_features
 from evae.metrics.reference import reference
 from evae.networks.base import Network
+from evae.networks.unet_discriminator import UNetDiscriminator
 from evae.posteriors.base import Posterior
 from evae.posteriors.evae import Evae
 from evae.posteriors.mixture import Mixture
@@ -76,12 +77,19 @@ def two_sizes(recipe: Recipe) -> Recipe:
     return replace(recipe, network=Strided(), optimisation=replace(recipe.optimisation, half_size_epochs=1))
 
 
+def judged_by_a_unet(recipe: Recipe) -> Recipe:
+    """With spectral norms, whose estimates each rank makes for itself, and an adaptive weight."""
+    judge = {"discriminator": UNetDiscriminator(channels=1), "weighting": "adaptive", "weight": 0.5}
+    return replace(recipe, adversarial=replace(recipe.adversarial, **judge))
+
+
 RECIPES = {
     **{posterior.family: dense(posterior) for posterior in POSTERIORS},
     "mixtures across ranks": weighed(dense(Mixture(mixture_size=3))),
     "mixture of a batch": dense(Mixture(unbiased=True)),
     "adversarial": adversarial(Mixture(mixture_size=20)),
     "optimised as in papers": optimised(adversarial(Mixture(mixture_size=20))),
+    "U-Net": judged_by_a_unet(adversarial(Mixture(mixture_size=20))),
     "last batch of one image": dense(batch_size=23),
     "importance-weighted": replace(dense(), importance_samples=3),
     "inner loop": replace(dense(), inference=InnerLoop(window=2, most=5)),

@@ -67,6 +67,8 @@ def test_no_field_at_another_value_is_lost():
             warm_up_epochs=3,
             learning_rate=0.2,
             beta1=0.9,
+            weighting="adaptive",
+            start_step=5,
         ),
         latent=9,
         optimisation=Optimisation(

@@ -1,9 +1,10 @@
-"""Network families: encoders and decoders; and the discriminator."""
+"""Network families: encoders and decoders; and discriminators."""
 
 from evae.networks.base import SIZES, Network, network
 from evae.networks.cells import Cells, CellsLinear
 from evae.networks.conv import Conv
 from evae.networks.dense import Dense
+from evae.networks.discriminator import Discriminator, discriminator
 from evae.networks.linear import Linear
 from evae.networks.lite_vae import LiteVae
 from evae.networks.mlp import Mlp
@@ -11,6 +12,7 @@ from evae.networks.patchgan import PatchGan
 from evae.networks.resnet_v2 import ResNetV2
 from evae.networks.sd_vae import SdVae
 from evae.networks.table import Table
+from evae.networks.unet_discriminator import UNetDiscriminator
 
 __all__ = [
     "SIZES",
@@ -18,6 +20,7 @@ __all__ = [
     "CellsLinear",
     "Conv",
     "Dense",
+    "Discriminator",
     "Linear",
     "LiteVae",
     "Mlp",
@@ -26,5 +29,7 @@ __all__ = [
     "ResNetV2",
     "SdVae",
     "Table",
+    "UNetDiscriminator",
+    "discriminator",
     "network",
 ]

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import ClassVar
 
 from evae.errors import UserError
 from evae.lazy import nn
 from evae.networks.base import check_multiple, check_normalisation, check_width
+from evae.networks.discriminator import Discriminator, discriminator
 
 CHANNELS = (128, 128, 128, 64, 64)
 STRIDES = (2, 2, 2, 1, 1, 1)
@@ -18,8 +20,9 @@ SLOPE = 0.3
 """Of LeakyReLU: Keras's default."""
 
 
+@discriminator
 @dataclass(frozen=True, kw_only=True)
-class PatchGan:
+class PatchGan(Discriminator):
     """Six 3x3 convolutions, each normalised, LeakyReLU between them; the first three halve the side.
 
     `width` multiplies all channels but the logits'. `normalisation` and `dropout` (a probability, after every
@@ -34,6 +37,10 @@ class PatchGan:
     the logits have scale and shift alone, as otherwise every image's mean logit would be zero. Dropout draws from
     torch's global generator: a trial with it is not repeatable.
     """
+
+    family: ClassVar[str] = "patchgan"
+    unnamed: ClassVar[bool] = True
+    """Recipes are older than the choice: they do not name this family."""
 
     width: float = 1.0
     normalisation: str = "affine"

@@ -9,7 +9,18 @@ from typing import Any
 from evae.errors import UserError
 from evae.plugins import Plugin
 from evae.registry import REGISTRIES, registered_by
-from evae.testing import criteria, densities, inference, likelihoods, metrics, networks, posteriors, priors, sources
+from evae.testing import (
+    criteria,
+    densities,
+    discriminators,
+    inference,
+    likelihoods,
+    metrics,
+    networks,
+    posteriors,
+    priors,
+    sources,
+)
 from evae.testing.contract import Broken, Check
 
 CHECKS: dict[str, tuple[Check, ...]] = {
@@ -19,6 +30,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
     "prior": priors.CHECKS,
     "criterion": criteria.CHECKS,
     "density": densities.CHECKS,
+    "discriminator": discriminators.CHECKS,
     "inference": inference.CHECKS,
     "data source": sources.SOURCE,
     "features": sources.FEATURES,
@@ -26,7 +38,16 @@ CHECKS: dict[str, tuple[Check, ...]] = {
     "sampler": sources.SAMPLER,
     "callback": sources.CALLBACK,
 }
-WITH_HYPERPARAMETERS = ("posterior", "network", "likelihood", "prior", "criterion", "density", "inference")
+WITH_HYPERPARAMETERS = (
+    "posterior",
+    "network",
+    "likelihood",
+    "prior",
+    "criterion",
+    "density",
+    "discriminator",
+    "inference",
+)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,30 @@
+"""What every discriminator offers: a recipe that builds a network which tells images from reconstructions."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from evae.lazy import nn
+from evae.registry import Registry
+
+
+@dataclass(frozen=True, kw_only=True)
+class Discriminator(ABC):
+    """A discriminator family with its hyperparameters."""
+
+    family: ClassVar[str]
+
+    def check(self, image_size: int) -> None:  # noqa: B027  (there may be nothing to check)
+        """Raise UserError for images of that side in pixels that it cannot judge; without torch."""
+
+    @abstractmethod
+    def build(self, image_size: int, channels: int) -> nn.Module:
+        """From images (n, channels, image_size, image_size) in [0, 1] to logits, above 0 for what looks real: a tensor
+        (n, ...), or a tuple of them, whose losses are means of their own and added. Raises `UserError` where `check`
+        does."""
+
+
+discriminator: Registry[type[Discriminator]] = Registry("discriminator")
+"""The families by name, and the decorator that adds one."""
