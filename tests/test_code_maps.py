@@ -109,7 +109,7 @@ def test_the_distance_from_the_prior_is_the_same_in_blocks(monkeypatch):
 
 @pytest.mark.parametrize("density", [GaussianDensity(), MixtureDensity()])
 def test_full_covariances_that_have_no_room_are_not_fitted(density):
-    given = torch.from_numpy(np.random.default_rng(0).standard_normal((12, 8200), dtype=np.float32))
+    given = torch.from_numpy(np.random.default_rng(0).standard_normal((11, 8200), dtype=np.float32))
     with pytest.raises(NotFitted, match=r"8,200 numbers would take .* GB: .*code maps"):
         density.fit(given, torch.Generator())
     check_room(10, 2048)

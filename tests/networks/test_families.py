@@ -20,8 +20,8 @@ SUPPORTED = {
     Linear: (16, 28, 64),
     Mlp: (16, 28),
     ResNetV2: (32, 64, 128, 256),
-    SdVae: (16, 48, 64),
-    LiteVae: (16, 48, 64),
+    SdVae: (16, 48),
+    LiteVae: (16, 48),
     Table: (16, 28),
 }
 CASES = [
@@ -34,10 +34,11 @@ CASES = [
     Mlp(width=0.05),
     *(ResNetV2(width=0.125, normalisation=kind) for kind in NORMALISATIONS),
     SdVae(width=0.05, decoder_width=0.05),
-    SdVae(width=0.05, decoder_width=0.05, normalisation="smc", decoder_normalisation="smc", one_by_one=True),
     LiteVae(size="S", width=0.3, decoder_width=0.05),
-    LiteVae(size="S", width=0.3, decoder_width=0.05, normalisation="smc", shared=True, downsampling=4),
-    LiteVae(size="S", width=0.3, decoder_width=0.05, finest=False, one_by_one=True, wavelet_output=True),
+    LiteVae(
+        **dict(size="S", width=0.3, decoder_width=0.05, downsampling=4, shared=True, finest=False),
+        **dict(normalisation="smc", decoder_normalisation="smc", one_by_one=True, wavelet_output=True),
+    ),
 ]
 every_family = pytest.mark.parametrize("family", SUPPORTED, ids=lambda cls: cls.family)
 with_width = pytest.mark.parametrize(
