@@ -5,7 +5,8 @@ images.train                        # uint8 (n, c, h, w), read-only: one copy se
 batch(images.train, slice(100), "cpu")  # float32 in [0, 1]
 """
 
-from evae.data import celeba, cifar, folder, mnist, mnist_5k, photos, points  # noqa: F401  (they register themselves)
+# They register themselves.
+from evae.data import celeba, cifar, folder, mnist, mnist_5k, photos, points, shards  # noqa: F401
 from evae.data.base import DataRecipe, ImageSet, Raw, data_source
 from evae.data.loading import load
 from evae.data.pixels import batch, tensor

@@ -64,8 +64,8 @@ def data_source(
 class DataRecipe:
     """Which images, in which shape, and how many in each split.
 
-    `source` is a name in `SOURCES`, or "folder:PATH" for any folder of pictures. `image_size` (px, side of
-    the square) and `channels` (1 grey, 3 RGB) are derived from the source where they are None. `fit` says how
+    `source` is a name in `SOURCES`, "folder:PATH" for any folder of pictures, or "shards:PATTERN". `image_size` (px,
+    side of the square) and `channels` (1 grey, 3 RGB) are derived from the source where they are None. `fit` says how
     pictures of another size come to `image_size`: "resize" cuts the largest centred square out and scales it
     (bilinear, antialiased, as Qin & Huang, arXiv 2405.12783v2, do); "pad" puts zeros around and cuts or
     enlarges nothing, but shrinks what is too large; "tiles", of sources of files alone, cuts pictures into squares of

@@ -74,6 +74,13 @@ def _tenth(names: list[str], ranks: dict[str, int]) -> tuple[list[str], list[str
     return [n for n in names if ranks[n] % TEST_EVERY], [n for n in names if ranks[n] % TEST_EVERY == 0]
 
 
+def split_of(text: str) -> str | None:
+    """The split whose word stands in a text, as in "faces-train-0001": train, validation or test; None where there is
+    none, or more than one."""
+    kinds = {kind for kind, words in _KINDS.items() if re.search(rf"(?<![a-z])({words})(?![a-z])", text, re.IGNORECASE)}
+    return kinds.pop() if len(kinds) == 1 else None
+
+
 def below_split(name: str) -> str:
     """The part of a name below the folder of a split; all of it where it lies in none."""
     return name.removeprefix(_own(name.rpartition("/")[0])[1])

@@ -57,7 +57,7 @@ def walk(folder: str) -> Found:
     A folder that is reached both directly and by a link has its direct name; a link to a folder above is not
     followed. Raises OSError where the folder itself cannot be listed.
     """
-    found, endings = Found(), _endings()
+    found, read = Found(), endings()
     top = os.path.realpath(folder)
     seen = {top: ""}
     # Round by round, so that links come after all that is reached without them, always in the same order.
@@ -91,7 +91,7 @@ def walk(folder: str) -> Found:
                     now.append((name + "/", inside))
             elif not is_file:
                 found.left_out[name] = "a link to nothing" if entry.is_symlink() else "not a file"
-            elif (ending := os.path.splitext(entry.name)[1].lower()) in endings:
+            elif (ending := os.path.splitext(entry.name)[1].lower()) in read:
                 found.files.append(name)
             else:
                 found.endings[ending] += 1
@@ -117,7 +117,7 @@ def _follow(folder: str, top: str, links: list[str], seen: dict[str, str], found
     return wanted[::-1]  # they are taken from the end
 
 
-def _endings() -> frozenset[str]:
+def endings() -> frozenset[str]:
     """The endings of all formats that Pillow opens as pictures, in lower case, and none at all."""
     formats = Image.registered_extensions()  # imports all of Pillow's formats, as no thread must
     opened = {*Image.OPEN, "MPO"} - NO_PICTURES  # MPO is opened by the format JPEG

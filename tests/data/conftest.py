@@ -2,7 +2,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from small_sets import write_celeba, write_cifar, write_mnist, write_pictures
+from small_sets import write_celeba, write_cifar, write_mnist, write_pictures, write_shards
 
 
 @pytest.fixture(scope="session")
@@ -13,6 +13,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     write_mnist(root / "FashionMNIST" / "raw", compressed=False, seed=2)
     write_celeba(root / "celeba")
     write_pictures(root / "pictures", 60)
+    write_shards(root / "shards", 60)
     with pytest.MonkeyPatch.context() as patch:
         write_cifar(root, patch)
         yield root

@@ -2,8 +2,10 @@
 
 import gzip
 import hashlib
+import io
 import pickle
 import struct
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +74,27 @@ def write_pictures(folder: Path, count: int, size: tuple[int, int] = (40, 50), s
         path = folder / f"{'ab'[number % 2]}" / f"{seed}-{number:03}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(noise(size[1], size[0], 3, seed=1000 * seed + number)).save(path)
+
+
+def write_shard(path: Path, content: dict[str, bytes]) -> None:
+    """A tar file of these members, as webdataset writes it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w") as archive:
+        for name, data in content.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+
+
+def write_shards(folder: Path, count: int, shards: int = 3, stem: str = "part", seed: int = 0) -> None:
+    """Pictures of 40 x 50 px in colour noise with their classes, spread over shards."""
+    for shard in range(shards):
+        content = {}
+        for number in range(shard, count, shards):
+            file = io.BytesIO()
+            Image.fromarray(noise(50, 40, 3, seed=1000 * seed + number)).save(file, "PNG")
+            content |= {f"{number:04}.png": file.getvalue(), f"{number:04}.cls": str(number % 2).encode()}
+        write_shard(folder / f"{stem}-{shard:03}.tar", content)
 
 
 def write_tiff(path: Path, values: np.ndarray, bits: int, photometric: int = 1, order: str = "<", **more: int) -> None:

@@ -22,13 +22,15 @@ NATIVE = {
     "celeba": (64, 3),
     "photos": (32, 3),
     "folder": (64, 3),
+    "shards": (64, 3),
 }
+PATHS = {"folder": "pictures", "shards": "shards"}
 SPLITS = ("train", "validation", "test")
 every_source = pytest.mark.parametrize("name", NATIVE)
 
 
 def recipe(name: str, root: Path) -> DataRecipe:
-    return DataRecipe(source=f"folder:{root / 'pictures'}" if name == "folder" else name, validation_images=8)
+    return DataRecipe(source=f"{name}:{root / PATHS[name]}" if name in PATHS else name, validation_images=8)
 
 
 @pytest.fixture(scope="module")
