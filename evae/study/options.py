@@ -57,8 +57,8 @@ class StudyOptions:
     """Continue a study although a plug-in has changed since."""
 
     data: str = "mnist-5k"
-    """Data source: mnist-5k, mnist, fashion-mnist, cifar10, celeba, photos, folder:PATH, shards:PATTERN, points:NAME (arc,
-    abs, moon, circle, figure-8, spiral, clusters, helix), points:FILE.npy or .csv, or one of a plug-in's."""
+    """Data source: mnist-5k, mnist, fashion-mnist, cifar10, celeba, photos, folder:PATH, shards:PATTERN, points:NAME
+    (arc, abs, moon, circle, figure-8, spiral, clusters, helix), points:FILE.npy or .csv, or one of a plug-in's."""
     data_root: str | None = None
     """Folder that holds the data, or into which it is downloaded (default: ./data)."""
     image_size: int | None = None
