@@ -4,7 +4,7 @@ import contextlib
 import functools
 import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -17,19 +17,19 @@ CALLED: ContextVar[str | None] = ContextVar("how the command was called", defaul
 """What stands before the options, for the usage: by default the name of the file."""
 
 
-def parse(what: Callable[..., Any], description: str | None = None) -> Any:
-    """What tyro makes of the command line for this dataclass or function. Exits where that cannot be done, or after
-    --help."""
+def parse(what: Callable[..., Any], description: str | None = None, before: Sequence[str] = ()) -> Any:
+    """What tyro makes of the command line for this dataclass or function, of which `before` are further arguments that
+    it may override. Exits where that cannot be done, or after --help."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Letters of a name that the terminal's encoding lacks are shown as escapes.
         sys.stdout.reconfigure(errors="backslashreplace")
-    given = sys.argv[1:]
+    given = [*before, *sys.argv[1:]]
     said = list(map(shown, given))
     if said == given:
-        return tyro.cli(what, prog=CALLED.get(), description=description)
+        return tyro.cli(what, prog=CALLED.get(), description=description, args=given)
     try:
         with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
-            return tyro.cli(what, prog=CALLED.get(), description=description)
+            return tyro.cli(what, prog=CALLED.get(), description=description, args=given)
     except SystemExit:
         # Once more, for what it has to say. What was wrong with them is so without the keys.
         tyro.cli(what, prog=CALLED.get(), description=description, args=said)

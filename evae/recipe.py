@@ -359,7 +359,7 @@ def _from_dict(cls: type, given: Mapping[str, Any], where: str) -> Any:
     for key in given:
         if key not in names:
             raise unknown(f"key in {where}", key, names)
-    return cls(**{key: _value(known[key], value, f"{where}.{key}") for key, value in given.items()})
+    return cls(**{key: checked(known[key], value, f"{where}.{key}") for key, value in given.items()})
 
 
 @cache
@@ -368,16 +368,18 @@ def _types(cls: type) -> dict[str, Any]:
     return typing.get_type_hints(cls)
 
 
-def _value(kind: Any, value: Any, where: str) -> Any:
+def checked(kind: Any, value: Any, where: str) -> Any:
     """`value` checked against the field's type; an int is accepted where a float is due."""
     if typing.get_origin(kind) is tuple:
         if not isinstance(value, list | tuple):
             raise UserError(f"{where} must be a list, got {value!r}")
-        return tuple(_value(typing.get_args(kind)[0], part, f"{where}[{i}]") for i, part in enumerate(value))
+        return tuple(checked(typing.get_args(kind)[0], part, f"{where}[{i}]") for i, part in enumerate(value))
     kinds = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     if value is None and type(None) in kinds:
         return None
     for part in kinds:
+        if typing.get_origin(part) is tuple:
+            return checked(part, value, where)
         if dataclasses.is_dataclass(part) or part in FAMILIES:
             return _from_dict(part, value, where)
     if float in kinds and type(value) is int:

@@ -13,7 +13,9 @@ from tyro.conf import Suppress
 
 from evae.commands import parse
 from evae.errors import UserError
+from evae.study.config import written
 from evae.study.options import StudyOptions
+from studies.configured import configured, name_of
 
 if TYPE_CHECKING:
     from evae.results.store import Store
@@ -44,16 +46,19 @@ def main(options: type[StudyOptions], study: ModuleType, closing: Callable[["Sto
     description = inspect.getdoc(study) or ""
     console = Console(soft_wrap=True)
     try:
-        given = parse(options, description)
+        options, config = configured(options, study)
+        given = parse(options, description, config.arguments)
         # Imported when needed: --help and wrong options need not wait for it.
         from evae.results.store import Store
         from evae.study.run import run_study
 
         store, interrupted = Store(given.location), False
         try:
-            run_study(description.splitlines()[0], given, console)
+            run_study(description.splitlines()[0], given, console, written(given, name_of(study), config.space))
         except KeyboardInterrupt:
             interrupted = True
+        if given.dry_run:
+            return
         if interrupted and not store.read("trials").num_rows:
             console.print("Stopped before the first trial.")
             sys.exit(INTERRUPTED)

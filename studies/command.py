@@ -22,7 +22,7 @@ COMMANDS = {
     "repeat": ("evae.repeat", "train one recipe again, and print what it measures"),
     "doctor": ("evae.doctor", "is this machine, or this cluster, fit for a study?"),
 }
-NO_STUDIES = ("__init__", "cli", "command")
+NO_STUDIES = ("__init__", "cli", "command", "configured")
 HELP = ("-h", "--help")
 
 
@@ -57,14 +57,28 @@ def _study(given: list[str]) -> None:
     name, *given = given or ["--help"]
     known = studies()
     if name in HELP:
-        print("usage: evae study NAME [OPTIONS]\n       evae study FILE.py [OPTIONS]\n")
+        for start, what in (("usage:", "NAME"), ("      ", "FILE.py"), ("      ", "FILE.toml")):
+            print(f"{start} evae study {what} [OPTIONS]")
+        print()
         print(_table(known), "\n\nevae study NAME --help says what a study's options are.", sep="")
+    elif name.endswith(".toml"):
+        _study([_study_of(name), "--config", name, *given])
     elif name.endswith(".py"):
         _run_file(name, given)
     elif (study := name.replace("_", "-")) in known:
         _run(f"studies.{study.replace('-', '_')}", f"evae study {study}", given)
     else:
         raise unknown("study", name, known)
+
+
+def _study_of(path: str) -> str:
+    """The study that a file of options is of."""
+    from evae.study.config import parsed
+
+    study = parsed(path).get("study")
+    if not isinstance(study, str) or study.endswith(".toml"):
+        raise UserError(f'{path} does not say of which study it is: add study = "kernel-sweep", or another.')
+    return study
 
 
 def _run(module: str, called: str, given: list[str]) -> None:

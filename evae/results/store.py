@@ -78,7 +78,7 @@ class Store:
 
     def path(self, *parts: str) -> str:
         """The path of something inside the results, in the store's own file system."""
-        return "/".join((self.root.rstrip("/"), *parts))
+        return "/".join((self.root.rstrip("/"), *filter(None, parts)))
 
     def prepare(self) -> None:
         """Make the folders and prove that a file can be written and renamed; raises StoreError if not."""

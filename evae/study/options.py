@@ -41,6 +41,8 @@ LIKELIHOODS = {"images": "bernoulli", "points": "gaussian"}
 class StudyOptions:
     """Data, model, training, search and machine of a study."""
 
+    config: str | None = None
+    """A TOML file with any of these options by name, which those of the command line override (docs/config.md)."""
     name: str = "study"
     """Name of the study: its folder below --results. The same command continues the study of that name."""
     resume: str = "auto"
@@ -213,6 +215,8 @@ class StudyOptions:
     """Stop after this many minutes; the same command continues."""
     keep_weights: bool = True
     """Keep the weights of every finished trial."""
+    dry_run: bool = False
+    """Say what the study will cost on this machine, by training for a moment, and stop there: nothing is written."""
 
     def __post_init__(self) -> None:
         load(self.plugin)  # what they register is known below

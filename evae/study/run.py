@@ -1,5 +1,6 @@
 """Runs a study: what it asks for is checked, and then trained in a session."""
 
+import contextlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -29,9 +30,14 @@ from evae.search.searcher import StudySearcher
 from evae.study.manifest import PARTS, Manifest
 from evae.study.options import StudyOptions
 
+REPEATED_BY = "study.toml"
+"""The file beside the results that repeats the study."""
 
-def run_study(question: str, options: StudyOptions, console: Console) -> Store:
+
+def run_study(question: str, options: StudyOptions, console: Console, repeated_by: str = "") -> Store:
     """Train the study's configurations, or those that earlier sessions of it left, and return its store.
+
+    `repeated_by` is the text of `REPEATED_BY`. A dry run says what all this will cost, and writes nothing.
 
     Claims are in the manifest before the first result, and each has its verdict at the end.
 
@@ -53,8 +59,9 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
 
         require(options.plugins)
     store = Store(options.location)
-    store.prepare()
-    with sole_driver(store):
+    if not options.dry_run:
+        store.prepare()
+    with contextlib.nullcontext() if options.dry_run else sole_driver(store):
         images = data.load(base.data, options.data_root, options.stream)
         for recipe in recipes:
             recipe.check_trainable(options.workers_per_trial, images.image_size, len(images.train))
@@ -93,8 +100,16 @@ def run_study(question: str, options: StudyOptions, console: Console) -> Store:
         for note in notes:
             console.print(Text(note))
         # Imported when needed: whose options cannot be done does not wait for Ray and torch.
+        if options.dry_run:
+            from evae.study.forecast import forecast
+
+            left = searcher.planned - searcher.done
+            console.print(Text(forecast(options.demand(), recipes, images, left, options.keep_weights)))
+            return store
         from evae.study.session import run_session
 
+        if repeated_by:
+            store.write_bytes("", REPEATED_BY, repeated_by.encode())
         run_session(searcher, manifest, images, options, store, console)
     return store
 

@@ -69,6 +69,15 @@ def test_a_file_of_ones_own_runs_as_with_python(monkeypatch, capsys, tmp_path):
     sys.modules.pop("beside")
 
 
+def test_a_file_of_options_runs_the_study_that_it_names(monkeypatch, capsys, tmp_path):
+    (tmp_path / "s.toml").write_text('study = "kernel-sweep"\nlatent = 0\n')
+    status, _, errors = evae(monkeypatch, capsys, "study", str(tmp_path / "s.toml"))
+    assert status == 2 and "the latent size must be at least 1, got 0" in errors
+    (tmp_path / "t.toml").write_text("latent = 3\n")
+    status, _, errors = evae(monkeypatch, capsys, "study", str(tmp_path / "t.toml"))
+    assert status == 2 and "does not say of which study it is" in errors
+
+
 @pytest.mark.parametrize(
     ("given", "says"),
     [
