@@ -97,7 +97,8 @@ class Velocities(Estimate):
 
     def sample(self, n: int, generator: torch.Generator) -> Standardised:
         noise = torch.randn(n, int(self.layout.varying.sum()), generator=generator)
-        return torch.cat([self._follow(part) for part in noise.split(CHUNK)]).double()
+        with torch.no_grad():
+            return torch.cat([self._follow(part) for part in noise.split(CHUNK)]).double()
 
     def held_out(self, codes: Standardised) -> dict[str, float]:
         generator = torch.Generator().manual_seed(0)
@@ -109,7 +110,6 @@ class Velocities(Estimate):
         shape = torch.tensor(self.layout.shape)
         return self.network.state_dict() | {"shape": shape, "varying": self.layout.varying}
 
-    @torch.no_grad()
     def _follow(self, x: Standardised) -> Standardised:
         step = 1 / self.solver_steps
         for k in range(self.solver_steps):
