@@ -1,0 +1,92 @@
+"""The space of image tokenizers: which VAE should a diffusion model stand on?
+
+Encoders, code maps and the weights of the loss. All terms are summed over an image (`evae.criteria.images`), beside
+absolute errors with weight 1; the decoder is the Stable Diffusion VAE's, as wide as the study's. Conditional: an
+adversarial weight only where there is a discriminator, which joins in the training's second half. The controls are the
+Stable Diffusion VAE, LiteVAE's B with the paper's ratio of encoders (6.75 to 34.16 million parameters), and a plain VAE
+that is as small as it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from evae.adversarial import Adversarial
+from evae.criteria import criterion
+from evae.lazy import optuna
+from evae.likelihoods import likelihood
+from evae.networks import PatchGan
+from evae.networks.base import Network
+from evae.networks.lite_vae import LiteVae
+from evae.networks.map_network import LEVELS
+from evae.networks.sd_vae import SdVae
+from evae.posteriors.gaussian import Gaussian
+from evae.recipe import Recipe
+from evae.search.space import Control, Space
+from search_spaces.litevae_paper import AS_SMALL
+
+ENCODERS = ("LiteVAE-S", "LiteVAE-B", "SD-VAE", "small VAE")
+WIDER = 2
+"""The encoders' width for that of the decoder, each as a share of the papers': decoders take most of the time."""
+WEIGHTS = {"perceptual": (0.03, 3.0), "wavelet": (0.03, 3.0), "high_frequency": (0.03, 3.0)}
+USUAL = {"kl": 1e-6, "perceptual": 1.0, "wavelet": 1.0, "high_frequency": 0.5, "discriminator": "none"}
+"""The controls' weights: kl-f8's for the rate and the perceptual distance, ours for what LiteVAE does not publish."""
+
+
+def encoder(name: str, width: float, downsampling: int) -> Network:
+    """The networks with that encoder, and a decoder of `width`."""
+    given = {"decoder_width": width, "downsampling": downsampling}
+    if name.startswith("LiteVAE"):
+        return LiteVae(size=name[-1], width=WIDER * width, **given)
+    return SdVae(width=WIDER * width * (AS_SMALL if name == "small VAE" else 1.0), **given)
+
+
+def space(base: Recipe, image_size: int) -> Space:
+    """Around a study's `base`, which has networks with a `decoder_width`, for images of that side (px). The controls
+    have its latents, and downsample by 8 or as nearly so as the images allow."""
+    downsamplings = [each for each in LEVELS if image_size % each == 0 and image_size // each >= 2]
+
+    def suggest(trial: optuna.trial.BaseTrial, base: Recipe) -> Recipe:
+        network = encoder(
+            trial.suggest_categorical("encoder", list(ENCODERS)),
+            base.network.decoder_width,
+            trial.suggest_categorical("downsampling", downsamplings),
+        )
+        criteria = [criterion["l1"]()]
+        for name, (low, high) in WEIGHTS.items():
+            criteria.append(criterion[name](weight=trial.suggest_float(name, low, high, log=True)))
+        recipe = replace(
+            base,
+            network=network,
+            latent=trial.suggest_int("latent", min(2, base.latent), max(16, base.latent), log=True),
+            posterior=Gaussian(beta=trial.suggest_float("kl", 1e-7, 1.0, log=True)),
+            likelihood=likelihood["none"](),
+            criteria=tuple(criteria),
+        )
+        return _judged(trial, recipe, image_size)
+
+    return Space(suggest, _controls(base, downsamplings))
+
+
+def _judged(trial: optuna.trial.BaseTrial, recipe: Recipe, image_size: int) -> Recipe:
+    """The recipe with a discriminator, or without."""
+    if trial.suggest_categorical("discriminator", ["none", "PatchGAN"]) == "none":
+        return recipe
+    numbers = (recipe.data.channels or 3) * image_size**2
+    return replace(
+        recipe,
+        adversarial=Adversarial(
+            discriminator=PatchGan(width=WIDER * recipe.network.decoder_width),
+            weight=numbers * trial.suggest_float("adversarial", 0.01, 1.0, log=True),
+            loss="hinge",
+            start_epoch=1 + recipe.optimisation.epochs // 2,
+        ),
+    )
+
+
+def _controls(base: Recipe, downsamplings: list[int]) -> tuple[Control, ...]:
+    usual: dict[str, Any] = USUAL | {"latent": base.latent}
+    usual["downsampling"] = min(downsamplings, key=lambda each: abs(each - 8))
+    named = {"SD-VAE": "SD-VAE", "LiteVAE-B": "LiteVAE-B", "equally small VAE": "small VAE"}
+    return tuple(Control(label, usual | {"encoder": name}, origin="control") for label, name in named.items())

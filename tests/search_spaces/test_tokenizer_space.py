@@ -1,0 +1,54 @@
+"""The tokenizer space: loss weights in one normalisation, maps that images allow, and controls of the paper's ratio."""
+
+import pytest
+from conformance import Conformance
+
+from evae.cost import exact
+from evae.criteria import criterion
+from evae.likelihoods import likelihood
+from evae.networks.lite_vae import LiteVae
+from evae.recipe import Optimisation, Recipe
+from search_spaces.tokenizer import ENCODERS, space
+
+
+class TestTokenizer(Conformance):
+    BASE = Recipe(
+        network=LiteVae.of_size("micro"),
+        latent=4,
+        likelihood=likelihood["none"](),
+        criteria=(criterion["l1"](),),
+        optimisation=Optimisation(epochs=4, batch_size=30),
+    )
+
+    @pytest.fixture
+    def space(self):
+        return space(self.BASE, 32)
+
+    def test_what_the_space_does_not_vary_is_the_bases(self, space):
+        for recipe in space.recipes(self.BASE):
+            assert (recipe.data, recipe.evaluation) == (self.BASE.data, self.BASE.evaluation)
+            assert recipe.network.decoder_width == self.BASE.network.decoder_width
+
+    def test_everything_it_draws_can_be_trained(self, space):
+        drawn = self.drawn(space)
+        for _, recipe in drawn:
+            recipe.check_trainable(1, 32, 500)
+        assert {trial.params["encoder"] for trial, _ in drawn} == set(ENCODERS)
+        assert {recipe.network.downsampling for _, recipe in drawn} == {4, 8, 16}
+        assert {trial.params["downsampling"] for trial, _ in self.drawn(self.of(24))} == {4, 8}
+
+    def of(self, image_size):
+        return space(self.BASE, image_size)
+
+    def test_a_weight_of_an_adversary_is_there_with_one_alone(self, space):
+        for trial, recipe in self.drawn(space):
+            assert ("adversarial" in trial.params) == (recipe.adversarial is not None)
+            assert recipe.adversarial is None or recipe.adversarial.start_epoch == 3
+
+    def test_the_controls_have_the_papers_ratio_of_encoders(self, space):
+        sizes = {
+            c.label: exact(self.control(space, c.label), 32, 3, ["encoder_parameters"])["encoder_parameters"]
+            for c in space.controls
+        }
+        assert sizes["LiteVAE-B"] / sizes["SD-VAE"] == pytest.approx(6.753252 / 34.16, rel=0.1)
+        assert sizes["equally small VAE"] == pytest.approx(sizes["LiteVAE-B"], rel=0.1)
