@@ -16,7 +16,6 @@ from evae.adversarial import Adversarial
 from evae.criteria import criterion
 from evae.lazy import optuna
 from evae.likelihoods import likelihood
-from evae.networks import PatchGan
 from evae.networks.base import Network
 from evae.networks.lite_vae import LiteVae
 from evae.networks.map_network import LEVELS
@@ -24,11 +23,9 @@ from evae.networks.sd_vae import SdVae
 from evae.posteriors.gaussian import Gaussian
 from evae.recipe import Recipe
 from evae.search.space import Control, Space
-from search_spaces.litevae_paper import AS_SMALL
+from search_spaces.litevae_paper import AS_SMALL, WIDER, judge
 
 ENCODERS = ("LiteVAE-S", "LiteVAE-B", "SD-VAE", "small VAE")
-WIDER = 2
-"""The encoders' width for that of the decoder, each as a share of the papers': decoders take most of the time."""
 WEIGHTS = {"perceptual": (0.03, 3.0), "wavelet": (0.03, 3.0), "high_frequency": (0.03, 3.0)}
 USUAL = {"kl": 1e-6, "perceptual": 1.0, "wavelet": 1.0, "high_frequency": 0.5, "discriminator": "none"}
 """The controls' weights: kl-f8's for the rate and the perceptual distance, ours for what LiteVAE does not publish."""
@@ -64,21 +61,21 @@ def space(base: Recipe, image_size: int) -> Space:
             likelihood=likelihood["none"](),
             criteria=tuple(criteria),
         )
-        return _judged(trial, recipe, image_size)
+        return _judged(trial, recipe)
 
     return Space(suggest, _controls(base, downsamplings))
 
 
-def _judged(trial: optuna.trial.BaseTrial, recipe: Recipe, image_size: int) -> Recipe:
+def _judged(trial: optuna.trial.BaseTrial, recipe: Recipe) -> Recipe:
     """The recipe with a discriminator, or without."""
-    if trial.suggest_categorical("discriminator", ["none", "PatchGAN"]) == "none":
+    if (kind := trial.suggest_categorical("discriminator", ["none", "U-Net", "PatchGAN"])) == "none":
         return recipe
-    numbers = (recipe.data.channels or 3) * image_size**2
     return replace(
         recipe,
         adversarial=Adversarial(
-            discriminator=PatchGan(width=WIDER * recipe.network.decoder_width),
-            weight=numbers * trial.suggest_float("adversarial", 0.01, 1.0, log=True),
+            discriminator=judge(kind, recipe.network.decoder_width),
+            weight=trial.suggest_float("adversarial", 0.01, 1.0, log=True),
+            weighting="per_number",
             loss="hinge",
             start_epoch=1 + recipe.optimisation.epochs // 2,
         ),

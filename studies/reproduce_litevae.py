@@ -3,21 +3,22 @@
     python studies/reproduce_litevae.py
     python studies/reproduce_litevae.py --data folder:kodak --fit tiles --image-size 64 --epochs 40 --seeds 8
 
-Trains LiteVAE-B and one change to it at a time (Sadat et al., NeurIPS 2024, arXiv 2405.14477, tables 2, 4, 9, 17, 19
-and 21), every arm with the same seeds, and ends with a table of each difference in PSNR and in the distance of
+Trains LiteVAE-B and one change to it at a time (Sadat et al., NeurIPS 2024, arXiv 2405.14477, tables 2, 4, 5, 8, 9, 10,
+17, 19 and 21), every arm with the same seeds, and ends with a table of each difference in PSNR and in the distance of
 reconstructions beside the paper's: its sign, its 95 % interval from differences at the same seed, and what all of them
 together (Holm) let one say. The paper's FID is another distance than ours, so that of it only the sign compares.
 
 The default is for two cores: patches of two photos at 32 px, encoders 8 times and decoders 16 times narrower, codes of
-4 x 4 x 12, no perceptual term (`--criteria perceptual` adds it) and no discriminator. 24 trainings of 64 steps take
-about 20 minutes on two busy cores. That is far too short for effects of some hundredths of a decibel: what it decides,
-and what not, stands in benchmarks/results/litevae.md.
+4 x 4 x 12, no perceptual term (`--criteria perceptual` adds it), and discriminators in three arms alone. 36 trainings
+of 64 steps take some 100 s of one core each, about half an hour in all (estimated from the first of them). That is far
+too short for effects of some hundredths of a decibel: what a still smaller run decides, and what not, stands in
+benchmarks/results/litevae.md.
 
 The paper's setting is ImageNet at 128 px: `--data folder:ImageNet --image-size 128 --network lite_vae --size B
 --criteria perceptual --batch-size 16 --learning-rate 1e-4 --epochs 3` (200,000 steps are 2.5 epochs). It was not run
 here. By its arithmetic (`evae.cost`: 87 GMAC an image both ways, three times that with gradients) a step of 16 images
-is 8 TFLOP without the perceptual network, so that at 100 TFLOP/s an arm takes 5 hours on one GPU, and 8 arms with 3
-seeds 5 GPU-days.
+is 8 TFLOP without the perceptual network, so that at 100 TFLOP/s an arm takes 5 hours on one GPU, and 12 arms with 3
+seeds 7 GPU-days.
 """
 
 import sys

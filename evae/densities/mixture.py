@@ -95,8 +95,9 @@ class MixtureDensity(Density):
     def said_of(self, shape: tuple[int, ...]) -> str:
         if len(shape) == 1 or math.prod(shape) <= self.directions:
             return ""
-        size = " x ".join(map(str, shape))
-        return f"codes are maps of {size}: the mixture on them is one along their {self.directions} leading directions"
+        return (
+            f"on code maps of more than {self.directions} numbers, the mixture is one along as many leading directions"
+        )
 
     def restored(self, state: Mapping[str, Tensor]) -> Estimate:
         return LowRank.of(state) if "directions" in state else Components.of(state)
