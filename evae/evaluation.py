@@ -20,6 +20,7 @@ from evae.data.labels import UNLABELLED
 from evae.densities import Density
 from evae.evidence import log_likelihood
 from evae.ex_post import ExPost
+from evae.grids import grids
 from evae.hardware import threads_of_torch
 from evae.metrics.base import of as registered
 from evae.metrics.downstream import NEIGHBOURS, PENALTY, knn_accuracy, linear_accuracy
@@ -33,7 +34,6 @@ from evae.metrics.reference import Reference, distance_identity
 from evae.metrics.sharpness import sharpness_gap
 from evae.points import clouds, density, likeness
 from evae.ranks import Share
-from evae.tiles import COLUMNS, DELTAS, code_maps, perturbations, picture
 from evae.training import Training, generator
 
 PREFIXES = {"test": "", "validation": "val_"}
@@ -383,27 +383,9 @@ def _representations(training: Training, split: str, which: Tensor) -> Tensor:
 
 
 def _pictures(training: Training, drawn: Mapping[str, Tensor]) -> list[dict]:
-    """Grids of real, reconstructed and sampled images, the last of codes `drawn` from densities too, of code maps where
-    codes are such, straight lines between the codes of neighbours, and perturbations of single latents (Rivera, arXiv
-    2309.13160, figures 5 and 4)."""
-    model, posterior = training.model, training.model.posterior
+    """Of the first test images, with codes `drawn` from densities."""
     test = training.images.test
-    x = batch(test, slice(TILES), training.device)
     # The first of the samples that were measured, which were drawn a chunk at a time.
     noise = _noise(training, PRIOR, "test", training.device)
-    samples = model.decode(model.sample_prior(min(CHUNK, len(test)), noise)[: len(x)])
-    heads = model.encode(x)
-    codes = posterior.mean(heads)
-    weights = torch.linspace(0, 1, COLUMNS, device=training.device)[:, None]
-    pairs = codes[: COLUMNS * 2].split(2)[: len(codes) // 2]
-    lines = torch.cat([model.decode(torch.lerp(*pair, weights)) for pair in pairs])
-    grids = {"real": x, "reconstructed": model.decode(codes), "sampled": samples}
-    grids |= {f"sampled_{side}": model.decode(given[: len(x)]) for side, given in drawn.items()}
-    grids["interpolated"] = lines
-    perturbed = model.decode(perturbations(codes, posterior.std(heads), model.code_shape[0]))
-    maps = [] if len(model.code_shape) == 1 else [picture("code_maps", *code_maps(x, codes, model.code_shape))]
-    return [
-        *(picture(kind, images) for kind, images in grids.items()),
-        *maps,
-        picture("perturbed", perturbed, columns=len(DELTAS)),
-    ]
+    sampled = training.model.sample_prior(min(CHUNK, len(test)), noise)
+    return grids(training.model, batch(test, slice(TILES), training.device), sampled, drawn)
