@@ -16,6 +16,7 @@ STUDIES = (
     "reproduce_evae",
     "poisson_sweep",
     "two_stage",
+    "mapa",
 )
 
 

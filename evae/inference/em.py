@@ -43,6 +43,7 @@ class Em(IndexInference):
     """
 
     family: ClassVar[str] = "em"
+    title: ClassVar[str] = "expectation maximisation"
     course: ClassVar[type[Course]] = EmCourse
 
     after: int = 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from evae.errors import UserError, unknown
 from evae.hardware import threads_of_torch
@@ -48,6 +48,9 @@ class IndexInference(Inference):
     Raises UserError for what does not go together.
     """
 
+    title: ClassVar[str]
+    """What messages call it."""
+
     width_rule: str = "self_consistent"
     width: float | None = None
     codes: str = "best"
@@ -67,7 +70,7 @@ class IndexInference(Inference):
 
     def check(self, recipe: Any, processes: int = 1, train_images: int | None = None) -> None:
         """Raise UserError where another part needs an encoder's bound, or does not know a mean over data."""
-        name = f"{self.family} inference"
+        name = self.title
         if not (recipe.posterior.has_normal_prior and recipe.posterior.has_density(own_prior=True)):
             raise UserError(
                 f"{name} puts codes where a standard normal prior has them, and fits an encoder's density to them "
@@ -125,8 +128,8 @@ class IndexCourse(Course):
         with torch.no_grad():
             self.model.likelihood.fit_expected(*given, least=LEAST_SCALE * self.width)
             distortion = float(self._distortions(self.outputs, slice(None)).mean())
-        lower = float(self.weights.entropy.mean()) - distortion - math.log(len(self.train))
-        return {"index_bound_nats": lower, "index_perplexity": self.weights.perplexity}
+        lower = self.entropy - distortion - math.log(len(self.train))
+        return {"index_bound_nats": lower, "index_perplexity": math.exp(self.entropy)}
 
     def measured(self) -> dict[str, float | str]:
         """Of the model as it ended: the bound, its gap to the exact likelihood of the empirical model, and what was
@@ -143,7 +146,7 @@ class IndexCourse(Course):
         return {
             "index_bound_nats": float(lower),
             "index_gap_nats": float(exact - lower),
-            "index_perplexity": self.weights.perplexity,
+            "index_perplexity": math.exp(self.entropy),
             "index_width": self.width,
             "index_order": self.order,
         }
@@ -180,7 +183,7 @@ class IndexCourse(Course):
     def _take(self, weights: Weights) -> None:
         """Have these weights from now on."""
         wanted, like = targets(weights, self.x), self.train[torch.arange(1)]
-        self.weights = weights
+        self.weights, self.entropy = weights, float(weights.entropy.mean())
         self.index = torch.from_numpy(weights.index).to(like.device)
         self.shares = torch.from_numpy(weights.weight).to(like)
         self.mean = torch.from_numpy(wanted.mean).to(like).view(-1, *like.shape[1:])

@@ -22,4 +22,5 @@ class Mapa(IndexInference):
     """
 
     family: ClassVar[str] = "mapa"
+    title: ClassVar[str] = "MAPA-inspired inference"
     course: ClassVar[type[Course]] = IndexCourse

@@ -65,7 +65,9 @@ class Gaussian(Scaled):
         return (outputs - x).square().mean().sqrt()
 
     def expected_distortions(self, outputs: Data, mean: Data, variance: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-        return self.distortions(outputs, mean) + 0.5 * variance * torch.exp(-2 * self.log_scale(mean))
+        squares, numbers = (outputs - mean).flatten(1).square().sum(1) + variance, mean.numel() // len(mean)
+        log_scale = self.log_scale(mean)
+        return 0.5 * squares * torch.exp(-2 * log_scale) + numbers * (log_scale + 0.5 * math.log(2 * math.pi))
 
     def fit_expected(
         self, outputs: Data, mean: Data, variance: Float[Tensor, " n"], weight: Float[Tensor, " n"], least: float

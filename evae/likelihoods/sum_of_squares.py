@@ -36,4 +36,4 @@ class SumOfSquares(Likelihood):
         return outputs
 
     def expected_distortions(self, outputs: Images, mean: Images, variance: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-        return self.distortions(outputs, mean) + variance
+        return (outputs - mean).flatten(1).square().sum(1) + variance

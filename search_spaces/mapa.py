@@ -1,0 +1,58 @@
+"""The space of MAPA-inspired inference and what it is to be measured against, for points of one latent.
+
+Yacoby, Pan & Doshi-Velez (arXiv 2403.08941); of its text only the abstract was at hand, so that nothing here is the
+paper's. Conditional: only weights over training points have a width and an order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from evae.data.points import TRAIN
+from evae.inference import Amortised, Em, Inference, Mapa
+from evae.inference.codes import ORDERS
+from evae.inference.widths import RULES
+from evae.lazy import optuna
+from evae.networks.table import Table
+from evae.posteriors.gaussian import Gaussian
+from evae.recipe import Recipe
+from evae.search.space import Control, Space
+
+BY_WEIGHTS: dict[str, type[Inference]] = {"mapa": Mapa, "kde": Mapa, "em": Em}
+"""Methods that have weights over training points. Of "kde" a free table is in the decoder's place."""
+METHODS = ("vae", *BY_WEIGHTS)
+SLOWEST, FASTEST = 3e-4, 3e-2
+"""Learning rates."""
+
+
+def suggest(trial: optuna.trial.BaseTrial, base: Recipe) -> Recipe:
+    """`base` with one of the methods."""
+    method = trial.suggest_categorical("method", METHODS)
+    slowest, fastest = min(SLOWEST, base.optimisation.learning_rate), max(FASTEST, base.optimisation.learning_rate)
+    rate = trial.suggest_float("learning_rate", slowest, fastest, log=True)
+    optimisation = replace(base.optimisation, learning_rate=rate)
+    recipe = replace(base, posterior=Gaussian(), inference=Amortised(), optimisation=optimisation)
+    if method not in BY_WEIGHTS:
+        return recipe
+    rule = trial.suggest_categorical("width_rule", RULES)
+    width = trial.suggest_float("width", 0.01, 1.0, log=True) if rule == "given" else None
+    codes = trial.suggest_categorical("codes", ("best", *ORDERS))
+    network = Table(rows=base.data.train_images or TRAIN) if method == "kde" else base.network
+    return replace(recipe, network=network, inference=BY_WEIGHTS[method](width_rule=rule, width=width, codes=codes))
+
+
+def space(base: Recipe) -> Space:
+    """Around a study's `base`, whose learning rate its controls have."""
+    rate = {"learning_rate": base.optimisation.learning_rate}
+    weights = rate | {"width_rule": "self_consistent", "codes": "best"}
+    return Space(
+        suggest,
+        (
+            Control("VAE", {"method": "vae"} | rate),
+            Control("mean-shifted KDE", {"method": "kde"} | weights),
+            Control("MAPA-inspired", {"method": "mapa"} | weights),
+            Control("MAPA-inspired, width by validation", {"method": "mapa"} | weights | {"width_rule": "validation"}),
+            Control("MAPA-inspired, first coordinate", {"method": "mapa"} | weights | {"codes": "first"}),
+            Control("EM from MAPA-inspired", {"method": "em"} | weights),
+        ),
+    )
