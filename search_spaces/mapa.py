@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from evae.data.points import TRAIN
-from evae.inference import Amortised, Em, Inference, Mapa
+from evae.inference import Amortised, Em, Inference, InnerLoop, Mapa
 from evae.inference.codes import ORDERS
 from evae.inference.widths import RULES
 from evae.lazy import optuna
@@ -20,7 +20,7 @@ from evae.search.space import Control, Space
 
 BY_WEIGHTS: dict[str, type[Inference]] = {"mapa": Mapa, "kde": Mapa, "em": Em}
 """Methods that have weights over training points. Of "kde" a free table is in the decoder's place."""
-METHODS = ("vae", *BY_WEIGHTS)
+METHODS = ("vae", "iwae", "inner_loop", *BY_WEIGHTS)
 SLOWEST, FASTEST = 3e-4, 3e-2
 """Learning rates."""
 
@@ -31,7 +31,12 @@ def suggest(trial: optuna.trial.BaseTrial, base: Recipe) -> Recipe:
     slowest, fastest = min(SLOWEST, base.optimisation.learning_rate), max(FASTEST, base.optimisation.learning_rate)
     rate = trial.suggest_float("learning_rate", slowest, fastest, log=True)
     optimisation = replace(base.optimisation, learning_rate=rate)
-    recipe = replace(base, posterior=Gaussian(), inference=Amortised(), optimisation=optimisation)
+    base = replace(base, optimisation=optimisation)
+    recipe = replace(base, posterior=Gaussian(), importance_samples=0, inference=Amortised())
+    if method == "iwae":
+        return replace(recipe, importance_samples=trial.suggest_int("importance_samples", 2, 64, log=True))
+    if method == "inner_loop":
+        return replace(recipe, inference=InnerLoop(most=trial.suggest_int("most", 10, 100, log=True)))
     if method not in BY_WEIGHTS:
         return recipe
     rule = trial.suggest_categorical("width_rule", RULES)
@@ -49,6 +54,9 @@ def space(base: Recipe) -> Space:
         suggest,
         (
             Control("VAE", {"method": "vae"} | rate),
+            Control("IWAE, 5 samples", {"method": "iwae", "importance_samples": 5} | rate, origin="paper"),
+            Control("IWAE, 50 samples", {"method": "iwae", "importance_samples": 50} | rate, origin="paper"),
+            Control("VAE, inner loop", {"method": "inner_loop", "most": 100} | rate, origin="paper"),
             Control("mean-shifted KDE", {"method": "kde"} | weights),
             Control("MAPA-inspired", {"method": "mapa"} | weights),
             Control("MAPA-inspired, width by validation", {"method": "mapa"} | weights | {"width_rule": "validation"}),

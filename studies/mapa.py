@@ -43,10 +43,10 @@ class MapaStudy(StudyOptions):
     latent: int = 1
     epochs: int = 300
     batch_size: int = 60
-    learning_rate: float = 3e-3
+    learning_rate: float = 5e-3
     schedule: str = "cosine"
     densities: tuple[str, ...] = ()
-    trials: int = 6
+    trials: int = 9
     seeds: int = 3
     confirm: int = 0
     """Fresh seeds, at the end, for what the search has chosen; of the controls alone, more --seeds serve all alike."""

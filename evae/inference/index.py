@@ -83,6 +83,8 @@ class IndexInference(Inference):
             )
         if recipe.prior is not None or recipe.adversarial is not None or recipe.criteria:
             raise UserError(f"{name} trains without an encoder: leave prior, adversarial and criteria out.")
+        if recipe.importance_samples:
+            raise UserError(f"{name} trains without an encoder's samples: leave importance_samples out.")
         if recipe.optimisation.beta_warm_up_epochs or recipe.posterior.beta != 1:
             raise UserError(f"{name} trains without a rate: leave beta at 1, and beta_warm_up_epochs out.")
         if recipe.data.horizontal_flip:

@@ -165,6 +165,7 @@ def test_images_and_several_latents_are_trained_too():
     [
         ({"posterior": Evae()}, "take the posterior gaussian, not evae"),
         ({"posterior": GaussianPosterior(beta=0.5)}, "leave beta at 1"),
+        ({"importance_samples": 5}, "leave importance_samples out"),
         ({"likelihood": Laplace()}, "likelihood laplace is not known: take gaussian or bernoulli"),
     ],
 )
