@@ -1,6 +1,6 @@
 """MAPA-inspired inference on curves whose density is known, beside what it is to be measured against.
 
-    python benchmarks/mapa.py [--seeds 3] [--epochs 300] [--sets arc abs moon ...] [--processes 2]
+    python benchmarks/mapa.py [--seeds 3] [--epochs 100] [--sets arc abs moon ...] [--processes 2]
 
 Trains the controls of `search_spaces/mapa.py` as `studies/mapa.py` does, on each set of points and with each seed,
 which is that of the points too, but without Ray, each on one thread:
@@ -23,6 +23,7 @@ from _record import table, write_result
 
 from evae import data
 from evae.data.curves import SHAPES
+from evae.data.points import TRAIN
 from evae.evaluation import evaluate
 from evae.training import Training
 from search_spaces.mapa import space
@@ -74,7 +75,8 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=list(SHAPES))
     parser.add_argument("--processes", type=int, default=2)
     given = parser.parse_args()
-    parts = [f"{given.epochs} epochs of {MapaStudy.batch_size} points a step, {given.seeds} seeds.\n"]
+    steps = given.epochs * -(-TRAIN // MapaStudy.batch_size)
+    parts = [f"{TRAIN} points, {given.epochs} epochs of them, {steps:,} steps for all alike; {given.seeds} seeds.\n"]
     with ProcessPoolExecutor(given.processes) as pool:
         jobs = {
             name: [pool.submit(train, name, seed, given.epochs) for seed in range(given.seeds)] for name in given.sets
@@ -83,7 +85,7 @@ def main() -> None:
             found = [job.result() for job in running]
             rows = [shown(label, [one[label] for one in found]) for label in found[0]]
             parts.append(f"## {name}, noise {SHAPES[name][1]:.3g}\n\n{table(rows)}")
-    write_result("mapa", "MAPA-inspired inference on points", "\n".join(parts))
+            write_result("mapa", "MAPA-inspired inference on points", "\n".join(parts))
 
 
 if __name__ == "__main__":

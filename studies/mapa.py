@@ -41,7 +41,7 @@ class MapaStudy(StudyOptions):
     name: str = "mapa"
     data: str = "points:arc"
     latent: int = 1
-    epochs: int = 300
+    epochs: int = 100
     batch_size: int = 60
     learning_rate: float = 5e-3
     schedule: str = "cosine"

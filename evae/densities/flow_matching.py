@@ -112,9 +112,10 @@ class Velocities(Estimate):
 
     def _follow(self, x: Standardised) -> Standardised:
         step = 1 / self.solver_steps
-        for k in range(self.solver_steps):
-            half = x + 0.5 * step * self._velocity(x, x.new_full((len(x),), k * step))
-            x = x + step * self._velocity(half, x.new_full((len(x),), (k + 0.5) * step))
+        with torch.no_grad():
+            for k in range(self.solver_steps):
+                half = x + 0.5 * step * self._velocity(x, x.new_full((len(x),), k * step))
+                x = x + step * self._velocity(half, x.new_full((len(x),), (k + 0.5) * step))
         return x
 
     def _velocity(self, codes: Standardised, time: Tensor) -> Standardised:

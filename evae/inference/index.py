@@ -89,6 +89,10 @@ class IndexInference(Inference):
             raise UserError(f"{name} trains without a rate: leave beta at 1, and beta_warm_up_epochs out.")
         if recipe.data.horizontal_flip:
             raise UserError(f"{name} has weights for the training images as they are: leave horizontal_flip out.")
+        if self.codes != "best" and recipe.latent > 1:
+            raise UserError(
+                f"codes by the order {self.codes!r} are of one latent, and the recipe has {recipe.latent}: take best."
+            )
         if processes > 1:
             raise UserError(f"{name} trains in one process: give workers_per_trial 1, and more trials at once.")
         if train_images is not None and train_images < FEWEST:

@@ -23,6 +23,7 @@ from studies import (
     beta_sweep,
     discriminator_sweep,
     kernel_sweep,
+    mapa,
     mog_sweep,
     poisson_sweep,
     reproduce_evae,
@@ -40,6 +41,7 @@ STUDIES = {
     reproduce_evae: reproduce_evae.ReproduceEvae,
     poisson_sweep: poisson_sweep.PoissonSweep,
     two_stage: two_stage.TwoStage,
+    mapa: mapa.MapaStudy,
 }
 
 
@@ -337,3 +339,16 @@ def test_the_defaults_of_a_study_can_be_done(study):
     assert len(recipes) >= given.total
     assert check_possible(given.objectives, recipes) == []
     assert all(r.data == DataRecipe(source=given.data, image_size=given.image_size) for r in recipes)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (["--data", "mnist-5k"], "mnist-5k is images: give --data points:arc"),
+        (["--data", "points:arc", "--train-images", "9"], "there are 9: give at least 10, or take inference amortised"),
+        (["--data", "points:arc", "--latent", "2", "--trials", "9"], "are of one latent, and the recipe has 2"),
+        (["--data", "points:arc", "--workers-per-trial", "2"], "trains in one process: give workers_per_trial 1"),
+    ],
+)
+def test_what_weights_over_training_points_cannot_do_is_said(refused, arguments, answer):
+    assert answer in refused(*arguments, study=mapa)
