@@ -8,8 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from evae.errors import UserError, unknown
-from evae.inference.diffusion import diffusion_coordinates
-from evae.inference.neighbours import Neighbours
+from evae.inference.diffusion import coordinates_of
 
 ASSIGNED = 1000
 """Codes of several dimensions are assigned within groups of at most so many points: time grows with its cube."""
@@ -18,26 +17,27 @@ ORDERS = ("first", "first, local widths", "angle", "angle, local widths")
 kernel with one width for all points, or with a width for each, which outliers at thin ends do not capture."""
 
 
-def candidates(neighbours: Neighbours, latent: int, wanted: str) -> dict[str, np.ndarray]:
-    """Codes (N, latent) by what they are made from: for one latent each of `ORDERS` or, where `wanted` is not "best",
-    that one; for several, codes "assigned" to diffusion coordinates, with one width or local ones.
+def candidates(x: np.ndarray, latent: int, wanted: str) -> dict[str, np.ndarray]:
+    """Codes (N, latent) of points x (N, d) by what they are made from: for one latent each of `ORDERS` or, where
+    `wanted` is not "best", that one; for several, codes "assigned" to diffusion coordinates, with one width or local
+    ones.
 
     Raises UserError for an order of several latents, and for more latents than points allow.
     """
-    if latent + 2 > len(neighbours.index):
-        raise UserError(f"{len(neighbours.index)} points are too few for {latent} latent(s): give more points")
+    if latent + 2 > len(x):
+        raise UserError(f"{len(x)} points are too few for {latent} latent(s): give more points")
     if latent > 1:
         if wanted != "best":
             raise UserError(f"codes by the order {wanted!r} are of one latent, and the recipe has {latent}: take best")
         return {
-            "assigned": assigned(diffusion_coordinates(neighbours, latent)),
-            "assigned, local widths": assigned(diffusion_coordinates(neighbours, latent, local=True)),
+            "assigned": assigned(coordinates_of(x, latent)),
+            "assigned, local widths": assigned(coordinates_of(x, latent, local=True)),
         }
     if wanted not in ("best", *ORDERS):
         raise unknown("order of codes", wanted, ("best", *ORDERS))
     made = {}
     for name in ORDERS if wanted == "best" else (wanted,):
-        plane = diffusion_coordinates(neighbours, 2, local="local" in name)
+        plane = coordinates_of(x, 2, local="local" in name)
         made[name] = by_rank(plane[:, 0] if name.startswith("first") else angles(plane))
     return made
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from evae.inference.neighbours import DENSE, Neighbours
-
-LOCAL = 32
-"""Neighbours of a point in the graph of more points than `DENSE`."""
+from evae.inference.neighbours import DENSE, ORDINARY, Neighbours, nearest
 
 
 def diffusion_coordinates(neighbours: Neighbours, count: int, local: bool = False) -> np.ndarray:
@@ -15,44 +12,44 @@ def diffusion_coordinates(neighbours: Neighbours, count: int, local: bool = Fals
     by falling eigenvalue, over d^(1/2), where K_ni = exp(-|x_n - x_i|^2 / (2 s^2)) and d are its sums.
 
     s is `Neighbours.scale` for all; where `local`, s^2 is the product of both points' `radii`. The sign of each is that
-    which makes its greatest entry positive. Deterministic. Of more points than `DENSE` K has the nearest `LOCAL` alone.
+    which makes its greatest entry positive. Deterministic. Time grows with N^3.
     """
-    n, all_of_them = len(neighbours.index), neighbours.is_complete and len(neighbours.index) <= DENSE
-    near = neighbours.index.shape[1] if all_of_them else min(LOCAL, neighbours.index.shape[1])
-    index, squared = neighbours.index[:, :near], neighbours.squared[:, :near]
-    scale = neighbours.scale
-    radii = np.where(neighbours.radii > 0, neighbours.radii, scale) if local else np.full(n, scale)
-    kernel = np.exp(-0.5 * squared / (radii[:, None] * radii[index]))
-    solved = _dense if n <= DENSE else _sparse
-    vectors, degree = solved(index, kernel, count + 1)
-    coordinates = vectors[:, 1:] / np.sqrt(degree)[:, None]
+    from scipy.linalg import eigh
+
+    index, n = neighbours.index, len(neighbours.index)
+    radii = _widths(neighbours.radii, neighbours.scale, local)
+    kernel = np.zeros((n, n))
+    np.put_along_axis(kernel, index, np.exp(-0.5 * neighbours.squared / (radii[:, None] * radii[index])), axis=1)
+    kernel = np.maximum(kernel, kernel.T)
+    degree = kernel.sum(1)
+    _, vectors = eigh(kernel / np.sqrt(np.outer(degree, degree)), subset_by_index=[n - count - 1, n - 2])
+    coordinates = vectors[:, ::-1] / np.sqrt(degree)[:, None]
     greatest = np.take_along_axis(coordinates, np.abs(coordinates).argmax(0)[None], axis=0)
     return coordinates * np.where(greatest < 0, -1.0, 1.0)
 
 
-def _dense(index: np.ndarray, kernel: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    from scipy.linalg import eigh
+def coordinates_of(x: np.ndarray, count: int, local: bool = False) -> np.ndarray:
+    """The diffusion coordinates of points x (N, d), (N, count).
 
-    n = len(index)
-    matrix = np.zeros((n, n))
-    np.put_along_axis(matrix, index, kernel, axis=1)
-    matrix = np.maximum(matrix, matrix.T)
-    degree = matrix.sum(1)
-    matrix /= np.sqrt(np.outer(degree, degree))
-    _, vectors = eigh(matrix, subset_by_index=[n - count, n - 1])
-    return vectors[:, ::-1], degree
+    Of more than `DENSE` points, those of the first so many; each other has the mean of its nearest among these, counted
+    by the kernel (Nystroem's extension but for its factor). On a long curve an eigenvector of a sparse graph of all
+    would take hours to converge.
+    """
+    near = nearest(x[:DENSE])
+    found = diffusion_coordinates(near, count, local)
+    if len(x) <= DENSE:
+        return found
+    from sklearn.neighbors import NearestNeighbors
+
+    distance, index = NearestNeighbors(n_neighbors=2 * ORDINARY).fit(x[:DENSE]).kneighbors(x[DENSE:])
+    radii = _widths(near.radii, near.scale, local)
+    theirs = _widths(distance[:, ORDINARY], near.scale, local)
+    # An outlier, far from all, is where its nearest is.
+    squared = distance**2 - distance[:, :1] ** 2
+    kernel = np.exp(-0.5 * squared / (theirs[:, None] * radii[index]))
+    kernel /= kernel.sum(1, keepdims=True)
+    return np.concatenate([found, np.einsum("nk,nkc->nc", kernel, found[index])])
 
 
-def _sparse(index: np.ndarray, kernel: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    from scipy.sparse import csr_array, diags_array
-    from scipy.sparse.linalg import eigsh
-
-    n, near = index.shape
-    matrix = csr_array((kernel.ravel(), index.ravel(), np.arange(0, n * near + 1, near)), shape=(n, n))
-    matrix = matrix.maximum(matrix.T)
-    degree = np.asarray(matrix.sum(1)).ravel()
-    root = diags_array(degree**-0.5)
-    # A fixed start, so that the same points have the same coordinates; not the trivial vector itself.
-    start = np.sqrt(degree) + np.linspace(-1, 1, n)
-    values, vectors = eigsh(root @ matrix @ root, k=count, which="LA", v0=start, tol=1e-6)
-    return vectors[:, np.argsort(-values)], degree
+def _widths(radii: np.ndarray, scale: float, local: bool) -> np.ndarray:
+    return np.where(radii > 0, radii, scale) if local else np.full(len(radii), scale)

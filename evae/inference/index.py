@@ -178,7 +178,7 @@ class IndexCourse(Course):
         with threads_of_torch():
             self.near = nearest(self.x, asked.neighbours)
             if self.codes is None:
-                orders = candidates(self.near, self.model.latent, asked.codes)
+                orders = candidates(self.x, self.model.latent, asked.codes)
                 comparing = Comparing.of(self.x, validation, asked.neighbours)
                 chosen = comparing.choose(orders, asked.width_rule, asked.width)
                 self.width, self.order = chosen.width, chosen.order

@@ -10,8 +10,8 @@ from evae.errors import UserError
 from evae.inference import codes as of_points
 from evae.inference import diffusion
 from evae.inference.codes import ORDERS, angles, assigned, by_rank, candidates
-from evae.inference.diffusion import diffusion_coordinates
-from evae.inference.neighbours import Neighbours, nearest
+from evae.inference.diffusion import coordinates_of, diffusion_coordinates
+from evae.inference.neighbours import nearest
 from evae.inference.widths import Comparing
 
 NOISE = 0.1
@@ -37,13 +37,13 @@ def test_codes_are_the_quantiles_of_the_prior():
 @pytest.mark.parametrize("order", ORDERS)
 def test_points_of_an_open_curve_are_put_in_order(order):
     share, x = curve("arc")
-    assert agreement(candidates(nearest(x), 1, order)[order][:, 0], share) > 0.94
+    assert agreement(candidates(x, 1, order)[order][:, 0], share) > 0.94
 
 
 @pytest.mark.parametrize("order", [name for name in ORDERS if name.startswith("angle")])
 def test_points_of_a_closed_curve_are_put_in_order_by_angle(order):
     share, x = curve("circle")
-    turn = ndtr(candidates(nearest(x), 1, order)[order][:, 0])
+    turn = ndtr(candidates(x, 1, order)[order][:, 0])
     turns = [np.exp(2j * np.pi * turn) * np.exp(sign * 2j * np.pi * share) for sign in (1, -1)]
     assert max(abs(each.mean()) for each in turns) > 0.95
 
@@ -52,7 +52,7 @@ def test_the_order_that_fits_is_found_by_its_bound():
     for shape, kinds in {"arc": ("first", "angle"), "circle": ("angle",)}.items():
         _, x = curve(shape)
         comparing = Comparing.of(x, x, None)
-        found = comparing.choose(candidates(comparing.neighbours, 1, "best"), "self_consistent", None)
+        found = comparing.choose(candidates(comparing.x, 1, "best"), "self_consistent", None)
         assert found.order.startswith(kinds)
         assert found.width == pytest.approx(NOISE, rel=0.25)
 
@@ -75,23 +75,21 @@ def test_coordinates_do_not_depend_on_rotations_shifts_or_the_points_order(local
     assert np.array_equal(diffusion_coordinates(nearest(x), 2, local), there)
 
 
-def test_many_points_have_the_coordinates_of_a_sparse_graph(monkeypatch):
-    share, x = curve("arc")
-    near = nearest(x, 40)
-    monkeypatch.setattr(diffusion, "DENSE", 50)
-    sparse = [diffusion_coordinates(near, 1)[:, 0] for _ in range(2)]
-    assert np.array_equal(*sparse)
-    assert agreement(sparse[0], share) > 0.97
-    whole = Neighbours(near.index[:, : diffusion.LOCAL], near.squared[:, : diffusion.LOCAL])
-    monkeypatch.setattr(diffusion, "DENSE", 2000)
-    np.testing.assert_allclose(diffusion_coordinates(whole, 1)[:, 0], sparse[0], atol=1e-4 * np.ptp(sparse[0]))
+@pytest.mark.parametrize("local", [False, True])
+def test_of_many_points_some_have_coordinates_and_the_others_the_means_of_these(monkeypatch, local):
+    share, x = curve("arc", 300)
+    monkeypatch.setattr(diffusion, "DENSE", 150)
+    found = coordinates_of(x, 1, local)[:, 0]
+    assert np.array_equal(found[:150], diffusion_coordinates(nearest(x[:150]), 1, local)[:, 0])
+    assert agreement(found, share) > 0.94
+    assert np.array_equal(found, coordinates_of(x, 1, local)[:, 0])
 
 
 def test_codes_of_several_latents_are_spread_as_the_prior_and_follow_the_points():
     random = np.random.default_rng(0)
     plane = random.random((300, 2)) * [2.0, 1.0]
     x = np.column_stack([plane, 0.02 * random.standard_normal(300)])
-    codes = candidates(nearest(x), 2, "best")["assigned"]
+    codes = candidates(x, 2, "best")["assigned"]
     np.testing.assert_allclose(codes.mean(0), 0, atol=0.05)
     np.testing.assert_allclose(np.cov(codes.T), np.eye(2), atol=0.1)
     # Neighbours have near codes: near as a share of what points have that are no neighbours.
@@ -134,13 +132,13 @@ def test_the_width_by_validation_is_among_those_that_validate_best():
 def test_a_given_width_is_taken():
     _, x = curve("arc", 50)
     comparing = Comparing.of(x, x[:0], None)
-    assert comparing.choose(candidates(comparing.neighbours, 1, "best"), "given", 0.3).width == 0.3
+    assert comparing.choose(candidates(comparing.x, 1, "best"), "given", 0.3).width == 0.3
     with pytest.raises(UserError, match="take width_rule self_consistent"):
-        comparing.choose(candidates(comparing.neighbours, 1, "best"), "validation", None)
+        comparing.choose(candidates(comparing.x, 1, "best"), "validation", None)
 
 
 def test_what_codes_cannot_be_is_refused():
-    near = nearest(curve("arc", 20)[1])
+    near = curve("arc", 20)[1]
     with pytest.raises(UserError, match="are of one latent, and the recipe has 2"):
         candidates(near, 2, "angle")
     with pytest.raises(UserError, match="unknown order of codes 'angel'"):
