@@ -112,7 +112,8 @@ def _step(training: Training) -> dict[str, float]:
     recipe = replace(recipe, optimisation=replace(recipe.optimisation, batch_size=min(size, len(few))))
     if recipe.adversarial is not None:
         recipe = replace(recipe, adversarial=replace(recipe.adversarial, start_epoch=1, warm_up_epochs=0, start_step=0))
-    side = Training(recipe, replace(images, train=few, validation=few[:1], test=few[:1]), training.device)
+    images, how = replace(images, train=few, validation=few[:1], test=few[:1]), training.recomputes
+    side = Training(recipe, images, training.device, recomputes=how)
     side.trained.load_state_dict(copy.deepcopy(training.trained.state_dict()))
     modules = {id(module): module for module in (side.trained, side.model)}
     if side.adversary is not None:

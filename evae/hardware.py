@@ -65,6 +65,14 @@ def resolve_precision(precision: str, device: torch.device) -> str:
     return precision
 
 
+def repeatable(device: torch.device) -> None:
+    """On CUDA, let cuDNN take kernels alone that give the same numbers each time, and float32 be float32 (no TF32), in
+    this process. Elsewhere nothing needs to be said."""
+    if device.type == "cuda":
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+
+
 def processor(device: torch.device) -> str:
     """The kind of GPU that the device is; else the CPU's, with the instructions that torch uses of it. Others sum in
     another order, and a training makes much of little."""

@@ -26,13 +26,14 @@ from evae.data.base import ImageSet
 from evae.data.pixels import unit
 from evae.data.stream import Stream
 from evae.errors import Diverged
-from evae.hardware import resolve_precision
+from evae.hardware import repeatable, resolve_precision
 from evae.inference import Step
 from evae.models import VAE, build_model
 from evae.optimiser import optimiser
 from evae.posteriors.base import Recent
 from evae.ranks import Ranks, Share
 from evae.recipe import Recipe
+from evae.recomputing import recompute
 
 ORDER, NOISE, AUGMENTATION, VALIDATION, DISCRIMINATOR, TEST, STATISTICS = range(7)
 """The independent random streams of an epoch. Those that are not of training belong to epoch 0, which none is: the
@@ -57,16 +58,25 @@ class Training:
     device once, and batches are cut, scaled and augmented there. Of images that stay in their files, each rank reads
     its own share of the next batches while it trains on one; the numbers are the same.
 
+    With `recomputes`, blocks of the networks keep little for gradients (`evae.recomputing`): the numbers are the same.
+
     With several `ranks` each trains on its share of every batch, and all return the same means. Losses are those of
     one process, but for what a network takes from its batch: BatchNorm sees a rank's share only, unless `ranks.wrap`
     synchronises it.
     """
 
     def __init__(
-        self, recipe: Recipe, images: ImageSet, device: torch.device | str = "cpu", ranks: Ranks | None = None
+        self,
+        recipe: Recipe,
+        images: ImageSet,
+        device: torch.device | str = "cpu",
+        ranks: Ranks | None = None,
+        *,
+        recomputes: bool = False,
     ):
         self.recipe, self.images, self.device = recipe, images, torch.device(device)
-        self.ranks = ranks or Ranks()
+        self.ranks, self.recomputes = ranks or Ranks(), recomputes
+        repeatable(self.device)
         self.precision = resolve_precision(recipe.optimisation.precision, self.device)
         recipe.check_trainable(self.ranks.size, images.image_size, len(images.train))
         self.trained: VAE = build_model(
@@ -94,6 +104,8 @@ class Training:
             optimisation.beta1,
             optimisation.weight_decay,
         )
+        if recomputes:
+            recompute(self.trained.encoder, self.trained.decoder)
         self.parallel = self.ranks.wrap(self.trained)
         self.adversary: Adversary | None = None
         if recipe.adversarial is not None:

@@ -15,7 +15,8 @@ class Setting:
 
     A trial has `workers` processes with `cpus` cores and `gpus` GPUs each, which may die `max_failures` times. Each
     process imports the `plugins` before its first trial. Where the study is `followed`, whole rows go to the driver.
-    `searched` are the metrics that the search looks at, None for all.
+    `searched` are the metrics that the search looks at, None for all. Where a trial `recomputes`, its networks keep
+    little for gradients (`evae.recomputing`).
     """
 
     study: str
@@ -27,6 +28,7 @@ class Setting:
     keep_weights: bool
     workers: int = 1
     max_failures: int = 2
+    recomputes: bool = False
     plugins: tuple[Plugin, ...] = ()
     followed: bool = False
     searched: tuple[str, ...] | None = None

@@ -49,7 +49,7 @@ class EpochTrainable(tune.Trainable):
         else:
             device = torch.device(accelerator() if setting.gpus > 0 else "cpu")
             given = setting.images, setting.references, device, self.threads
-            self.worker = Worker(*given, searched=setting.searched)
+            self.worker = Worker(*given, searched=setting.searched, recomputes=setting.recomputes)
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:

@@ -47,17 +47,19 @@ class Worker:
         threads: int,
         ranks: Ranks | None = None,
         searched: Sequence[str] | None = None,
+        recomputes: bool = False,
     ):
         # More threads than cores make concurrent trainings ten times slower, so each takes only its share.
         torch.set_num_threads(threads)
         self.images, self.references, self.device, self.ranks = images, references, device, ranks
-        self.searched = searched
+        self.searched, self.recomputes = searched, recomputes
         self.features: Features | None = None
         self.training: Training | None = None
 
     def begin(self, recipe: Mapping[str, Any], saved: bytes | None) -> Begun:
         """Build the model, and take up an interrupted trial where `saved` left it, if that can be read."""
-        self.training = Training(Recipe.from_dict(recipe), self.images, self.device, self.ranks)
+        given = Recipe.from_dict(recipe), self.images, self.device, self.ranks
+        self.training = Training(*given, recomputes=self.recomputes)
         if saved is not None:
             with contextlib.suppress(UserError):
                 restore_training(self.training, saved)

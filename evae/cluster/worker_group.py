@@ -62,7 +62,8 @@ def serve(config: dict[str, Any]) -> None:
     if ranks.rank == 0:
         ray.get(config["caretaker"].hold.remote(get_current_placement_group()))
     threads = max(1, int(setting.cpus))
-    worker = Worker(setting.images, setting.references, device, threads, ranks, setting.searched)
+    given = setting.images, setting.references, device, threads, ranks, setting.searched
+    worker = Worker(*given, recomputes=setting.recomputes)
     era, number = _enlist(board, ranks)
     watch = Watch()
     while True:

@@ -80,8 +80,8 @@ class StudyOptions:
     horizontal_flip: bool = False
     """Mirror training images at random."""
     stream: str = "auto"
-    """Whether images of files stay there, and are read again and again while trials train: auto (where they would take
-    more than a quarter of the free memory), always or never. The numbers are the same."""
+    """Whether training reads images from their files again and again: auto (where they would take more than a quarter
+    of the free memory), always or never. The numbers are the same."""
 
     network: str | None = None
     """Networks: conv (Qin & Huang, EVAE), resnet_v2 (Rivera, MoG-VAE), linear, mlp, cells (convolutional, for 28 and 16
@@ -136,8 +136,7 @@ class StudyOptions:
     beta_cycles: int = 1
     """In how many equal parts of the training it does so anew."""
     half_size_epochs: int = 0
-    """Train so many epochs first on images of half the size, in a quarter of the time. For networks whose codes are
-    maps (lite_vae, sd_vae)."""
+    """Train so many epochs first on images of half the size, in a quarter of the time (lite_vae, sd_vae)."""
     precision: str = "auto"
     """Arithmetic of the networks: fp32, bf16, or auto (bf16 where the hardware has it)."""
 
@@ -209,6 +208,8 @@ class StudyOptions:
     trials_at_once: int | None = None
     """At most this many trials at a time (default: as many as the machines have room for). On a cluster, trials then
     also wait for machines that are not there yet, which makes an autoscaler start them."""
+    recompute: bool = False
+    """Save memory: for gradients, compute anew what blocks of networks find. Slower; the numbers are the same."""
     max_failures: int = 2
     """How often a trial's process may die (killed, out of memory) before it is given up. A lost machine is none."""
     time_limit: float | None = None

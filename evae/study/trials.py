@@ -56,6 +56,7 @@ def train(
         keep_weights=options.keep_weights,
         workers=slots.workers,
         max_failures=options.max_failures,
+        recomputes=options.recompute,
         plugins=tuple(options.plugins),
         followed=bool(callback),
         searched=tuple(metric for metric, _ in options.resolved_objectives()),
