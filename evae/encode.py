@@ -15,6 +15,7 @@ import tyro
 
 from evae.commands import run
 from evae.data.base import DataRecipe
+from evae.errors import UserError
 from evae.home import expanded
 from evae.plugins import load
 
@@ -52,14 +53,19 @@ def main(
     job = Job(kept, images, code, seed, format, shard_size)
     about = encode(job, Path(expanded(to)), find_device(device))
     counts = " / ".join(str(about["splits"][split]["n"]) for split in ("train", "validation", "test"))
-    print(f"{to}: {counts} codes of {' x '.join(map(str, about['shape']))} of train / validation / test images")
+    print(f"{to}: {counts} codes of {' x '.join(map(str, about['shape']))}, of train / validation / test {images.kind}")
 
 
 def _same_shape(kept: "Kept", given: DataRecipe | None) -> DataRecipe:
-    """The data, as the model takes them: its own as it was trained on them, or all of others in the shape of these."""
+    """The data, as the model takes them: its own as it was trained on them, or all of others in the shape of these.
+    Raises UserError for points where it takes images, or images where it takes points."""
     own = kept.recipe.data
     if given is None:
         return own
+    if given.kind != own.kind:
+        raise UserError(f"this is a model of {own.kind}, and {given.source} is {given.kind}: give it {own.kind}.")
+    if own.kind == "points":
+        return given
     return replace(given, image_size=kept.image_size, channels=kept.channels, fit=own.fit)
 
 

@@ -89,7 +89,7 @@ def encode(job: Job, folder: Path, device: torch.device, say: Callable[[str], No
     todo = [(split, *file) for split in SPLITS for file in job.files(split) if not (folder / file[0]).exists()]
     total, there = sum(n for *_, n in todo), sum(len(getattr(job.images, split)) for split in SPLITS)
     if total < there:
-        say(f"{there - total} of {there} images are encoded already")
+        say(f"{there - total} of {there} {job.images.kind} are encoded already")
     model, done, started = job.kept.model.to(device), 0, time.monotonic()
     spoken = started
     for split, name, first, count in todo:
@@ -98,7 +98,7 @@ def encode(job: Job, folder: Path, device: torch.device, say: Callable[[str], No
         done, now = done + count, time.monotonic()
         if now - spoken > LINE_EVERY_S or done == total:
             spoken = now
-            say(f"encoded {done}/{total} images, about {(now - started) / done * (total - done):.0f} s left")
+            say(f"encoded {done}/{total} {job.images.kind}, about {(now - started) / done * (total - done):.0f} s left")
     about |= {"complete": True, "splits": _splits(job), **_scaling(job, folder)}
     shards.write(folder / ABOUT, json.dumps(about, indent=2).encode())
     return about
@@ -154,7 +154,9 @@ def _codes(job: Job, model: Any, split: str, first: int, count: int, device: tor
     codes = torch.cat(found)
     if not codes.isfinite().all():
         worst = int((~codes.flatten(1).isfinite()).any(1).nonzero()[0])
-        raise UserError(f"the code of {split} image {first + worst} is no finite number: train another model.")
+        raise UserError(
+            f"the code of {split} {job.images.kind[:-1]} {first + worst} is no finite number: train another model."
+        )
     return codes.numpy()
 
 

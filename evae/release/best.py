@@ -57,7 +57,7 @@ def best(store: Store, metric: str) -> Chosen:
     kept = _kept(store, finished)
     names = _names(finished)
     if metric not in names:
-        raise unknown(f"metric with values in {store.location}:", metric, names)
+        raise unknown(f"metric of {store.location}:", metric, names)
     column, better = names[metric]
     by = f"val_{column}" if any(_finite(row, f"val_{column}") for row in finished) else column
     ranking = [row for row in finished if not is_fresh(row) and _finite(row, by)] or finished
@@ -82,7 +82,7 @@ def named(store: Store, trial: str) -> Chosen:
     finished = _finished(store)
     kept = {row["trial"]: row for row in _kept(store, finished)}
     if trial not in kept:
-        raise unknown(f"finished trial with weights in {store.location}:", trial, kept)
+        raise unknown(f"finished trial with weights of {store.location}:", trial, kept)
     return Chosen(kept[trial], _manifest(store), "named by whoever exported it", _values(finished, kept[trial]))
 
 
@@ -121,7 +121,7 @@ def _names(rows: Sequence[Row]) -> dict[str, tuple[str, str]]:
     """(column, which way is better) of each metric that has a finite value, by its short name and by its column's."""
     found: dict[str, tuple[str, str]] = {}
     for features, density in dict.fromkeys(pair for row in rows for pair in _measured_with(row)):
-        for short, better in directions().items():
+        for short, better in (directions("images") | directions("points")).items():
             column = objective_column(short, features, density)
             if any(_finite(row, column) for row in rows):
                 found.setdefault(short, (column, better))

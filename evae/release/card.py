@@ -29,13 +29,15 @@ def card(
     of it, or why there is none; `pictures` are (file, what it shows); `scaled` says whether the scale of codes is
     known."""
     recipe = kept.recipe
-    shape = f"{kept.channels} x {kept.image_size} x {kept.image_size}"
+    shape = f"images of {kept.channels} x {kept.image_size} x {kept.image_size} in [0, 1]"
+    if kept.model.kind == "points":
+        shape = f"points of {kept.channels} numbers"
     parts = [
         _header(licence),
         f"# {name}",
         f"A variational autoencoder: {recipe.posterior.family} posterior, {recipe.network.family} networks "
         f"({sum(p.numel() for p in kept.model.parameters()):,} parameters), "
-        f"{in_words(kept.model.code_shape)}, images of {shape} in [0, 1].",
+        f"{in_words(kept.model.code_shape)}, {shape}.",
         _use(kept),
         *_diffusers(kept, theirs, scaled),
     ]
@@ -86,7 +88,8 @@ def _data(kept: Kept, chosen: Chosen | None) -> str:
     if not known:
         return f"`{kept.recipe.data.source}`; no study says more of it."
     counts = " / ".join(str(known.get(f"n_{split}", "?")) for split in ("train", "validation", "test"))
-    text = f"`{known.get('source')}` (digest {known.get('digest')}): {counts} train / validation / test images."
+    of = f"train / validation / test {known.get('kind', 'images')}"
+    text = f"`{known.get('source')}` (digest {known.get('digest')}): {counts} {of}."
     return "\n".join([text, *(f"- {note}" for note in known.get("notes", []))])
 
 
@@ -105,10 +108,9 @@ def _metrics(chosen: Chosen) -> list[str]:
             ["| metric | better | this model | mean of its configuration |", "| --- | --- | --- | --- |"]
             + [f"| `{v.column}` | {BETTER[v.direction]} | {v.own:.4g} | {_mean(v)} |" for v in chosen.values]
         ),
-        "How they were taken:",
     ]
-    identities = [(v.column, v.identity) for v in chosen.values if v.identity]
-    lines.append("\n".join(f"- `{column}`: {_identity(identity)}" for column, identity in identities))
+    if identities := [f"- `{v.column}`: {_identity(v.identity)}" for v in chosen.values if v.identity]:
+        lines += ["How they were taken:", "\n".join(identities)]
     conditions = {name: row.get(name) for name in ("device", "precision", "threads", "workers", "processor")}
     commit = chosen.manifest.get("git_commit")
     lines.append(

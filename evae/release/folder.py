@@ -107,7 +107,9 @@ def _config(kept: Kept, chosen: Chosen | None) -> dict:
 
 
 def _samples(kept: Kept, folder: Path) -> Iterator[tuple[str, str]]:
-    """(file, what it shows) of new images from the prior, and from each density that was fitted."""
+    """(file, what it shows) of new images from the prior, and from each density that was fitted; none of points."""
+    if kept.model.kind == "points":
+        return
     for density in (None, *kept.model.densities):
         name = f"samples-{density or 'prior'}.png"
         (folder / name).write_bytes(samples(kept, SAMPLES, density))
@@ -116,7 +118,10 @@ def _samples(kept: Kept, folder: Path) -> Iterator[tuple[str, str]]:
 
 @torch.no_grad()
 def samples(kept: Kept, n: int, density: str | None = None, seed: int = 0, columns: int = COLUMNS) -> bytes:
-    """A PNG of n new images, `columns` to a row. Raises UserError for a density that the model does not have."""
+    """A PNG of n new images, `columns` to a row. Raises UserError for a density that the model does not have, and for a
+    model of points."""
+    if kept.model.kind == "points":
+        raise UserError("this is a model of points, and its samples are no pictures: call its `sample` from Python.")
     model, generator = kept.model, torch.Generator().manual_seed(seed)
     codes = model.sample_prior(n, generator) if density is None else model.sample_density(density, n, generator)
     images = torch.cat([model.decode(some) for some in codes.split(CHUNK)])

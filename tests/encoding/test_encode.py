@@ -211,4 +211,13 @@ def test_the_command_encodes_other_pictures_in_the_shape_that_the_model_takes(tm
     about = json.loads((tmp_path / "codes" / "codes.json").read_text())
     assert about["data"]["channels"] == 1 and about["data"]["image_size"] == 32 and about["complete"]
     assert sum(split["n"] for split in about["splits"].values()) == 24
-    assert "codes of 3 of train / validation / test images" in capsys.readouterr().out
+    assert "codes of 3, of train / validation / test images" in capsys.readouterr().out
+
+
+def test_points_are_refused_where_the_model_takes_images(tmp_path):
+    recipe = tiny_recipe(Gaussian())
+    model = build_model(recipe.posterior, recipe.network, 32, 1, recipe.latent, seed=0)
+    (tmp_path / "model.safetensors").write_bytes(dump_model(model, recipe, 32, 1))
+    with pytest.raises(UserError, match="a model of images, and points:arc is points: give it images"):
+        command.main(str(tmp_path / "model.safetensors"), tmp_path / "codes", data="points:arc")
+    assert not (tmp_path / "codes").exists()
