@@ -5,7 +5,7 @@ How a discriminator trains is in `evae.adversary`.
 """
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from evae.errors import UserError, unknown
 from evae.networks.discriminator import Discriminator
@@ -72,3 +72,7 @@ class Adversarial:
     def weight_in(self, epoch: int) -> float:
         """What the adversarial loss counts for in an epoch, counted from 1; 0 before the start."""
         return self.weight * min(1.0, max(0, epoch - self.start_epoch + 1) / (self.warm_up_epochs + 1))
+
+    def at_once(self) -> "Adversarial":
+        """The same from the first step on, with its whole weight."""
+        return replace(self, start_epoch=1, start_step=0, warm_up_epochs=0)

@@ -183,9 +183,14 @@ def _whole_likelihoods(
 def _perceptual(training: Training, split: str, searched: Iterable[str] | None) -> tuple[str, ...]:
     """The perceptual distances that are measured on a split."""
     names = training.recipe.evaluation.perceptual
-    if split == "test" or searched is None:
-        return names
-    return tuple(name for name in names if f"val_rec_{name}" in {*searched})
+    return tuple(name for name in names if _is_wanted([f"rec_{name}"], split, searched))
+
+
+def _is_wanted(columns: Iterable[str], split: str, searched: Iterable[str] | None) -> bool:
+    """Whether what gives these columns of the test split is measured on this one: on the validation split, where the
+    search looks at one of them."""
+    looked_at = {name.removeprefix("val_") for name in searched or ()}
+    return split == "test" or searched is None or bool(looked_at & {*columns})
 
 
 def _wanted(densities: tuple[Density, ...], split: str, searched: Iterable[str] | None) -> tuple[Density, ...]:
@@ -315,7 +320,7 @@ def _log_likelihoods(
     model, samples = training.model, training.recipe.evaluation.iw_samples
     if not samples or not model.has_log_likelihood:
         return
-    if split == "validation" and searched is not None and not {"val_nll_nats", "val_bits_per_dim"} & {*searched}:
+    if not _is_wanted(["nll_nats", "bits_per_dim"], split, searched):
         return
     real, noise = getattr(training.images, split), _noise(training, WEIGHTS, split, training.device)
 

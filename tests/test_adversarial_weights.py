@@ -66,7 +66,9 @@ def test_an_adaptive_weight_is_the_ratio_of_the_gradients_at_the_decoders_last_w
     expected = float(2.0 * one / (other + 1e-4))
     assert float(judge.weight(2.0, terms, share, model)) == pytest.approx(min(expected, 2e4), rel=1e-4)
     row = epoch(training)
-    assert row["train_adversarial_weight"] > 0 and "adversarial" in balance(given, IMAGES)
+    assert row["train_adversarial_weight"] > 0
+    later = replace(given, adversarial=replace(given.adversarial, start_step=8, start_epoch=3))
+    assert "adversarial" in balance(later, IMAGES)
 
 
 def test_a_weight_per_number_grows_with_the_image():

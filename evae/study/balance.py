@@ -21,8 +21,9 @@ def balance(recipe: Recipe, images: ImageSet) -> str:
     count = max(FEWEST, min(recipe.optimisation.batch_size, most), recipe.posterior.memory)
     few = replace(images, train=images.train[:count], validation=images.validation[:1], test=images.test[:1])
     optimisation = replace(recipe.optimisation, batch_size=count, precision="fp32")
+    judged = recipe.adversarial and recipe.adversarial.at_once()
     with torch.random.fork_rng(devices=[]):
-        terms = Training(replace(recipe, optimisation=optimisation), few).first_terms()
+        terms = Training(replace(recipe, optimisation=optimisation, adversarial=judged), few).first_terms()
     whole = sum(abs(value * weight) for value, weight in terms.values()) or 1.0
     return ", ".join(
         f"{name.replace('_', ' ')} {'' if weight == 1 else f'{_number(weight)} x '}{_number(value)} "

@@ -37,7 +37,7 @@ def _try(recipe: Recipe, images: ImageSet, device: torch.device | str) -> None:
     few = replace(images, train=train, validation=images.validation[:HELD_OUT], test=images.test[:HELD_OUT], truth=None)
     recipe = replace(recipe, optimisation=replace(recipe.optimisation, batch_size=BATCH))
     if recipe.adversarial is not None:
-        recipe = replace(recipe, adversarial=replace(recipe.adversarial, start_epoch=1, warm_up_epochs=0))
+        recipe = replace(recipe, adversarial=recipe.adversarial.at_once())
     features, references = None, {"validation": None}
     if images.kind == "images":
         features = load_features(recipe.evaluation.features, device)
