@@ -121,8 +121,8 @@ def take_splits(
         has = [f"{len(images[split])} for {called[split]}" for split in called if split in images]
         counted = f"{', '.join(has[:-1])} and {has[-1]}"
         raise UserError(
-            f"{shown(recipe.path)} has too few pictures: {counted}. Give at least a few dozen that differ. What is "
-            "there: " + "; ".join([*account.reasons(), *parts.notes])
+            f"{shown(recipe.path)} has too few pictures: {counted}. Give at least a few dozen that differ, or "
+            "put some into folders train, val and test. What is there: " + "; ".join([*account.reasons(), *parts.notes])
         )
     return Taken(images, names)
 

@@ -210,7 +210,7 @@ def _headline(options: StudyOptions, base: Recipe, images: ImageSet, confirmatio
         f": {_count(options.total, 'configuration')} x {_count(options.seeds, 'seed')}{fresh_seeds(confirmation)}, "
         f"{_count(options.epochs, 'epoch')} each, {options.size} {options.network} networks, {codes}\n"
         f"data {images.name}: {splits} train / validation / test {images.kind} of {_size(images)}"
-        + (f", read from their files in training ({images.nbytes / 2**30:.1f} GiB)" if images.streamed else ""),
+        + (f", read from their files in training ({images.nbytes / 2**20:,.0f} MiB)" if images.streamed else ""),
     )
 
 
