@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.study import columns
-from analysis.study.naming import Objective, is_accuracy, is_distance, know
+from analysis.study.naming import Objective, is_accuracy, is_distance, know, of_kind
 from evae.errors import UserError
 from evae.results.places import redacted, shown
 from evae.results.store import SCHEMA_VERSION, Store, StoreError
@@ -145,6 +145,13 @@ class StudyData:
         except StoreError:
             return []
 
+    def clouds(self, trial: str) -> list[dict[str, Any]]:
+        """The rows of what a trial has left of a model of points; empty if there are none, or unreadable."""
+        try:
+            return [row for row in self.store.rows("clouds", trial) if row.get("kind")]
+        except StoreError:
+            return []
+
 
 def load(results: str | os.PathLike[str] | Store) -> StudyData:
     """Read a study's results, by their place or their store, which may be unfinished or damaged.
@@ -163,6 +170,7 @@ def load(results: str | os.PathLike[str] | Store) -> StudyData:
     sessions = sessions.sort_values("session", na_position="first").reset_index(drop=True)
     manifest = _manifest(sessions)
     know(manifest.get("metrics", {}))
+    of_kind(manifest.get("data", {}).get("kind", "images"))
     if not manifest:
         notes.append("The study's manifest is missing: its question, command and objectives are not known.")
     version = manifest.get("schema_version")

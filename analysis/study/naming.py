@@ -78,6 +78,7 @@ LIKELIHOODS = ("nll_nats", "bits_per_dim")
 # What is taken on the features of a trial's distances, of the same images: their identity is its own.
 ON_FEATURES = ("precision", "recall", "density", "coverage", "nearest_image_ratio")
 ACCURACIES = {"knn_accuracy": "5-nearest-neighbour accuracy", "linear_accuracy": "linear accuracy"}
+PER = {"image": "image"}
 # British spelling and spaces for the searched parameters; any other name is shown with spaces.
 PARAMETERS = {
     "prior_width": "prior width B",
@@ -201,7 +202,7 @@ def label(metric: str) -> str:
 def unit(metric: str) -> str:
     """The metric's unit or scale in words; empty when not known."""
     if metric in WHOLE:
-        return WHOLE[metric][1]
+        return WHOLE[metric][1].replace("per image", f"per {PER['image']}")
     if is_accuracy(metric):
         return "share of images"
     rest = split_metric(metric)[1]
@@ -215,6 +216,11 @@ def know(metrics: Mapping[str, Sequence[str]]) -> None:
     for name, about in metrics.items():
         if name not in QUANTITIES and len(about) == 2:
             QUANTITIES[name] = str(about[0]), str(about[1])
+
+
+def of_kind(data: str) -> None:
+    """Take note of what a study's data are: "images", of which units speak, or "points"."""
+    PER["image"] = "point" if data == "points" else "image"
 
 
 def parameter(name: str) -> str:

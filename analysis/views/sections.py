@@ -8,6 +8,7 @@ from analysis.study import tables
 from analysis.study.load import StudyData
 from analysis.study.naming import Objective
 from analysis.views import (
+    clouds,
     equal_rate,
     front,
     hypervolume,
@@ -37,6 +38,7 @@ def draw(
     searched, searched_ranks = tables.by_search(study, table), tables.by_search(study, ranks)
     return {
         "front": front.charts(study, ranks) + hypervolume.charts(study, grown),
+        "clouds": clouds.charts(study, ranks),
         "kernels": kernels.charts(study, table) + equal_rate.charts(study, searched),
         "importance": importance.charts(shares),
         "slices": slices.charts(study, searched_ranks),
