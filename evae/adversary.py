@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 WON_ACCURACY, WON_LOSS, WON_EPOCHS = 0.99, 10.0, 5
 """A discriminator has won after that many epochs in a row in which it was at least so accurate and the adversarial loss
 at least so high: as a logistic loss, odds of e^10 to 1 against the reconstructions."""
-
-
 BESIDE, LARGEST_RATIO = 1e-4, 1e4
 """Of the adaptive weight, as in VQGAN's official code."""
 
