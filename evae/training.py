@@ -29,11 +29,11 @@ from evae.errors import Diverged
 from evae.hardware import repeatable, resolve_precision
 from evae.inference import Step
 from evae.models import VAE, build_model
+from evae.networks.layers import recompute
 from evae.optimiser import optimiser
 from evae.posteriors.base import Recent
 from evae.ranks import Ranks, Share
 from evae.recipe import Recipe
-from evae.recomputing import recompute
 
 ORDER, NOISE, AUGMENTATION, VALIDATION, DISCRIMINATOR, TEST, STATISTICS = range(7)
 """The independent random streams of an epoch. Those that are not of training belong to epoch 0, which none is: the
@@ -58,7 +58,8 @@ class Training:
     device once, and batches are cut, scaled and augmented there. Of images that stay in their files, each rank reads
     its own share of the next batches while it trains on one; the numbers are the same.
 
-    With `recomputes`, blocks of the networks keep little for gradients (`evae.recomputing`): the numbers are the same.
+    With `recomputes`, blocks of the networks (`evae.networks.layers.Block`) keep little for gradients: the numbers are
+    the same.
 
     With several `ranks` each trains on its share of every batch, and all return the same means. Losses are those of
     one process, but for what a network takes from its batch: BatchNorm sees a rank's share only, unless `ranks.wrap`
@@ -105,7 +106,7 @@ class Training:
             optimisation.weight_decay,
         )
         if recomputes:
-            recompute(self.trained.encoder, self.trained.decoder)
+            recompute(self.trained)
         self.parallel = self.ranks.wrap(self.trained)
         self.adversary: Adversary | None = None
         if recipe.adversarial is not None:

@@ -4,23 +4,23 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny import Strided, adversarial_recipe, tiny_images, tiny_recipe
+from tiny import adversarial_recipe, tiny_images, tiny_recipe
 
 from evae import hardware
+from evae.errors import UserError
 from evae.live_tensors import LiveTensors
 from evae.networks import LiteVae, ResNetV2
 from evae.posteriors import Gaussian
-from evae.recomputing import blocks
+from evae.study.trials import _check_builds
 from evae.training import Training
 
 IMAGES = tiny_images(train=12, validation=4, test=4)
 LITE = LiteVae(size="S", width=0.2, decoder_width=0.03125)
 RECIPES = {
-    "conv": tiny_recipe(),
-    "conv in bf16, with ema": tiny_recipe(precision="bf16", ema=0.8),
+    "residual in bf16, with ema": replace(tiny_recipe(precision="bf16", ema=0.8), network=ResNetV2(width=0.05)),
     "residual with BatchNorm": replace(tiny_recipe(), network=ResNetV2(width=0.05, normalisation="batch")),
     "code maps": replace(tiny_recipe(batch_size=6, epochs=1), network=LITE),
-    "adversarial": replace(adversarial_recipe(Gaussian()), network=Strided()),
+    "adversarial": replace(adversarial_recipe(Gaussian()), network=ResNetV2(width=0.05)),
 }
 
 
@@ -49,13 +49,10 @@ def test_it_takes_less_memory():
     assert peaks[1] < 0.7 * peaks[0]
 
 
-def test_blocks_are_the_innermost_modules_that_are_made_of_others():
-    encoder, _ = LITE.build(32, 1, 2, 2)
-    found = list(blocks(encoder))
-    assert len({id(block) for block in found}) == len(found) > 10
-    assert all(any(block.children()) and not any(any(c.children()) for c in block.children()) for block in found)
-    sequence = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.ReLU())
-    assert list(blocks(sequence)) == [sequence]
+def test_networks_without_blocks_are_refused_before_any_training():
+    _check_builds([RECIPES["code maps"]], IMAGES, recomputes=True)
+    with pytest.raises(UserError, match="conv networks have no blocks that can be recomputed"):
+        _check_builds([RECIPES["code maps"], tiny_recipe()], IMAGES, recomputes=True)
 
 
 def test_on_cuda_kernels_are_to_be_repeatable_and_float32_whole():

@@ -16,7 +16,7 @@ class Setting:
     A trial has `workers` processes with `cpus` cores and `gpus` GPUs each, which may die `max_failures` times. Each
     process imports the `plugins` before its first trial. Where the study is `followed`, whole rows go to the driver.
     `searched` are the metrics that the search looks at, None for all. Where a trial `recomputes`, its networks keep
-    little for gradients (`evae.recomputing`).
+    little for gradients (`evae.networks.layers.Block`).
     """
 
     study: str

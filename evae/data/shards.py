@@ -46,7 +46,9 @@ def read(recipe: DataRecipe, root: Path, fits: FITS) -> Raw:
     """
     paths = _paths(expanded(recipe.path))
     found, labels = Found(), {}
-    index = [row for number, path in enumerate(paths) for row in _index(path, number, found, labels)]
+    # Names are those within the shards' folder, so that splits and order are the same wherever that lies.
+    home = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in paths])
+    index = [row for number, path in enumerate(paths) for row in _index(path, number, home, found, labels)]
     files = Shards(tuple(paths), tuple(found.files), np.array(index, dtype=np.int64).reshape(-1, 3))
     account = survey(files, found, shown(recipe.path))
     parts = _split(list(account.headers))
@@ -136,9 +138,9 @@ def _expanded(pattern: str) -> list[str]:
     return [rest for n in numbers for rest in _expanded(pattern[: found.start()] + n + pattern[found.end() :])]
 
 
-def _index(path: str, number: int, found: Found, labels: dict[str, int]) -> Iterator[tuple[int, int, int]]:
+def _index(path: str, number: int, home: str, found: Found, labels: dict[str, int]) -> Iterator[tuple[int, int, int]]:
     """The places of a shard's pictures, whose names are entered among the `found`; their classes into `labels`."""
-    shard, known = os.path.basename(path), {}
+    shard, known = os.path.relpath(path, home), {}
     for name, start, size in _members(path):
         known[name] = (start, size)  # of several of one name, the last is meant
     pictures = 0
@@ -148,9 +150,9 @@ def _index(path: str, number: int, found: Found, labels: dict[str, int]) -> Iter
             with _open(path, start, size) as file:
                 text = file.read(32).strip()
             if text.isdigit():
-                labels[_key(f"{path}/{name}")] = int(text)
+                labels[_key(f"{shard}/{name}")] = int(text)
         elif ending and ending in endings():
-            found.files.append(f"{path}/{name}")
+            found.files.append(f"{shard}/{name}")
             pictures += 1
             yield number, start, size
         elif ending not in BESIDE:

@@ -15,8 +15,10 @@ from evae.cluster.machine import Slots, find_slots
 from evae.cluster.setting import Setting
 from evae.cluster.tune import tuner
 from evae.data.base import ImageSet
+from evae.errors import UserError
 from evae.metrics.features import load_features
 from evae.metrics.reference import Reference, references
+from evae.networks.layers import recompute
 from evae.recipe import Recipe
 from evae.results.rows import close_row
 from evae.results.store import Store
@@ -66,12 +68,18 @@ def train(
     _search(searcher, setting, slots, options, manifest, console)
 
 
-def _check_builds(recipes: Sequence[Recipe], images: ImageSet) -> None:
-    """Raise UserError for networks that only find when they are built that they cannot be."""
+def _check_builds(recipes: Sequence[Recipe], images: ImageSet, recomputes: bool = False) -> None:
+    """Raise UserError for networks that only find when they are built that they cannot be, and where there is nothing
+    to recompute in one."""
     shape = images.image_size, images.channels
     with torch.device("meta"):
         for network, recipe in {recipe.network: recipe for recipe in recipes}.items():
-            network.build(*shape, recipe.latent, recipe.posterior.heads)
+            parts = network.build(*shape, recipe.latent, recipe.posterior.heads)
+            if recomputes and not sum(map(recompute, parts)):
+                raise UserError(
+                    f"the {network.family} networks have no blocks that can be recomputed: leave --recompute out, or "
+                    "take resnet_v2, sd_vae or lite_vae."
+                )
         for discriminator in {recipe.adversarial.discriminator for recipe in recipes if recipe.adversarial}:
             discriminator.build(*shape)
 

@@ -38,6 +38,13 @@ def test_patterns_name_the_same_shards(tmp_path):
         shards(tmp_path / "part-{000..012}.tar")
 
 
+def test_the_images_are_the_same_wherever_the_shards_lie(tmp_path):
+    for folder in ("here", "there/below"):
+        write_shards(tmp_path / folder, 60)
+    here, there = shards(tmp_path / "here"), shards(tmp_path / "there" / "below" / "*.tar")
+    assert here.describe() | {"source": ""} == there.describe() | {"source": ""}
+
+
 def test_words_in_the_shards_names_say_the_splits(tmp_path):
     for seed, (stem, count) in enumerate({"faces-train": 30, "faces-val": 8, "faces_test": 6}.items()):
         write_shards(tmp_path, count, 2, stem, seed=seed)
