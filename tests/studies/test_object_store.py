@@ -35,7 +35,7 @@ def test_a_study_in_an_object_store_keeps_others_out_and_its_key_to_itself(serve
     assert study.states() and set(study.states().values()) == {"finished"}
     assert {row["state"] for row in study.rows("study")} == {"finished"}
     kept = {key.removeprefix(f"studies/{NAME}/").partition("/")[0] for key in server.objects if not key.endswith("/")}
-    assert kept == {"study", "trials", "epochs", "images", "weights", "optuna", "driver"}
+    assert kept == {"study", "trials", "epochs", "images", "weights", "optuna", "driver", "study.toml"}
     assert not [key for key in server.objects if key.endswith("lease.json")]
     rows = "".join(repr(study.rows(kind)) for kind in ("study", "trials", "epochs"))
     everything = (refused, said, shown, rows, repr([data for _, data in server.objects.values()]))
