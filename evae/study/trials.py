@@ -42,7 +42,7 @@ def train(
 ) -> None:
     """Train what the searcher suggests on the machines that were joined, as `run_study` says."""
     recipes = searcher.space.recipes(searcher.base)
-    _check_builds(recipes, images)
+    _check_builds(recipes, images, options.recompute)
     console.print(Text(f"the first configuration's loss as training begins: {balance(recipes[0], images)}"))
     slots = find_slots(demand)
     if slots.idle_gpus:
@@ -68,7 +68,7 @@ def train(
     _search(searcher, setting, slots, options, manifest, console)
 
 
-def _check_builds(recipes: Sequence[Recipe], images: ImageSet, recomputes: bool = False) -> None:
+def _check_builds(recipes: Sequence[Recipe], images: ImageSet, recomputes: bool) -> None:
     """Raise UserError for networks that only find when they are built that they cannot be, and where there is nothing
     to recompute in one."""
     shape = images.image_size, images.channels
