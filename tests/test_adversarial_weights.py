@@ -39,8 +39,7 @@ def test_a_recipe_names_its_discriminator_but_for_that_of_older_ones():
     assert found == PatchGan(width=0.5)
 
 
-@pytest.mark.parametrize("loss", ["logistic", "hinge"])
-@pytest.mark.parametrize("weighting", ["constant", "adaptive"])
+@pytest.mark.parametrize(("loss", "weighting"), [("logistic", "constant"), ("hinge", "adaptive")])
 def test_a_training_with_a_unet_that_was_stopped_goes_on_as_if_it_had_not_been(loss, weighting):
     given = recipe(loss=loss, weighting=weighting)
     whole, resumed = Training(given, IMAGES), Training(given, IMAGES)
