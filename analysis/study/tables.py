@@ -24,6 +24,7 @@ from analysis.study.naming import (
     source,
     split_metric,
 )
+from evae.metrics.cost import EXACT
 from evae.search import noise
 from evae.search.job import CONFIRM
 from evae.search.noise import BLOCK, ERROR, ROUNDING, Noise, beaten
@@ -202,6 +203,8 @@ def noise_of_means(trials: pd.DataFrame, column: str) -> pd.DataFrame:
     # Where seeds are not recorded: by their order, of which the model finds that they share nothing.
     seed = done["seed"].fillna(done.groupby("configuration").cumcount())
     values = values.where(np.isfinite(values)).groupby([done["configuration"], seed]).mean().unstack()
+    if column.removeprefix("val_") in EXACT:  # the same at every seed, whether there is one or more
+        values = pd.concat([values.mean(axis=1)] * 2, axis=1)
     of = done.groupby("configuration").head(1).set_index("configuration").loc[values.index]
     found = noise.of(values.to_numpy(float), list(zip(of["method"], of["kernel"], strict=True)))
     return pd.DataFrame({name: list(part) for name, part in vars(found).items()}, index=values.index)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from evae.shapes import Standardised
 
+CODES_EACH = 2
+"""Codes that each component has, at least, for each direction of a code map."""
+
 
 @density
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +35,10 @@ class MixtureDensity(Density):
     1903.12436, section 4).
 
     Of code maps of more than `directions` numbers, which have too many covariances for the codes that there are, it is
-    a mixture along their leading principal directions, so many, and one Gaussian of equal variance across these: each
-    component as a probabilistic principal component analysis has it (Tipping & Bishop, J. R. Statist. Soc. B 61 (1999),
-    611-622), with the directions and the variance across them in common.
+    a mixture along their leading principal directions, so many or as few as leaves each component two codes for a
+    direction, and one Gaussian of equal variance across these: each component as a probabilistic principal component
+    analysis has it (Tipping & Bishop, J. R. Statist. Soc. B 61 (1999), 611-622), with the directions and the variance
+    across them in common.
     """
 
     family: ClassVar[str] = "mixture"
@@ -87,17 +91,18 @@ class MixtureDensity(Density):
         return Components(weights, means, torch.linalg.cholesky(covariances))
 
     def estimate_map(self, codes: Standardised, generator: torch.Generator, layout: Layout) -> Estimate:
-        if not layout.is_map or codes.shape[1] <= self.directions:
+        # Of a covariance along more directions than a component has codes, held-out codes would be infinitely far.
+        most = max(1, min(self.directions, len(codes) // (CODES_EACH * self.components)))
+        if not layout.is_map or codes.shape[1] <= most:
             return self.estimate(codes, generator)
-        directions, across = leading(codes, min(self.directions, len(codes) - 1))
+        directions, across = leading(codes, most)
         return LowRank(directions, across, self.estimate(codes @ directions, generator))
 
     def said_of(self, shape: tuple[int, ...]) -> str:
         if len(shape) == 1 or math.prod(shape) <= self.directions:
             return ""
-        return (
-            f"on code maps of more than {self.directions} numbers, the mixture is one along as many leading directions"
-        )
+        most = self.directions
+        return f"on code maps of more than {most} numbers, the mixture is one along at most {most} leading directions"
 
     def restored(self, state: Mapping[str, Tensor]) -> Estimate:
         return LowRank.of(state) if "directions" in state else Components.of(state)

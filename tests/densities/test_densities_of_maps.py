@@ -87,6 +87,12 @@ def test_a_mixture_along_as_many_directions_as_numbers_is_the_usual_one():
     assert torch.equal(plain.log_density(codes), few.log_density(codes))
 
 
+def test_few_codes_have_few_directions():
+    found = MixtureDensity(components=5).fit(maps(60), generator(), SHAPE)
+    assert found.estimate.directions.shape[1] == 6
+    assert found.held_out(maps(100, seed=3))["heldout_nats"] < 5
+
+
 def test_held_out_codes_are_explained_better_than_by_numbers_apart():
     given, other = maps(600, apart=0.0), maps(200, seed=7, apart=0.0)
     nats = MixtureDensity(components=2).fit(given, generator(), SHAPE).held_out(other)["heldout_nats"]
@@ -126,7 +132,7 @@ def test_what_cannot_be_fitted_to_maps_is_said_before_training():
 def test_how_maps_are_fitted_is_said_once():
     recipes = [Recipe(network=LiteVae(), latent=latent) for latent in (4, 5)] + [Recipe(latent=4)]
     assert densities_said(recipes, 64) == [
-        "on code maps of more than 32 numbers, the mixture is one along as many leading directions"
+        "on code maps of more than 32 numbers, the mixture is one along at most 32 leading directions"
     ]
 
 
