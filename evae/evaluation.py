@@ -274,10 +274,11 @@ def _reconstruct(
         outputs = model.decoder(codes).float()
         is_mean = recipe.evaluation.reconstruct_from == "mean"
         rebuilt = model.means(outputs) if is_mean else model.decode(sampled)
+        target = model.looked_at(x)
         return {
             "of_mean": model.likelihood.distortions(outputs, x),
-            **{one.name: one.measure(rebuilt, x) for one in pairs},
-            **{name: perceptual(name, rebuilt, x) for name in distances},
+            **{one.name: one.measure(rebuilt, target) for one in pairs},
+            **{name: perceptual(name, rebuilt, target) for name in distances},
             "sampled": sampled,
             **({"codes": codes, "rates": posterior.rate(heads)} if has_prior else {}),
             **({} if features is None else _seen(rebuilt, features)),

@@ -19,11 +19,12 @@ def grids(model: VAE, x: Tensor, sampled: Tensor, drawn: Mapping[str, Tensor]) -
     codes = model.posterior.mean(heads)
     weights = torch.linspace(0, 1, COLUMNS, device=x.device)[:, None]
     pairs = codes[: COLUMNS * 2].split(2)[: len(codes) // 2]
-    shown = {"real": x, "reconstructed": model.decode(codes), "sampled": model.decode(sampled[: len(x)])}
+    shown = {"real": model.looked_at(x), "reconstructed": model.decode(codes)}
+    shown["sampled"] = model.decode(sampled[: len(x)])
     shown |= {f"sampled_{side}": model.decode(given[: len(x)]) for side, given in drawn.items()}
     shown["interpolated"] = torch.cat([model.decode(torch.lerp(*pair, weights)) for pair in pairs])
     moved = perturbations(codes, model.posterior.std(heads), model.code_shape[0])
-    maps = [] if len(model.code_shape) == 1 else [picture("code_maps", *code_maps(x, codes, model.code_shape))]
+    maps = [] if len(model.code_shape) == 1 else [picture("code_maps", *code_maps(shown["real"], codes, model.code_shape))]
     return [
         *(picture(kind, images) for kind, images in shown.items()),
         *maps,

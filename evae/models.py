@@ -17,6 +17,7 @@ from evae.posteriors.base import Posterior, Recent
 from evae.priors import Prior
 from evae.ranks import Ranks, Share
 from evae.shapes import Codes, Heads, Images
+from evae.signals import visible
 
 
 class VAE(nn.Module):
@@ -26,9 +27,10 @@ class VAE(nn.Module):
     to the codes of the trained model, by family; they are kept with its weights. `learned` is what the posterior learns
     beside the encoder, and `learned_likelihood` what the likelihood does beside the decoder, if anything. `code_shape`
     is that of an image's code (`Network.code_shape`): codes are vectors (n, latent) everywhere, and
-    `codes.unflatten(1, code_shape)` are their maps, where they are such. Where the data's `kind` is "points", which may
-    be any numbers, what is decoded is not kept within [0, 1]. With `importance_samples` training descends on the
-    importance-weighted bound of so many codes an image in the place of the ELBO.
+    `codes.unflatten(1, code_shape)` are their maps, where they are such. Where the data's `kind` is "signals", what is
+    decoded is shown as images (`evae.signals`); where it is "points", which may be any numbers, it is not kept within
+    [0, 1]. With `importance_samples` training descends on the importance-weighted bound of so many codes an image in
+    the place of the ELBO.
     """
 
     def __init__(
@@ -190,7 +192,11 @@ class VAE(nn.Module):
     def means(self, outputs: Images) -> Images:
         """What the decoder's outputs mean: images in [0, 1], or points."""
         means = self.likelihood.images(outputs)
-        return means.clamp(0, 1) if self.kind == "images" else means
+        return means.clamp(0, 1) if self.kind == "images" else self.looked_at(means)
+
+    def looked_at(self, x: Images) -> Images:
+        """Data as they are shown and measured as images: of signals, images in [0, 1]."""
+        return visible(x) if self.kind == "signals" else x
 
     def reconstruct(self, x: Images, generator: torch.Generator | None = None) -> Images:
         """Images in [0, 1] decoded from the posterior's mean, or with a generator from a sampled code."""

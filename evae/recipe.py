@@ -116,6 +116,8 @@ class Recipe:
             raise UserError(f"the {self.posterior.family} posterior needs at least {fewest} latents, got {self.latent}")
         if self.data.kind == "points":
             self._check_points()
+        if self.data.kind == "signals":
+            self._check_signals()
         if self.importance_samples:
             self._check_importance()
         if self.prior is not None and not self.posterior.has_density(own_prior=False):
@@ -204,6 +206,15 @@ class Recipe:
             raise UserError(f"the criterion {of_images[0]} compares images, and {points} is points: leave it out.")
         if self.evaluation.perceptual:
             raise UserError(f"perceptual distances are of images, and {points} is points: leave perceptual out.")
+
+    def _check_signals(self) -> None:
+        """Raise UserError for a likelihood that knows images in [0, 1] alone."""
+        if not self.likelihood.is_squared:
+            theirs = " or ".join(name for name in likelihood if likelihood[name].is_squared)
+            raise UserError(
+                f"the {self.likelihood.family} likelihood is of images from 0 to 1, and {shown(self.data.source)} has "
+                f"numbers of either sign: take {theirs}."
+            )
 
     def _check_criteria(self) -> None:
         """Raise UserError for criteria and a likelihood that do not go together."""

@@ -533,3 +533,19 @@ def test_perceptual_distances_are_measured_where_they_are_asked_for(features, re
     searched = evaluate(given, features, only, False, searched=["gen_fd"]).metrics
     assert f"val_rec_{name}" not in searched and "val_rec_ssim" in searched
     assert f"val_rec_{name}" in evaluate(given, features, only, False, searched=[f"rec_{name}"]).metrics
+
+
+def test_signals_are_measured_as_they_are_looked_at(features):
+    """And their terms as they are."""
+    images = load(DataRecipe(source="patches:whitened,count=24", validation_images=8, test_images=8))
+    recipe = replace(tiny_recipe(), data=DataRecipe(source="patches:whitened"), network=Linear())
+    training = Training(replace(recipe, likelihood=SumOfSquares(), latent=3), images)
+    training.train_epoch()
+    found = evaluate(training, features, refer(features, images))
+    x = batch(images.test, slice(None), "cpu")
+    outputs = training.model.decoder(training.model.posterior.mean(training.model.encode(x)))
+    assert found.metrics["distortion_of_mean_nats"] == pytest.approx(float((outputs - x).square().sum() / 8), rel=1e-5)
+    assert found.metrics["rec_psnr_db"] == pytest.approx(float(psnr(visible(outputs), visible(x)).mean()), rel=1e-5)
+    real = next(row for row in found.pictures if row["kind"] == "real")
+    grid = np.asarray(Image.open(io.BytesIO(real["png"])))[:16, :16] / 255
+    np.testing.assert_allclose(grid, visible(x)[0, 0], atol=0.5 / 255)

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import numpy as np
 
@@ -18,26 +18,28 @@ if TYPE_CHECKING:
 
 SMALLEST_IMAGE_PX = 8
 FITS = ("resize", "pad", "tiles")
-KINDS = ("images", "points")
-"""Of data: square images of bytes, or points of a few real numbers each, which are (n, d, 1, 1) where images are (n,
-channels, height, width)."""
+KINDS = ("images", "signals", "points")
+"""Of data: square images of bytes, (n, channels, height, width); signals, images of real numbers about 0 of variance 1;
+or points of a few real numbers each, (n, d, 1, 1)."""
 CHUNK_IMAGES = 256
 VALIDATION_IMAGES = 500
 """How many validation images are enough to rank configurations by."""
 
 Read = TypeVar("Read", bound=Callable)
+Kind = str | Callable[[str], str]
 
 
 @dataclass(frozen=True)
 class Source:
     """A data source: `read(recipe, root)` returns its images as `Raw`. Only one that has a `path` is given one, as in
-    folder:PATH. Its `kind` is one of `KINDS`. One that `streams` takes a third argument: whether so many bytes of
-    images are to be kept in memory (`evae.data.room`); where they are not, its images are a `Stream`.
+    folder:PATH; some can do without. Its `kind` is one of `KINDS`, or a function of the path that says which. One that
+    `streams` takes a third argument: whether so many bytes of images are to be kept in memory (`evae.data.room`); where
+    they are not, its images are a `Stream`.
     """
 
     read: Callable[..., "Raw"]
-    path: bool
-    kind: str = "images"
+    path: bool | Literal["optional"]
+    kind: Kind = "images"
     streams: bool = False
 
 
@@ -45,12 +47,12 @@ SOURCES: Registry[Source] = Registry("data source")
 
 
 def data_source(
-    name: str, *, path: bool = False, kind: str = "images", streams: bool = False
+    name: str, *, path: bool | Literal["optional"] = False, kind: Kind = "images", streams: bool = False
 ) -> Callable[[Read], Read]:
     """A decorator for a function `read(recipe, root)` that returns `Raw`: a source of this name, or name:PATH, of
-    "images" or of "points" (see `Source`). Raises UserError for another kind.
+    "images", "signals" or "points" (see `Source`). Raises UserError for another kind.
     """
-    if kind not in KINDS:
+    if isinstance(kind, str) and kind not in KINDS:
         raise unknown("kind of data", kind, KINDS)
 
     def register(read: Read) -> Read:
@@ -91,7 +93,7 @@ class DataRecipe:
         if self.name not in SOURCES:
             raise unknown("data source", shown(self.name), SOURCES)
         takes_path = SOURCES[self.name].path
-        if takes_path and not self.path:
+        if takes_path is True and not self.path:
             raise UserError(f"the data source {self.name!r} needs a path: give {self.name}:PATH")
         if not takes_path and ":" in self.source:
             raise UserError(f"the data source {self.name!r} takes no path; use folder:{shown(self.path)}")
@@ -118,7 +120,8 @@ class DataRecipe:
     @property
     def kind(self) -> str:
         """One of `KINDS`."""
-        return SOURCES[self.name].kind
+        kind = SOURCES[self.name].kind
+        return kind if isinstance(kind, str) else kind(self.path)
 
     @property
     def name(self) -> str:
@@ -160,9 +163,9 @@ class Raw:
     files, where that is so. `labels` are the classes of a split's images by the split's name, integers (n,), where
     they are known, -1 for an image without; `classes` are their names, by default the numbers.
 
-    Where the `kind` is "points", they are float32 (n, d, 1, 1), `image_size` is 1 and `channels` d. The `truth` is the
-    model that made them, where it is known, and what it says of all held-out points, in their order; there must then be
-    a `validation`.
+    Where the `kind` is "signals", they are float32. Where it is "points", they are float32 (n, d, 1, 1), `image_size`
+    is 1 and `channels` d. The `truth` is the model that made them, where it is known, and what it says of all held-out
+    points, in their order; there must then be a `validation`.
     """
 
     train: Images
@@ -181,8 +184,8 @@ class Raw:
 @dataclass(frozen=True)
 class ImageSet:
     """Images ready for training: three uint8 arrays (n, c, h, w), contiguous in C order and not writeable; or each a
-    `Stream`, whose images stay in their files. Where the `kind` is "points", they are float32 arrays (n, d, 1, 1), and
-    where the model that made them is known, it is the `truth`.
+    `Stream`, whose images stay in their files. Where the `kind` is "signals", they are float32, and where it is
+    "points", float32 (n, d, 1, 1), and where the model that made them is known, it is the `truth`.
 
     `name` is the recipe's source in letters that can be shown. `digest` is 16 hex digits of the SHA-256 over
     shapes and content of the three splits. `notes` says how the splits were made and which files were skipped. `labels`

@@ -29,7 +29,7 @@ def read(recipe: DataRecipe, root: Path, fits: FITS) -> Raw:
     smaller than a tile.
     """
     folder = expanded(recipe.path)
-    found = _found(folder)
+    found = found_in(folder, "folder")
     files = Folder(folder, tuple(found.files))
     account = survey(files, found, shown(folder))
     parts = split(list(account.headers))
@@ -48,10 +48,10 @@ def read(recipe: DataRecipe, root: Path, fits: FITS) -> Raw:
     )
 
 
-def _found(folder: str) -> Found:
-    """What is below the folder; raises UserError where it cannot be listed."""
+def found_in(folder: str, source: str) -> Found:
+    """What is below the folder of a source of this name; raises UserError where it cannot be listed."""
     if not os.path.isdir(folder):
-        raise UserError(f"{shown(folder)} is not a folder: give folder:PATH, the path of a folder of pictures")
+        raise UserError(f"{shown(folder)} is not a folder: give {source}:PATH, the path of a folder of pictures")
     try:
         return walk(folder)
     except OSError as error:

@@ -66,8 +66,8 @@ def _check(raw: Raw, recipe: DataRecipe) -> None:
     """Raise UserError where a source, which may be a plug-in's, does not hand over what `Raw` says."""
     if not isinstance(raw, Raw):
         raise UserError(f"the data source {recipe.name} returns {type(raw).__name__} instead of evae.data.Raw")
-    if raw.kind != (kind := SOURCES[recipe.name].kind):
-        raise UserError(f"the data source {recipe.name} is registered for {kind}, and returns {shown(raw.kind)}")
+    if raw.kind != recipe.kind:
+        raise UserError(f"the data source {recipe.name} is registered for {recipe.kind}, and returns {shown(raw.kind)}")
     for name in SPLITS:
         split = getattr(raw, name)
         if split is None or not len(split):
@@ -77,10 +77,11 @@ def _check(raw: Raw, recipe: DataRecipe) -> None:
             _check_points(recipe, name, np.asarray(split[:]))
             continue
         fits = first.ndim == 4 and first.shape[1] in (1, 3) and first.shape[2] == first.shape[3]
-        if first.dtype != np.uint8 or not fits:
+        wanted = np.uint8 if raw.kind == "images" else np.float32
+        if first.dtype != wanted or not fits:
             raise UserError(
-                f"the data source {recipe.name} has {name} images of {first.dtype} {first.shape[1:]}: they must be "
-                "uint8, (1 or 3 channels, h, h)"
+                f"the data source {recipe.name} has {name} {raw.kind} of {first.dtype} {first.shape[1:]}: they must be "
+                f"{np.dtype(wanted)}, (1 or 3 channels, h, h)"
             )
     for name, labels in raw.labels.items():
         images = getattr(raw, name, None) if name in SPLITS else None

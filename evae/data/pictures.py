@@ -150,6 +150,18 @@ def _pixels(picture: Image.Image) -> np.ndarray:
     return np.asarray(picture).reshape(picture.height, picture.width, -1).transpose(2, 0, 1)
 
 
+def grey(path: str | os.PathLike[str]) -> np.ndarray:
+    """A whole picture as uint8 grey levels (h, w), upright, as `decode` has it. Raises BrokenPicture."""
+
+    def look(picture: Image.Image) -> np.ndarray:
+        picture.load()
+        turn = _turn(picture)
+        picture = eight_bits(picture).convert("L")
+        return np.asarray(picture if turn is None else picture.transpose(turn))
+
+    return look_at(path, look)
+
+
 def _turn(picture: Image.Image) -> Image.Transpose | None:
     try:
         return TURNS.get(picture.getexif().get(ExifTags.Base.Orientation))

@@ -33,7 +33,8 @@ def rows(images: Split | torch.Tensor, which: slice | torch.Tensor) -> torch.Ten
 
 
 def unit(images: torch.Tensor, device: torch.device | str) -> torch.Tensor:
-    """uint8 images as networks are given them, float32 in [0, 1] on the device; points, float32, as they are."""
+    """uint8 images as networks are given them, float32 in [0, 1] on the device; signals and points, float32, as they
+    are."""
     given = images.to(device)
     return given.float().div_(255) if given.dtype == torch.uint8 else given
 

@@ -20,6 +20,7 @@ from evae.metrics.features import Features
 from evae.metrics.frechet import Moments, frechet_distance, kernel_distance_sd
 from evae.metrics.neighbours import near_distance, radii
 from evae.metrics.sharpness import sharpness
+from evae.signals import as_images
 
 VERSION = 3
 """Raised whenever the same images would give other statistics, so that older cache files are not used."""
@@ -218,10 +219,10 @@ def _measure(
 
 
 def _extract(some: _Some, features: Features) -> tuple[torch.Tensor, float]:
-    """Features (n, dim) on the CPU and the mean sharpness of uint8 images."""
+    """Features (n, dim) on the CPU and the mean sharpness of uint8 images, or of signals."""
     rows, total = [], 0.0
     for images in some.chunks():
-        chunk = torch.from_numpy(images).float().div_(255)
+        chunk = as_images(torch.from_numpy(images))
         rows.append(features(chunk).cpu())
         total += float(sharpness(chunk).double().sum())
     return torch.cat(rows), total / len(some)

@@ -133,7 +133,7 @@ def _either(parts: Sequence[str]) -> str:
 
 
 def check_sharp(objectives: Sequence[str], splits: dict[str, np.ndarray]) -> None:
-    """Raise UserError where real images, uint8 (n, c, h, w) of each split, have no sharpness to compare with."""
+    """Raise UserError where real images (n, c, h, w) of each split have no sharpness to compare with."""
     gaps = [name for name in objectives if name.endswith("_sharpness_gap")]
     for split, images in splits.items():
         if gaps and all(_is_flat(images[first : first + CHUNK]) for first in range(0, len(images), CHUNK)):
@@ -181,7 +181,7 @@ def check_labels(objectives: Sequence[str], counts: Sequence[int], images: Image
 
 def _is_flat(images: np.ndarray) -> bool:
     """Whether the Laplacian of each image and channel is the same everywhere, so that its variance is 0 exactly."""
-    x = images.astype(np.int16)
+    x = images.astype(np.int16 if images.dtype == np.uint8 else np.float64)
     neighbours = x[..., :-2, 1:-1] + x[..., 2:, 1:-1] + x[..., 1:-1, :-2] + x[..., 1:-1, 2:]
     response = neighbours - 4 * x[..., 1:-1, 1:-1]
     return bool((response == response[..., :1, :1]).all())

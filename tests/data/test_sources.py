@@ -21,6 +21,7 @@ NATIVE = {
     "cifar10": (32, 3),
     "celeba": (64, 3),
     "photos": (32, 3),
+    "patches": (16, 1),
     "folder": (64, 3),
     "shards": (64, 3),
 }
