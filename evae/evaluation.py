@@ -22,6 +22,7 @@ from evae.evidence import log_likelihood
 from evae.ex_post import ExPost
 from evae.grids import grids
 from evae.hardware import threads_of_torch
+from evae.metrics import shattering
 from evae.metrics.base import of as registered
 from evae.metrics.downstream import NEIGHBOURS, PENALTY, knn_accuracy, linear_accuracy
 from evae.metrics.features import Features, frechet_column, kernel_column
@@ -375,6 +376,8 @@ def _accuracies(training: Training, split: str) -> Iterator[tuple[str, float, di
         yield f"knn_accuracy_{count}", knn_accuracy(*given), knn
         linear = same | {"n_labels": count, "penalty": PENALTY}
         yield f"linear_accuracy_{count}", linear_accuracy(*given), linear
+        halved = same | {"n_labels": count, "penalty": shattering.PENALTY, "chance": 0.5}
+        yield f"shattering_accuracy_{count}", shattering.shattering_accuracy(*given), halved
 
 
 def _representations(training: Training, split: str, which: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ def _written(kind: type[Optimizer]) -> type[Optimizer]:
 
 Adam = _written(torch.optim.Adam)
 Adamax = _written(torch.optim.Adamax)
+LBFGS = _written(torch.optim.LBFGS)
 MOMENTS = {
     "adam": ("step", "exp_avg", "exp_avg_sq"),
     "adamw": ("step", "exp_avg", "exp_avg_sq"),

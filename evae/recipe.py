@@ -209,8 +209,8 @@ class Recipe:
 
     def _check_signals(self) -> None:
         """Raise UserError for a likelihood that knows images in [0, 1] alone."""
-        if not self.likelihood.is_squared:
-            theirs = " or ".join(name for name in likelihood if likelihood[name].is_squared)
+        if not (self.likelihood.is_squared or self.likelihood.takes_points):
+            theirs = " or ".join(name for name, one in likelihood.items() if one.is_squared or one.takes_points)
             raise UserError(
                 f"the {self.likelihood.family} likelihood is of images from 0 to 1, and {shown(self.data.source)} has "
                 f"numbers of either sign: take {theirs}."

@@ -35,7 +35,7 @@ def repeat(recipe: Recipe, images: data.ImageSet, device: torch.device | str = "
 
     splits = {split: getattr(images, split) for split in ("validation", "test")}
     features, known = None, dict.fromkeys(splits)
-    if images.kind == "images":
+    if images.kind != "points":
         features = load_features(recipe.evaluation.features, device)
     training = Training(recipe, images, device)
     while not training.finished:

@@ -16,19 +16,24 @@ from torch import nn
 
 from evae import evaluation
 from evae.codes import training_codes
+from evae.data import DataRecipe, batch, load
 from evae.densities import Density, GaussianDensity, KernelDensity, MixtureDensity, TrainingCodes
 from evae.evaluation import Evaluated, evaluate
 from evae.ex_post import SAMPLES as DRAWS
+from evae.likelihoods import SumOfSquares
 from evae.metrics.base import Metric, of
 from evae.metrics.features import Features, load_features
 from evae.metrics.frechet import Moments, frechet_distance
 from evae.metrics.perceptual import perceptual
+from evae.metrics.reconstruction import psnr
 from evae.metrics.reference import Reference, reference
+from evae.networks import Linear
 from evae.networks.base import Network
 from evae.posteriors.autoencoder import Autoencoder
 from evae.posteriors.evae import Evae
 from evae.posteriors.gaussian import Gaussian
 from evae.priors import MixturePrior
+from evae.signals import visible
 from evae.tiles import perturbations, picture
 from evae.training import Diverged, Training, generator
 

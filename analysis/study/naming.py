@@ -77,7 +77,11 @@ WHOLE = {
 LIKELIHOODS = ("nll_nats", "bits_per_dim")
 # What is taken on the features of a trial's distances, of the same images: their identity is its own.
 ON_FEATURES = ("precision", "recall", "density", "coverage", "nearest_image_ratio")
-ACCURACIES = {"knn_accuracy": "5-nearest-neighbour accuracy", "linear_accuracy": "linear accuracy"}
+ACCURACIES = {
+    "knn_accuracy": "5-nearest-neighbour accuracy",
+    "linear_accuracy": "linear accuracy",
+    "shattering_accuracy": "accuracy on halves of the classes",
+}
 PER = {"image": "image"}
 # British spelling and spaces for the searched parameters; any other name is shown with spaces.
 PARAMETERS = {

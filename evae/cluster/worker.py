@@ -102,7 +102,7 @@ class Worker:
 
     def _features(self) -> Features | None:
         """None of points."""
-        if self.features is None and self.images.kind == "images":
+        if self.features is None and self.images.kind != "points":
             self.features = load_features(self.training.recipe.evaluation.features, self.device)
         return self.features
 

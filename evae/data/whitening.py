@@ -1,7 +1,6 @@
 """Intensities of pictures, and pictures whose neighbouring pixels say nothing of each other."""
 
 import numpy as np
-from scipy.fft import dctn, idctn
 
 from evae.data.pictures import BrokenPicture
 
@@ -31,6 +30,8 @@ def whiten(picture: np.ndarray) -> np.ndarray:
     f, and the highest frequencies are mostly noise. The picture is continued as its mirror image, so that its edges are
     none of its contents. Raises BrokenPicture for one without contrast, which has no scale.
     """
+    from scipy.fft import dctn, idctn
+
     if picture.std() < FLAT:
         raise BrokenPicture("of one grey, which cannot be whitened")
     rows, columns = (np.arange(side) / (2 * side) for side in picture.shape)

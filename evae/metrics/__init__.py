@@ -12,6 +12,7 @@ from evae.metrics import (  # noqa: F401  (they register themselves)
     perceptual,
     reconstruction,
     sharpness,
+    shattering,
 )
 from evae.metrics.base import metric
 

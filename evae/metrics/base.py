@@ -25,7 +25,7 @@ density, of the model as a whole, of codes and labels, or of what a model costs.
 OURS = ("density", "model", "labels", "cost")
 """What only metrics of ours can be taken of."""
 KINDS = ("images", "points")
-"""Of data that a metric can be taken on."""
+"""Of data that a metric can be taken on; signals are measured as images."""
 LABELS = (200, 1000, 5000)
 """The numbers of training labels for which the literature gives accuracies (Vafaii et al. 2024, Poisson VAE)."""
 

@@ -12,7 +12,11 @@ DIVERGENCES = ("exact", "estimated")
 """What a rate has to be to compare with others: the KL divergence from the prior, or an unbiased estimate of it."""
 
 
-DEFAULTS = {"images": ("gen_fd", "rec_sharpness_gap"), "points": ("log_likelihood_nats", "bound_gap_nats")}
+DEFAULTS = {
+    "images": ("gen_fd", "rec_sharpness_gap"),
+    "signals": ("elbo_nats", "rec_r2"),
+    "points": ("log_likelihood_nats", "bound_gap_nats"),
+}
 """What is searched for where nothing is said, by the kind of data."""
 
 
@@ -23,7 +27,8 @@ def directions(kind: str = "images") -> dict[str, str]:
     `fd` and `kd` stand for the Fréchet and the kernel distance on the study's features. Noise has more sharpness than
     real images; a search for the smallest sharpness gap does not mistake it for detail.
     """
-    taken = (one for one in METRICS.values() if one.direction and kind in one.kinds)
+    measured_as = "images" if kind == "signals" else kind
+    taken = (one for one in METRICS.values() if one.direction and measured_as in one.kinds)
     return {column: one.direction for one in taken for column in one.columns}
 
 
@@ -45,8 +50,8 @@ def check_kind(names: Iterable[str], kind: str) -> None:
     """Raise UserError for metrics, by their short names, that data of this kind do not have."""
     known = directions(kind)
     for name in names:
-        if direction(name) and name not in known and not (labels_of(name) and kind == "images"):
-            other = "points" if kind == "images" else "images"
+        if direction(name) and name not in known and not (labels_of(name) and kind != "points"):
+            other = "images" if kind == "points" else "points"
             raise UserError(f"{name} is of {other}, and the data are {kind}: choose from {', '.join(sorted(known))}.")
 
 

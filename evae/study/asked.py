@@ -37,7 +37,8 @@ class MeasureOptions:
     densities: tuple[str, ...] = ()
     """Ex-post densities to sample from, with the study's settings or by default: gaussian, mixture, kde, flow, ..."""
     downstream: tuple[int, ...] = ()
-    """Numbers of training labels for which knn_accuracy_N and linear_accuracy_N are measured, such as 200 1000."""
+    """Numbers of training labels for which knn_accuracy_N, linear_accuracy_N and shattering_accuracy_N are measured,
+    such as 200 1000."""
     iw_samples: int = 0
     """Importance samples of the log likelihood of each image, nll_nats."""
     metrics: tuple[str, ...] = ()

@@ -32,8 +32,8 @@ REPLICATES = ("all", "race")
 RESUME = ("must", "auto", "never")
 EARLY_STOPPING = ("none", "median", "halving")
 UNTIL = ("decided",)
-NETWORKS = {"images": "conv", "points": "dense"}
-LIKELIHOODS = {"images": "bernoulli", "points": "gaussian"}
+NETWORKS = {"images": "conv", "signals": "linear", "points": "dense"}
+LIKELIHOODS = {"images": "bernoulli", "signals": "sum_of_squares", "points": "gaussian"}
 """What is taken for each kind of data where nothing is said."""
 
 
@@ -59,8 +59,9 @@ class StudyOptions:
     """Continue a study although a plug-in has changed since."""
 
     data: str = "mnist-5k"
-    """Data source: mnist-5k, mnist, fashion-mnist, cifar10, celeba, photos, folder:PATH, shards:PATTERN, points:NAME
-    (arc, abs, moon, circle, figure-8, spiral, clusters, helix), points:FILE.npy or .csv, or one of a plug-in's."""
+    """Data source: mnist-5k, mnist, fashion-mnist, cifar10, celeba, photos, folder:PATH, shards:PATTERN, patches (grey
+    ones of sample photos; patches:whitened; patches:FOLDER,whitened,log,count=80000), points:NAME (arc, abs, moon,
+    circle, figure-8, spiral, clusters, helix), points:FILE.npy or .csv, or one of a plug-in's."""
     data_root: str | None = None
     """Folder that holds the data, or into which it is downloaded (default: ./data)."""
     image_size: int | None = None
@@ -150,8 +151,9 @@ class StudyOptions:
     prior: gaussian, mixture, kde, flow, second_stage, flow_matching (a small prior on code maps), codes, or one of a
     plug-in's. Objectives xpd_... are of the first."""
     downstream: tuple[int, ...] = ()
-    """Numbers of training labels for which knn_accuracy_N and linear_accuracy_N of the codes are measured, such as
-    200 1000 (default: those of objectives and claims). Needs data with labels."""
+    """Numbers of training labels for which knn_accuracy_N, linear_accuracy_N and shattering_accuracy_N (halves of the
+    classes told apart) of the codes are measured, such as 200 1000 (default: those of objectives and claims). Needs
+    data with labels."""
     iw_samples: int = 0
     """Importance samples of the log likelihood of each image, nll_nats: 0 leaves it out, 100 cost about as much as
     decoding the validation and test images as often."""
@@ -277,7 +279,7 @@ class StudyOptions:
 
     @property
     def kind(self) -> str:
-        """Of the data: "images" or "points"."""
+        """Of the data: "images", "signals" or "points"."""
         return DataRecipe(source=self.data).kind
 
     @property

@@ -39,7 +39,7 @@ def _try(recipe: Recipe, images: ImageSet, device: torch.device | str) -> None:
     if recipe.adversarial is not None:
         recipe = replace(recipe, adversarial=recipe.adversarial.at_once())
     features, references = None, {"validation": None}
-    if images.kind == "images":
+    if images.kind != "points":
         features = load_features(recipe.evaluation.features, device)
         references = {"validation": reference(few.validation, few.train, features, cache=None)}
     training = Training(recipe, few, device)
