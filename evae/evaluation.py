@@ -376,7 +376,8 @@ def _accuracies(training: Training, split: str) -> Iterator[tuple[str, float, di
         yield f"knn_accuracy_{count}", knn_accuracy(*given), knn
         linear = same | {"n_labels": count, "penalty": PENALTY}
         yield f"linear_accuracy_{count}", linear_accuracy(*given), linear
-        halved = same | {"n_labels": count, "penalty": shattering.PENALTY, "chance": 0.5}
+        halved = same | {"n_labels": count, "penalty": shattering.PENALTY}
+        halved["chance"] = shattering.chance(theirs[measured])
         yield f"shattering_accuracy_{count}", shattering.shattering_accuracy(*given), halved
 
 

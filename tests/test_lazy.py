@@ -14,6 +14,7 @@ STUDIES = (
     "discriminator_sweep",
     "training_sweep",
     "reproduce_evae",
+    "reproduce_poisson",
     "poisson_sweep",
     "two_stage",
     "mapa",

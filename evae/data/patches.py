@@ -24,6 +24,10 @@ from evae.home import expanded
 SIDE_PX = 16
 HELD_OUT = 10
 """One of so many pictures is for the validation, and one for the test; and so are patches."""
+CONTRAST = 2 / 255
+"""Between the darkest and the lightest pixel of a patch, at least; less is a place without anything."""
+SPARE = 3
+"""So many places are looked at for each that is wanted."""
 SPLITS = ("train", "validation", "test")
 Patches = dict[str, np.ndarray]
 """Float32 (n, 1, side, side) by split."""
@@ -69,14 +73,15 @@ def read(recipe: DataRecipe, root: Path) -> Raw:
 
     A tenth of the pictures is for validation and a tenth for the test, by a hash of their names, at least one each.
     Patches are intensities (linear in light, or with `log` their logarithm) from 0 to 1, or with `whitened` real
-    numbers of mean 0 and variance 1 in each picture (`evae.data.whitening`). By default they have 16 px, as in the
-    Poisson VAE (Vafaii et al., NeurIPS 2024), whose van Hateren patches are whitened.
+    numbers of mean 0 and variance 1 in each picture (`evae.data.whitening`); places without contrast are left out. By
+    default they have 16 px, as in the Poisson VAE (Vafaii et al., NeurIPS 2024), whose van Hateren patches are
+    whitened.
 
-    Raises UserError for folders without a usable picture for each split, and for patches in colour.
+    Raises UserError for folders without a usable picture for each split, and for whitened patches in colour.
     """
     asked, side = wanted(recipe.path), recipe.image_size or SIDE_PX
-    if recipe.channels == 3:
-        raise UserError("patches are grey: leave channels out, or take folder:PATH for pictures in colour")
+    if recipe.channels == 3 and asked.whitened:
+        raise UserError("whitened patches are grey: leave channels out")
     splits, notes = _of_folder(asked, side) if asked.folder else _of_photos(asked, side)
     if (there := len(splits["train"])) < asked.count:
         notes.append(f"{there:,} training patches instead of {asked.count:,}: there are no other places")
@@ -167,8 +172,10 @@ def _cut(pictures: Iterable[np.ndarray | None], n: int, split: str, side: int, a
             continue
         windows = np.lib.stride_tricks.sliding_window_view(picture, (side, side))
         rows, columns = windows.shape[:2]
-        chosen = rng.choice(rows * columns, min(rows * columns, -(-left // (n - place))), replace=False)
-        found.append(windows[chosen // columns, chosen % columns])
-        left -= len(chosen)
+        share = -(-left // (n - place))
+        chosen = rng.choice(rows * columns, min(rows * columns, SPARE * share), replace=False)
+        some = windows[chosen // columns, chosen % columns]
+        found.append(some[np.ptp(some, axis=(1, 2)) > CONTRAST][:share])
+        left -= len(found[-1])
     patches = np.concatenate(found)[:, None]
     return patches[shuffled(len(patches))]

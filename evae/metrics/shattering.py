@@ -48,18 +48,24 @@ def shattering_accuracy(codes: Tensor, labels: Tensor, known: Tensor, known_labe
     classes = known_labels.unique()
     if len(classes) < 2:
         return 1.0
-    cuts = halves(len(classes))
-    place = torch.searchsorted(classes, known_labels)
-    weights, biases = fit(known.double(), cuts[:, place].T)
-    is_known = torch.isin(labels, classes)
+    cuts, is_known = halves(len(classes)), torch.isin(labels, classes)
     if not is_known.any():
         return 0.0
+    known_sides, sides = (cuts[:, torch.searchsorted(classes, of)].T for of in (known_labels, labels[is_known]))
+    weights, biases = fit(known.double(), known_sides)
     scores = codes[is_known].double() @ weights + biases
-    right = cuts[:, torch.searchsorted(classes, labels[is_known])].T
-    return float((scores * right > 0).double().mean())
+    return float((scores * sides > 0).double().mean())
 
 
-@torch.enable_grad()
+def chance(labels: Tensor) -> float:
+    """The share of images (m,) that are in the greater half, on average over the `halves` of their classes."""
+    classes, places = labels.unique(return_inverse=True)
+    if len(classes) < 2:
+        return 1.0
+    greater = (halves(len(classes))[:, places] > 0).double().mean(1)
+    return float(torch.maximum(greater, 1 - greater).mean())
+
+
 def fit(x: Tensor, sides: Tensor) -> tuple[Tensor, Tensor]:
     """Weights (latent, cuts) and biases (cuts,) of one logistic regression for each column of `sides`, +1 or -1 (n,
     cuts), on rows x (n, latent), float64: all at once, since their sum is least where each is."""
@@ -76,5 +82,6 @@ def fit(x: Tensor, sides: Tensor) -> tuple[Tensor, Tensor]:
         total.backward()
         return total
 
-    solver.step(loss)
+    with torch.enable_grad():
+        solver.step(loss)
     return weights.detach(), biases.detach()

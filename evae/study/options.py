@@ -88,14 +88,14 @@ class StudyOptions:
     """Networks: conv (Qin & Huang, EVAE), resnet_v2 (Rivera, MoG-VAE), linear, mlp, cells (convolutional, for 28 and 16
     px), cells_linear (with a linear decoder; all Vafaii et al., Poisson VAE), dense (for points), sd_vae (Rombach et
     al., Stable Diffusion), lite_vae (Sadat et al.), or one of a plug-in's. The codes of sd_vae and lite_vae are
-    maps. Default: conv, and of points dense."""
+    maps. Default: conv, of whitened patches linear, and of points dense."""
     size: str = "paper"
     """Width of the networks: tiny (1/4 of the paper's channels), small (1/2), paper, large (2). Linear has one. Those
     with code maps have micro too, for a few CPU cores, and lite_vae the encoders S, B, M and L."""
     likelihood: str | None = None
     """What a wrong pixel costs: bernoulli, gaussian, laplace, logistic (of 256 levels), scaled_laplace (its scale
-    learned), sum_of_squares, none (criteria of images alone), or one of a plug-in's. Default: bernoulli, and of
-    points gaussian with a learned scale."""
+    learned), sum_of_squares, none (criteria of images alone), or one of a plug-in's. Default: bernoulli, of
+    whitened patches sum_of_squares, and of points gaussian with a learned scale."""
     prior: str | None = None
     """A prior in the place of the posterior's own: mixture (learned), or one of a plug-in's."""
     criteria: tuple[str, ...] = ()

@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
     """Twelve pictures, each of levels of its own: a patch says whose it is."""
     for place in range(12):
         first = 100 + 12 * place
-        levels = np.random.default_rng(place).integers(first, first + 6, (40, 50), dtype=np.uint8)
+        levels = np.random.default_rng(place).integers(first, first + 10, (40, 50), dtype=np.uint8)
         Image.fromarray(levels).save(tmp_path / f"{place}.png")
     return tmp_path
 
@@ -113,8 +113,8 @@ def test_small_pictures_have_no_more_patches_than_places(tmp_path):
 def test_no_folder_and_colour_are_errors(tmp_path):
     with pytest.raises(UserError, match="is not a folder: give patches:PATH"):
         patches(tmp_path / "none")
-    with pytest.raises(UserError, match="patches are grey: leave channels out"):
-        load(DataRecipe(source="patches", channels=3))
+    with pytest.raises(UserError, match="whitened patches are grey: leave channels out"):
+        load(DataRecipe(source="patches:whitened", channels=3))
 
 
 def test_a_likelihood_of_images_in_0_to_1_does_not_take_signals():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from evae.metrics.shattering import MOST, fit, halves, shattering_accuracy
+from evae.metrics.shattering import MOST, chance, fit, halves, shattering_accuracy
 
 
 def drawn(n: int, seed: int, classes: int = 4, latent: int = 6) -> tuple[torch.Tensor, torch.Tensor]:
@@ -55,3 +55,8 @@ def test_classes_that_nobody_knows_do_not_count():
     assert shattering_accuracy(codes, labels, known, known_labels) == expected
     assert shattering_accuracy(codes, labels, known, torch.zeros(30).long()) == 1
     assert shattering_accuracy(codes, torch.full((20,), 5), known, known_labels) == 0
+
+
+def test_chance_is_to_say_the_greater_half():
+    assert chance(torch.arange(40) % 4) == 0.5 and chance(torch.zeros(5).long()) == 1
+    assert chance(torch.tensor([3, 3, 3, 7])) == 0.75
