@@ -24,7 +24,8 @@ def grids(model: VAE, x: Tensor, sampled: Tensor, drawn: Mapping[str, Tensor]) -
     shown |= {f"sampled_{side}": model.decode(given[: len(x)]) for side, given in drawn.items()}
     shown["interpolated"] = torch.cat([model.decode(torch.lerp(*pair, weights)) for pair in pairs])
     moved = perturbations(codes, model.posterior.std(heads), model.code_shape[0])
-    maps = [] if len(model.code_shape) == 1 else [picture("code_maps", *code_maps(shown["real"], codes, model.code_shape))]
+    with_maps = len(model.code_shape) > 1
+    maps = [picture("code_maps", *code_maps(shown["real"], codes, model.code_shape))] if with_maps else []
     return [
         *(picture(kind, images) for kind, images in shown.items()),
         *maps,
