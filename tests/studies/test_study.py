@@ -14,7 +14,9 @@ import pytest
 from PIL import Image
 from running import Study, ended, processes
 
+from evae.backbones.names import DISTANCES
 from evae.checkpoints import load_model
+from evae.metrics.cost import is_cost
 from evae.search.objectives import directions, labels_of, objective_column
 
 NOISE = re.compile(r"warn|ray|traceback|deprecat|\berror\b|\bINFO\b|pid=|\(.*Trainable", re.IGNORECASE)
@@ -70,12 +72,14 @@ def test_pictures_decode_and_weights_load(done):
 
 
 def test_objectives_that_can_be_searched_for_are_columns_of_the_trials(done):
-    """On the validation split too, but for samples of a density, which this search does not look at. Accuracies
-    and likelihoods are measured where they are asked for, some metrics of codes where the posterior has them."""
-    row, names = done[0].rows()[0], [name for name in directions() if not labels_of(name)]
+    """On the validation split too, but for samples of a density, which this search does not look at. Accuracies,
+    likelihoods, costs and perceptual distances are measured where they are asked for, some metrics of codes where the
+    posterior has them."""
+    row, names = done[0].rows()[0], [name for name in directions() if not (labels_of(name) or is_cost(name))]
     columns = {objective_column(name, "efficientnet_lite0_b2", "mixture") for name in names}
     columns -= {"elbo_nats", "nll_nats", "bits_per_dim"}
     columns -= {"kl_units", "lifetime_sparseness", "population_sparseness", "zeros_share"}
+    columns -= {f"rec_{name}" for name in DISTANCES}
     missing = {f"{p}{c}" for p in ("", "val_") for c in columns if row.get(f"{p}{c}") is None}
     assert missing == {f"val_{column}" for column in columns if column.startswith("xpd_mixture_")}
 
