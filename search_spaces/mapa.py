@@ -54,9 +54,9 @@ def space(base: Recipe) -> Space:
         suggest,
         (
             Control("VAE", {"method": "vae"} | rate),
-            Control("IWAE, 5 samples", {"method": "iwae", "importance_samples": 5} | rate, origin="paper"),
-            Control("IWAE, 50 samples", {"method": "iwae", "importance_samples": 50} | rate, origin="paper"),
-            Control("VAE, inner loop", {"method": "inner_loop", "most": 100} | rate, origin="paper"),
+            Control("IWAE, 5 samples", {"method": "iwae", "importance_samples": 5} | rate),
+            Control("IWAE, 50 samples", {"method": "iwae", "importance_samples": 50} | rate),
+            Control("VAE, inner loop", {"method": "inner_loop", "most": 100} | rate),
             Control("mean-shifted KDE", {"method": "kde"} | weights),
             Control("MAPA-inspired", {"method": "mapa"} | weights),
             Control("MAPA-inspired, width by validation", {"method": "mapa"} | weights | {"width_rule": "validation"}),

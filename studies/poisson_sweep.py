@@ -3,17 +3,17 @@
     python studies/poisson_sweep.py
     python studies/poisson_sweep.py --name poisson-long --epochs 60 --beta-warm-up-epochs 30 --trials 40 --seeds 3
 
-Trains the controls of the Poisson VAE's paper (Vafaii, Galor & Yates, NeurIPS 2024: counts by its sigmoid, by the
-cubic indicator, by a Gumbel-softmax, and by the exact expectation that linear networks have; the Gaussian, Laplace,
-rectified and exponential Gaussian, and categorical rivals) and then what Optuna's search suggests, with linear networks
-on digits of 28 px. The goals are the ELBO, and how often the nearest neighbours tell a digit by its code, of which 200
-have labels.
+Trains the models of the Poisson VAE's paper (Vafaii, Galor & Yates, NeurIPS 2024: counts by its sigmoid, and by the
+exact expectation that linear networks have; the Gaussian, Laplace, rectified and exponential Gaussian, and categorical
+rivals), counts by the cubic indicator and by a Gumbel-softmax, and then what Optuna's search suggests, with linear
+networks on digits of 28 px. The goals are the ELBO, and how often the nearest neighbours tell a digit by its code, of
+which 200 have labels.
 
 With the defaults, on two cores (busy with other work), 12 configurations took 2.3 minutes. They are far from trained:
 expect an ELBO of -47 (exact), -51 (sigmoid, Gumbel-softmax) and -54 (cubic) with 70 to 230 of 512 latents in use and
 98 to 99 % of the counts 0; -72 of the Gaussian and -166 of the Laplace, whose idle latents are not yet off. The
 paper, trained to the end, has -41.5 (exact), -41.7 (sigmoid), -40.7 (Gaussian) and -42.1 (Laplace). Its training, of
-which each configuration would take a core five hours (not run here), is that of `--data mnist --epochs 1200
+which each configuration would take a core 3 to 11 hours (not run here), is that of `--data mnist --epochs 1200
 --batch-size 200 --learning-rate 2e-3 --cosine-restarts 2 --warm-up-epochs 5 --beta-warm-up-epochs 600 --weight-decay
 3e-4 --clip-norm 1000`.
 """

@@ -13,7 +13,7 @@ ones, it takes half an hour, and comes to 41.0 (Gaussian), 42.5 (Poisson, exact)
 
 The paper's own setting is `--epochs 1200 --batch-size 200 --learning-rate 2e-3 --cosine-restarts 2 --warm-up-epochs 5
 --beta-warm-up-epochs 600 --weight-decay 3e-4 --clip-norm 1000 --seeds 5` (not run here). By these 20 epochs, each seed
-of it takes a core ten hours for the Poisson VAE and three for the Gaussian one.
+of it takes a core 11 hours for the Poisson VAE and 3 to 4 for the Gaussian one.
 """
 
 import sys

@@ -16,8 +16,9 @@ from evae.errors import UserError, unknown
 
 GRID, REACH = 4001, 7.0
 """Points of the grid in z on which the density is summed, and how far it reaches."""
-LEAST_NOISE = 0.02
-"""With less, the points of the curve that neighbours on the grid give would show in the density."""
+LEAST_NOISE, LEAST_SHARE = 0.02, 0.6
+"""Of any curve, and of the farthest that neighbours on the grid are apart on it: with less noise, they would show in
+the density as places of their own."""
 CHUNK = 250
 
 Shape = Callable[[np.ndarray], tuple[np.ndarray, ...]]
@@ -100,8 +101,15 @@ class Curve:
     def __post_init__(self) -> None:
         if self.shape not in SHAPES:
             raise unknown("set of points", self.shape, SHAPES)
-        if not LEAST_NOISE <= self.noise < math.inf:
-            raise UserError(f"the noise of points must be at least {LEAST_NOISE}, got {self.noise:g}")
+        if not self.least_noise <= self.noise < math.inf:
+            raise UserError(f"the noise of {self.shape} must be at least {self.least_noise:.2g}, got {self.noise:g}")
+
+    @property
+    def least_noise(self) -> float:
+        """With which the density is still that of the curve: where few points are (|z| > 4), it is not asked for."""
+        z = np.linspace(-REACH, REACH, GRID)
+        apart = np.linalg.norm(np.diff(self.at(z[np.abs(z) < 4]), axis=0), axis=1).max()
+        return max(LEAST_NOISE, math.ceil(100 * LEAST_SHARE * apart) / 100)
 
     @property
     def is_closed(self) -> bool:

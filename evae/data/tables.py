@@ -31,7 +31,7 @@ def read_table(path: str) -> tuple[np.ndarray, list[str]]:
         broken = np.flatnonzero(~finite)
         raise UserError(
             f"{len(broken):,} of the {len(rows):,} points of {shown(path)} hold a number that is missing or not "
-            f"finite, the first in row {broken[0] + 1}: leave those points out, or fill them in"
+            f"finite, the first is point {broken[0] + 1}: leave those points out, or fill them in"
         )
     return np.ascontiguousarray(rows), notes
 

@@ -78,8 +78,8 @@ class IndexInference(Inference):
             )
         if not recipe.likelihood.knows_expectation:
             raise UserError(
-                f"{name} teaches the decoder weighted means of the data, over which the mean of the likelihood "
-                f"{recipe.likelihood.family} is not known: take gaussian or bernoulli, or inference amortised."
+                f"{name} teaches the decoder weighted means of the data, which the likelihood "
+                f"{recipe.likelihood.family} cannot be trained on: take gaussian or bernoulli, or inference amortised."
             )
         if recipe.prior is not None or recipe.adversarial is not None or recipe.criteria:
             raise UserError(f"{name} trains without an encoder: leave prior, adversarial and criteria out.")
@@ -234,6 +234,6 @@ class IndexCourse(Course):
 def flat(rows: Any) -> np.ndarray:
     """A split's points (N, d), float64."""
     parts = torch.arange(len(rows)).split(CHUNK)
-    if not parts or not len(rows):
+    if not len(rows):
         return torch.zeros(0, 1).numpy()
     return torch.cat([rows[part].flatten(1).double().cpu() for part in parts]).numpy()

@@ -25,11 +25,6 @@ class Neighbours:
     squared: np.ndarray
 
     @property
-    def is_complete(self) -> bool:
-        """Whether all points are neighbours of each other."""
-        return self.index.shape[1] == len(self.index)
-
-    @property
     def radii(self) -> np.ndarray:
         """Each point's distance to its 12th neighbour (N,), or to its farthest where it has fewer."""
         return np.sqrt(self.squared[:, min(ORDINARY, self.squared.shape[1] - 1)])

@@ -44,19 +44,13 @@ class Weights:
         """Those of some points."""
         return Weights(self.index[rows], self.weight[rows])
 
-    def of(self, values: np.ndarray) -> np.ndarray:
-        """W times values (N, d)."""
-        return self._matrix() @ values
-
     def to(self, values: np.ndarray) -> np.ndarray:
         """The transpose of W times values (N, d)."""
-        return self._matrix().T @ values
-
-    def _matrix(self):
         from scipy.sparse import csr_array
 
         n, k = self.index.shape
-        return csr_array((self.weight.ravel(), self.index.ravel(), np.arange(0, n * k + 1, k)), shape=(n, n))
+        matrix = csr_array((self.weight.ravel(), self.index.ravel(), np.arange(0, n * k + 1, k)), shape=(n, n))
+        return matrix.T @ values
 
 
 def kernel_weights(neighbours: Neighbours, width: float) -> Weights:

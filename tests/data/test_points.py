@@ -119,6 +119,7 @@ def test_what_points_do_not_have_is_refused_at_once(given, said):
         ("moon,noise=", "noise of points must be a number"),
         ("moon,noise=nan", "at least 0.02"),
         ("moon,noise=0", "at least 0.02"),
+        ("clusters,noise=0.1", "noise of clusters must be at least 0.13"),
         ("moon,seed=1.5", "a whole number"),
         ("moon,seed=-1", "0 or more"),
         ("moon,sed=1", "Did you mean 'seed'"),
@@ -174,7 +175,7 @@ def test_equal_points_are_all_on_one_side_of_the_test(tmp_path, rows):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (np.full((40, 2), np.nan), "40 of the 40 points .* first in row 1"),
+        (np.full((40, 2), np.nan), "40 of the 40 points .* first is point 1"),
         (np.full((40, 2), 1e300), "not finite"),
         (np.ones((1, 2)), "1 distinct point"),
         (np.ones((500, 2)), "1 distinct point"),
@@ -187,6 +188,7 @@ def test_equal_points_are_all_on_one_side_of_the_test(tmp_path, rows):
         ("1,2\n3,four\n5,6\n", "row 2 of .* has 'four', which is no number"),
         ("x,y\n1,2\n3,4,5\n", "row 3 of .* has 3 numbers, and those before it 2"),
         ("1,2\n3,\n5,6\n", "1 of the 3 points .* missing"),
+        ("x,y\n1,2\n3,\n", "1 of the 2 points .* first is point 2"),
         ("x,y\n", "no points"),
         ("", "no points"),
         ("x,2\n1,2\n", "row 1 of .* has 'x'"),

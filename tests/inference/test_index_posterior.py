@@ -17,7 +17,7 @@ def cloud(count: int = 40, dimensions: int = 3, seed: int = 0) -> np.ndarray:
 
 
 def matrix(weights) -> np.ndarray:
-    return weights.of(np.eye(len(weights.index)))
+    return weights.to(np.eye(len(weights.index))).T
 
 
 @pytest.mark.parametrize("count", [None, 7])

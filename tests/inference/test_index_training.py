@@ -166,7 +166,7 @@ def test_images_and_several_latents_are_trained_too():
         ({"posterior": Evae()}, "take the posterior gaussian, not evae"),
         ({"posterior": GaussianPosterior(beta=0.5)}, "leave beta at 1"),
         ({"importance_samples": 5}, "leave importance_samples out"),
-        ({"likelihood": Laplace()}, "likelihood laplace is not known: take gaussian or bernoulli"),
+        ({"likelihood": Laplace()}, "likelihood laplace cannot be trained on: take gaussian or bernoulli"),
     ],
 )
 def test_parts_that_need_an_encoders_bound_are_refused(change, said):
