@@ -76,5 +76,5 @@ def _fetched(name: str) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors"]))
     except Exception as error:  # of many kinds: no such name, no web, no permission
-        why = str(error).splitlines()[0]
+        why = next(iter(str(error).splitlines()), type(error).__name__)
         raise UserError(f"{name} is no folder here, and cannot be fetched from the hub: {why}") from None

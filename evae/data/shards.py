@@ -55,6 +55,8 @@ def read(recipe: DataRecipe, root: Path, fits: FITS) -> Raw:
     account.leave_out(parts.outside)
     form = form_of(recipe, account)
     taken = take_splits(recipe, parts, files, form, account, fits)
+    classes = {number: place for place, number in enumerate(sorted(set(labels.values())))}
+    of = {key: classes[number] for key, number in labels.items()}
     return Raw(
         **taken.images,
         image_size=form.size,
@@ -62,9 +64,10 @@ def read(recipe: DataRecipe, root: Path, fits: FITS) -> Raw:
         notes=(f"pictures of {len(paths):,} shards", *parts.notes, *account.notes(form.size, recipe.fit)),
         reasons=tuple(account.reasons()),
         labels={
-            split: np.array([labels.get(_key(name), UNLABELLED) for name in names], dtype=np.int64)
+            split: np.array([of.get(_key(name), UNLABELLED) for name in names], dtype=np.int64)
             for split, names in taken.names.items()
         },
+        classes=tuple(map(str, classes)),
     )
 
 
@@ -95,8 +98,11 @@ class _Part(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self.at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self.at, os.SEEK_END: self.size}[whence]
-        return self.at
+        at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self.at, os.SEEK_END: self.size}[whence]
+        if at < 0:
+            raise ValueError("before the beginning of the file")
+        self.at = at
+        return at
 
     def readinto(self, buffer: memoryview) -> int:
         wanted = max(0, min(len(buffer), self.size - self.at))

@@ -108,7 +108,8 @@ def _begin(folder: Path, about: dict[str, Any]) -> None:
     """Mark the folder as this job's. Raises UserError where it is something else's."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        names = {path.name for path in folder.iterdir()}
+        # Beside what a run left that was killed before it had marked the folder.
+        names = {path.name for path in folder.iterdir() if not path.match(f".{ABOUT}.*.part")}
         if ABOUT in names:
             for part in folder.glob(".*.part"):  # of a run that was killed
                 part.unlink(missing_ok=True)

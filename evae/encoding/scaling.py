@@ -30,10 +30,11 @@ def read_scaling(folder: Path, digest: str) -> Scaling:
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
         of, complete = about["model"]["weights_sha256"], about["complete"]
+        found = Scaling(tuple(about["shift"]), tuple(about["scale"])) if complete else None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{folder} holds no codes that evae.encode wrote ({error})") from None
     if of != digest:
         raise UserError(f"the codes in {folder} are of another model: its weights are {of}..., these {digest}...")
-    if not complete:
+    if found is None:
         raise UserError(f"the codes in {folder} are not complete: run the command of evae.encode again.")
-    return Scaling(tuple(about["shift"]), tuple(about["scale"]))
+    return found

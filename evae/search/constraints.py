@@ -70,7 +70,8 @@ def _parsed(text: str, features_column: str, density: str | None) -> Constraint:
         raise unknown("metric in a constraint", name, plain)
     if name.startswith("xpd_") and density is None:
         raise UserError(f"the constraint {text!r} is about samples from an ex-post density: add --densities mixture")
-    return Constraint(f"{name} {sign} {limit:g}", objective_column(name, features_column, density), sign == "<=", limit)
+    column = objective_column(name, features_column, density)
+    return Constraint(f"{name} {sign} {limit:.12g}", column, sign == "<=", limit)
 
 
 def violations(rows: Iterable[Mapping[str, Any]], constraints: Iterable[Constraint]) -> list[float]:

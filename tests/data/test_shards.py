@@ -64,6 +64,17 @@ def test_a_picture_has_the_pixels_of_its_file(tmp_path):
     assert pixels[0] == pixels[1] and len(pixels[0]) == 40
 
 
+def test_classes_are_any_whole_numbers_however_large(tmp_path):
+    write_pictures(tmp_path / "files", 40)
+    content = {}
+    for number, path in enumerate(sorted((tmp_path / "files").rglob("*.png"))):
+        content |= {f"{number}.png": path.read_bytes(), f"{number}.cls": b"7" if number % 2 else b"9" * 20}
+    write_shard(tmp_path / "one.tar", content)
+    labels = shards(tmp_path / "one.tar").labels
+    assert labels.classes == ("7", "9" * 20)
+    assert {int(label) for split in SPLITS for label in getattr(labels, split)} == {0, 1}
+
+
 def cut(path: Path, size: int) -> None:
     path.write_bytes(path.read_bytes()[:size])
 

@@ -182,6 +182,12 @@ def test_a_folder_of_other_things_is_left_alone(images, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+def test_a_run_that_was_killed_before_its_first_file_goes_on(images, tmp_path):
+    (tmp_path / ".codes.json.abc.part").write_bytes(b"half")
+    encode(Job(kept(), images), tmp_path, CPU, silent)
+    assert json.loads((tmp_path / "codes.json").read_text())["complete"]
+
+
 def test_codes_that_are_no_numbers_are_refused_with_the_image(images, tmp_path):
     one = kept()
     nn.init.constant_(one.model.encoder[-1].bias, torch.inf)

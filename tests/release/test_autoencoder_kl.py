@@ -106,7 +106,8 @@ def test_the_scale_is_that_of_codes_of_this_model(tmp_path):
     [
         ({"complete": False}, "not complete"),
         ({"model": {"weights_sha256": "x"}}, "another model"),
-        ({"model": 1}, "no"),
+        ({"model": 1}, "holds no codes that evae.encode wrote"),
+        ({"shift": None}, "holds no codes that evae.encode wrote"),
     ],
 )
 def test_other_codes_are_refused(tmp_path, change, says):

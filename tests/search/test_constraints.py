@@ -30,6 +30,7 @@ def test_constraints_are_read():
     small, fast = parse(["encoder_parameters<=8e6", " encode_images_per_s >= 400 "], "x")
     assert (small.metric, small.most, small.limit, small.exact) == ("encoder_parameters", True, 8e6, True)
     assert (fast.most, fast.exact, fast.text) == (False, False, "encode_images_per_s >= 400")
+    assert parse(["parameters <= 1038308"], "x")[0].text == "parameters <= 1038308"
     assert parse(["rec_fd <= 300"], "lite_b10")[0].metric == "rec_fd_lite_b10"
     assert parse(["xpd_fd <= 300"], "b", "mixture")[0].metric == "xpd_mixture_fd_b"
 
