@@ -17,7 +17,7 @@ Expect MAPA-inspired inference within 0.02 of the true model on the open arc (af
 0.4) and, with codes by angle, on the circle (VAE 1.1; by the first coordinate alone 1.2: the order is what
 matters). On the figure-8, which crosses itself, it lacks 0.14 (VAE 0.27) and finds half as much noise again as there
 is: neighbours in space are no neighbours on the curve there, and the kernel density, which needs no order, lacks less.
-All arms are in benchmarks/results/mapa.md. A trial takes a core 3 to 30 seconds, so that this is also where a search
+All arms are in benchmarks/results/mapa.md. A trial takes a core 3 to 60 seconds, so that this is also where a search
 strategy is tried fast: `--trials 60` goes on to search methods, learning rates, widths and orders. With the defaults,
 on two cores, 9 configurations with 3 seeds each should take 4 minutes: reckoned from 45 s of a core for one seed of all
 in 40 epochs.

@@ -72,6 +72,7 @@ def template(name: str) -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": naming.number, "duration": naming.duration}
+    environment.tests["bound"] = naming.is_likelihood
     return environment.get_template(name)
 
 

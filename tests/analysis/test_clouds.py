@@ -1,6 +1,7 @@
 """Models of points on the page: what is drawn, and what is left out when it is damaged."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,17 @@ def test_each_configuration_of_the_gallery_has_its_clouds(study):
     page = render(study)
     assert all(f'data-figure="{chart.key}"' in page for chart in found)
     assert "No pictures were recorded" not in page
+
+
+def test_what_is_no_bound_by_samples_is_not_called_one(study):
+    """Neither the likelihood of points nor a perceptual distance."""
+    about = {
+        "log_likelihood_nats": {"codes": 4000, "how": "grid", "split": "test", "seed": 0},
+        "rec_st_lpips_alex": {"digest": "d1", "n_measured": 500, "split": "test"},
+    }
+    page = render(replace(study, trials=study.trials.assign(distances=json.dumps(about))))
+    assert "<h3>Likelihoods of points</h3>" in page and "<h3>Perceptual distances</h3>" in page
+    assert "<h3>Likelihoods</h3>" not in page
 
 
 def test_a_density_keeps_its_places(study):
