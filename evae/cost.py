@@ -111,7 +111,7 @@ def _step(training: Training) -> dict[str, float]:
     few = images.train[: max(size, recipe.posterior.memory)]
     recipe = replace(recipe, optimisation=replace(recipe.optimisation, batch_size=min(size, len(few))))
     if recipe.adversarial is not None:
-        recipe = replace(recipe, adversarial=replace(recipe.adversarial, start_epoch=1, warm_up_epochs=0, start_step=0))
+        recipe = replace(recipe, adversarial=recipe.adversarial.at_once())
     images, how = replace(images, train=few, validation=few[:1], test=few[:1]), training.recomputes
     side = Training(recipe, images, training.device, recomputes=how)
     side.trained.load_state_dict(copy.deepcopy(training.trained.state_dict()))

@@ -51,7 +51,7 @@ def space(name: str) -> Space:
         module = f"search_spaces.{module}"
     try:
         found = getattr(importlib.import_module(module), attribute or "SPACE")
-    except ModuleNotFoundError as error:
+    except (ImportError, TypeError, ValueError) as error:  # of the last two, names that are none
         raise UserError(f"the search space {name!r} cannot be imported: {error}") from None
     except AttributeError:
         raise UserError(

@@ -27,7 +27,7 @@ TIMES, CHUNK = 8, 250
 class FlowMatching(LearnedDensity):
     """Flow matching along straight lines from noise to codes (Lipman et al., arXiv 2210.02747, with sigma_min 0; Liu et
     al., arXiv 2209.03003): a U-Net of residual convolutions, `width` channels on the codes' own grid and twice as many
-    below, learns the velocity (code - noise) at t noise-to-code. A vector is a map of one place.
+    below, learns the velocity, code - noise, at (1 - t) noise + t code. A vector is a map of one place.
 
     Samples follow the learned velocity in `solver_steps` midpoint steps. There is no density; held out is the squared
     error of the velocity per number of a code, over all t: pi / 2 for independent Gaussian numbers, which leave nothing
@@ -112,10 +112,9 @@ class Velocities(Estimate):
 
     def _follow(self, x: Standardised) -> Standardised:
         step = 1 / self.solver_steps
-        with torch.no_grad():
-            for k in range(self.solver_steps):
-                half = x + 0.5 * step * self._velocity(x, x.new_full((len(x),), k * step))
-                x = x + step * self._velocity(half, x.new_full((len(x),), (k + 0.5) * step))
+        for k in range(self.solver_steps):
+            half = x + 0.5 * step * self._velocity(x, x.new_full((len(x),), k * step))
+            x = x + step * self._velocity(half, x.new_full((len(x),), (k + 0.5) * step))
         return x
 
     def _velocity(self, codes: Standardised, time: Tensor) -> Standardised:

@@ -32,7 +32,8 @@ PER_TRIAL_MB = 0.3
 
 @dataclass(frozen=True)
 class Measured:
-    """Of one trial: seconds of an epoch and of its evaluation, and 10^6 bytes of its weights."""
+    """Of one trial: seconds of an epoch, the mean over all of them, and of its evaluation, and 10^6 bytes of its
+    weights."""
 
     epoch_s: float
     evaluate_s: float
@@ -68,34 +69,47 @@ def forecast(demand: Demand, recipes: Sequence[Recipe], images: ImageSet, trials
             f"dry run: about {trials} trials x (epochs: {epochs} x {epoch_s:.3g} s + evaluation: {evaluate_s:.3g} s), "
             f"measured on {device.type}{where}: {_duration(trial_s)} each",
             f"about {_duration(wall_s)} with {at_once} at a time, beside some seconds to start; {of_device}",
-            f"about {_size(disk)} of results, {memory:.1f} GB of memory, of which the images once {_size(_mb(images))}",
+            f"about {_size(disk)} of results, {memory:.1f} GB of memory{_of_images(images)}",
             "nothing was trained for the study, and nothing written",
         ]
     )
 
 
 def measure(recipe: Recipe, images: ImageSet, device: torch.device) -> Measured:
-    """What a trial of the recipe takes, from a part of the images."""
+    """What a trial of the recipe takes, from a part of the images; a discriminator takes part from the first step."""
     size = recipe.optimisation.batch_size
     few = min(len(images.train), max(STEPS * size, recipe.posterior.memory, 2))
     # Points cost next to nothing, and what is known of each of them has their order.
     most = HELD_OUT if images.kind == "images" else None
     held = {split: getattr(images, split)[:most] for split in ("validation", "test")}
     some = replace(images, train=images.train[:few], labels=None, **held)
-    training = Training(replace(recipe, evaluation=replace(recipe.evaluation, downstream=())), some, device)
+    judged = recipe.adversarial and recipe.adversarial.at_once()
+    recipe = replace(recipe, evaluation=replace(recipe.evaluation, downstream=()), adversarial=judged)
+    training = Training(recipe, some, device)
     features, known = None, dict.fromkeys(held)
     if images.kind == "images":
         features = load_features(recipe.evaluation.features, device)
         known = references({split: getattr(some, split) for split in held}, some.train, features, cache=None)
     weights = sum(p.nbytes for p in training.model.state_dict().values()) / 1e6
     try:
-        training.train_epoch()
-        epoch_s = _seconds(training.train_epoch, device) * len(images.train) / few
+        epoch_s = _epoch_s(training, device) * len(images.train) / few
         epoch_s += _seconds(training.validate, device) * len(images.validation) / len(some.validation)
         share = len(images.test) / len(some.test)
         return Measured(epoch_s, _seconds(lambda: evaluate(training, features, known), device) * share, weights)
     except Diverged:
         return Measured(math.nan, math.nan, weights)
+
+
+def _epoch_s(training: Training, device: torch.device) -> float:
+    """Seconds of an epoch, the mean over those at half the size and the others."""
+    optimisation = training.recipe.optimisation
+    training.train_epoch()  # not timed: it makes the optimiser's state
+    seconds, half = 0.0, optimisation.half_size_epochs
+    for number, count in ((1, half), (optimisation.epochs, optimisation.epochs - half)):
+        if count:
+            training.epoch = number - 1
+            seconds += count * _seconds(training.train_epoch, device)
+    return seconds / optimisation.epochs
 
 
 def _seconds(work: Callable[[], object], device: torch.device) -> float:
@@ -127,10 +141,8 @@ def _resident_gb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
 
 
-def _mb(images: ImageSet) -> float:
-    return (
-        sum(split.nbytes for split in (images.train, images.validation, images.test) if hasattr(split, "nbytes")) / 1e6
-    )
+def _of_images(images: ImageSet) -> str:
+    return "" if images.streamed else f", {_size(images.nbytes / 1e6)} of it the {images.kind} for all trials"
 
 
 def _size(mb: float) -> str:

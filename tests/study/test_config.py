@@ -136,6 +136,8 @@ def test_a_space_by_name_takes_the_place_of_the_studys(tmp_path, monkeypatch):
         ("kernel", "unknown search space 'kernel'. Did you mean 'kernels'"),
         ("mog", "is none by itself"),
         ("absent.module:SPACE", "cannot be imported"),
+        (":SPACE", "cannot be imported"),
+        (".kernels:SPACE", "cannot be imported"),
         ("search_spaces.kernels:suggest", "is no search space, but function"),
     ],
 )

@@ -1,12 +1,13 @@
 """What a study will cost: the arithmetic, and that a dry run writes nothing."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from rich.console import Console
-from tiny import tiny_images, tiny_recipe
+from tiny import Strided, adversarial_recipe, tiny_images, tiny_recipe
 
 from evae.cluster.demand import Demand
 from evae.posteriors.autoencoder import Autoencoder
@@ -54,6 +55,23 @@ def test_seconds_are_those_of_all_images(monkeypatch):
     many = forecast.measure(recipe, tiny_images(train=600, test=1000), torch.device("cpu"))
     assert (few.epoch_s, few.evaluate_s) == (2, 1) and (many.epoch_s, many.evaluate_s) == (4, 2)
     assert few.weights_mb == many.weights_mb > 0
+
+
+def test_an_epoch_is_timed_at_both_sizes_and_with_a_discriminator_that_comes_later(monkeypatch):
+    timed = []
+
+    def seconds_by_size(work, _):
+        row = work()
+        timed.append(row)
+        return 1.0 if isinstance(row, dict) and row.get("train_image_size") == 16 else 4.0
+
+    monkeypatch.setattr(forecast, "_seconds", seconds_by_size)
+    recipe = replace(adversarial_recipe(Gaussian(), start_epoch=3), network=Strided())
+    recipe = replace(recipe, optimisation=replace(recipe.optimisation, half_size_epochs=2))
+    found = forecast.measure(recipe, tiny_images(), torch.device("cpu"))
+    # Two epochs of a second, one of four, and four for the validation of each.
+    assert found.epoch_s == pytest.approx((2 * 1 + 4) / 3 + 4)
+    assert all("train_adversarial" in row for row in timed[:2])
 
 
 def test_a_dry_run_says_it_and_writes_nothing(tmp_path: Path, threads):
