@@ -13,14 +13,10 @@ beta, but for the EVAE, whose term hardly weighs.
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from evae.search.space import Space
 from search_spaces.betas import FAMILIES, grid
-from studies.cli import GridOptions, main
-
-if TYPE_CHECKING:
-    from evae.results.store import Store
+from studies.cli import GridOptions, main, side_by_side
 
 SHOWN = ("rate_nats", "distortion_nats", "elbo_nats", "gen_fd", "rec_sharpness", "active_units")
 
@@ -46,13 +42,5 @@ class BetaSweep(GridOptions):
         return grid(self.families, self.betas)
 
 
-def table(store: "Store") -> str:
-    """What is shown at the end."""
-    from analysis.study.load import load
-    from analysis.views.side_by_side import as_markdown
-
-    return as_markdown(load(store), SHOWN)
-
-
 if __name__ == "__main__":
-    main(BetaSweep, sys.modules[__name__], closing=table)
+    main(BetaSweep, sys.modules[__name__], closing=side_by_side(SHOWN))

@@ -2,7 +2,7 @@
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated
@@ -34,6 +34,18 @@ class GridOptions(StudyOptions):
     sampler_seed: Annotated[int, Suppress] = 0
     confirm: int = 0
     """Fresh seeds, at the end, for the points on the front and the best of each method and kernel."""
+
+
+def side_by_side(metrics: Sequence[str]) -> Callable[["Store"], str]:
+    """What `main` may close with: a table of the configurations' means of these metrics."""
+
+    def closing(store: "Store") -> str:
+        from analysis.study.load import load
+        from analysis.views.side_by_side import as_markdown
+
+        return as_markdown(load(store), metrics)
+
+    return closing
 
 
 def main(options: type[StudyOptions], study: ModuleType, closing: Callable[["Store"], str] | None = None) -> None:

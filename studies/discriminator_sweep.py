@@ -12,14 +12,10 @@ real images, those of greater weight and earlier start most.
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from evae.search.space import Space
 from search_spaces.discriminators import grid
-from studies.cli import GridOptions, main
-
-if TYPE_CHECKING:
-    from evae.results.store import Store
+from studies.cli import GridOptions, main, side_by_side
 
 SHOWN = ("gen_fd", "rec_fd", "gen_sharpness", "rec_sharpness", "real_sharpness", "rec_psnr_db", "active_units")
 
@@ -46,13 +42,5 @@ class DiscriminatorSweep(GridOptions):
         return grid(self.weights, self.starts, self.losses)
 
 
-def table(store: "Store") -> str:
-    """What is shown at the end."""
-    from analysis.study.load import load
-    from analysis.views.side_by_side import as_markdown
-
-    return as_markdown(load(store), SHOWN)
-
-
 if __name__ == "__main__":
-    main(DiscriminatorSweep, sys.modules[__name__], closing=table)
+    main(DiscriminatorSweep, sys.modules[__name__], closing=side_by_side(SHOWN))

@@ -25,16 +25,12 @@ in 40 epochs.
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from evae.errors import UserError
 from evae.search.space import Space
 from evae.study.options import StudyOptions
 from search_spaces.mapa import space
-from studies.cli import main
-
-if TYPE_CHECKING:
-    from evae.results.store import Store
+from studies.cli import main, side_by_side
 
 SHOWN = (
     "log_likelihood_nats",
@@ -81,13 +77,5 @@ class MapaStudy(StudyOptions):
         return space(self.base_recipe())
 
 
-def table(store: "Store") -> str:
-    """What is shown at the end."""
-    from analysis.study.load import load
-    from analysis.views.side_by_side import as_markdown
-
-    return as_markdown(load(store), SHOWN)
-
-
 if __name__ == "__main__":
-    main(MapaStudy, sys.modules[__name__], closing=table)
+    main(MapaStudy, sys.modules[__name__], closing=side_by_side(SHOWN))

@@ -20,15 +20,11 @@ which each configuration would take a core 3 to 11 hours (not run here), is that
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from evae.search.space import Space
 from evae.study.options import StudyOptions
 from search_spaces.poisson import space
-from studies.cli import main
-
-if TYPE_CHECKING:
-    from evae.results.store import Store
+from studies.cli import main, side_by_side
 
 SHOWN = ("elbo_nats", "distortion_nats", "rate_nats", "kl_units", "zeros_share", "rec_r2", "knn_accuracy_200")
 
@@ -59,13 +55,5 @@ class PoissonSweep(StudyOptions):
         return space(self.base_recipe())
 
 
-def table(store: "Store") -> str:
-    """What is shown at the end."""
-    from analysis.study.load import load
-    from analysis.views.side_by_side import as_markdown
-
-    return as_markdown(load(store), SHOWN)
-
-
 if __name__ == "__main__":
-    main(PoissonSweep, sys.modules[__name__], closing=table)
+    main(PoissonSweep, sys.modules[__name__], closing=side_by_side(SHOWN))

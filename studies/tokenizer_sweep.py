@@ -18,15 +18,11 @@ shows that all runs, not which tokenizer is best.
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from evae.search.space import Space
 from evae.study.options import StudyOptions
 from search_spaces.tokenizer import space
-from studies.cli import main
-
-if TYPE_CHECKING:
-    from evae.results.store import Store
+from studies.cli import main, side_by_side
 
 SHOWN = (
     "rec_fd",
@@ -73,13 +69,5 @@ class TokenizerSweep(StudyOptions):
         return space(self.base_recipe(), self.image_size or 32)
 
 
-def table(store: "Store") -> str:
-    """What is shown at the end."""
-    from analysis.study.load import load
-    from analysis.views.side_by_side import as_markdown
-
-    return as_markdown(load(store), SHOWN)
-
-
 if __name__ == "__main__":
-    main(TokenizerSweep, sys.modules[__name__], closing=table)
+    main(TokenizerSweep, sys.modules[__name__], closing=side_by_side(SHOWN))

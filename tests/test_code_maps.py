@@ -123,4 +123,5 @@ def test_a_memory_that_has_no_room_is_an_error():
 
 
 def test_shapes_in_words():
-    assert [in_words(shape) for shape in ((3,), (4, 8, 8))] == ["3 latents", "code maps of 4 x 8 x 8"]
+    said = ["1 latent", "3 latents", "code maps of 4 x 8 x 8"]
+    assert [in_words(shape) for shape in ((1,), (3,), (4, 8, 8))] == said

@@ -80,7 +80,7 @@ network: Registry[type[Network]] = Registry("network")
 def in_words(code_shape: tuple[int, ...]) -> str:
     """The shape of codes, to be read."""
     if len(code_shape) == 1:
-        return f"{code_shape[0]} latents"
+        return f"{code_shape[0]} latent{'' if code_shape[0] == 1 else 's'}"
     return f"code maps of {' x '.join(map(str, code_shape))}"
 
 
