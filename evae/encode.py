@@ -44,14 +44,16 @@ def main(
     given = None if data is None else DataRecipe(source=data)
     # Imported when needed: --help and wrong options need not wait for torch.
     from evae.data import load as images_of
-    from evae.encoding.job import Job, encode
+    from evae.encoding.job import Job, check_asked, check_folder, encode
     from evae.hardware import find_device
     from evae.pretrained import open_model
 
-    kept = open_model(model)
+    check_asked(code, format, shard_size)
+    check_folder(folder := Path(expanded(to)))
+    chosen, kept = find_device(device), open_model(model)
+    # Which may take long, and so comes after all that can be wrong.
     images = images_of(_same_shape(kept, given), data_root)
-    job = Job(kept, images, code, seed, format, shard_size)
-    about = encode(job, Path(expanded(to)), find_device(device))
+    about = encode(Job(kept, images, code, seed, format, shard_size), folder, chosen)
     counts = " / ".join(str(about["splits"][split]["n"]) for split in ("train", "validation", "test"))
     print(f"{to}: {counts} codes of {' x '.join(map(str, about['shape']))}, of train / validation / test {images.kind}")
 

@@ -46,12 +46,7 @@ class Job:
     per_shard: int = 1000
 
     def __post_init__(self) -> None:
-        if self.code not in KINDS:
-            raise unknown("kind of code", self.code, KINDS)
-        if self.form not in FORMATS:
-            raise unknown("format of codes", self.form, FORMATS)
-        if self.per_shard < BATCH or self.per_shard % BATCH:
-            raise UserError(f"--shard-size must be a multiple of {BATCH}, got {self.per_shard}")
+        check_asked(self.code, self.form, self.per_shard)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -76,6 +71,27 @@ class Job:
         count = len(getattr(self.images, split))
         for number, first in enumerate(range(0, count, self.per_shard)):
             yield f"{split}-{number:06d}{FORMATS[self.form].suffix}", first, min(self.per_shard, count - first)
+
+
+def check_asked(code: str, form: str, per_shard: int) -> None:
+    """Raise UserError for words that are not known, and for a size of shards that no batches fill."""
+    if code not in KINDS:
+        raise unknown("kind of code", code, KINDS)
+    if form not in FORMATS:
+        raise unknown("format of codes", form, FORMATS)
+    if per_shard < BATCH or per_shard % BATCH:
+        raise UserError(f"--shard-size must be a multiple of {BATCH}, got {per_shard}")
+
+
+def check_folder(folder: Path) -> None:
+    """Raise UserError for a folder that cannot be read, and for one of other things than codes."""
+    try:
+        names = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error}. Give another --to.") from None
+    # Beside what a run left that was killed before it had marked the folder.
+    if ABOUT not in names and any(not Path(name).match(f".{ABOUT}.*.part") for name in names):
+        raise UserError(f"{folder} is not empty, and holds no codes of evae: give another --to.")
 
 
 def encode(job: Job, folder: Path, device: torch.device, say: Callable[[str], None] = print) -> dict[str, Any]:
@@ -106,18 +122,14 @@ def encode(job: Job, folder: Path, device: torch.device, say: Callable[[str], No
 
 def _begin(folder: Path, about: dict[str, Any]) -> None:
     """Mark the folder as this job's. Raises UserError where it is something else's."""
+    check_folder(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # Beside what a run left that was killed before it had marked the folder.
-        names = {path.name for path in folder.iterdir() if not path.match(f".{ABOUT}.*.part")}
-        if ABOUT in names:
-            for part in folder.glob(".*.part"):  # of a run that was killed
-                part.unlink(missing_ok=True)
+        for part in folder.glob(".*.part"):  # of a run that was killed
+            part.unlink(missing_ok=True)
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error}. Give another --to.") from None
-    if ABOUT not in names:
-        if names:
-            raise UserError(f"{folder} is not empty, and holds no codes of evae: give another --to.")
+    if not (folder / ABOUT).exists():
         shards.write(folder / ABOUT, json.dumps(about | {"complete": False}, indent=2).encode())
         return
     try:

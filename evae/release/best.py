@@ -11,6 +11,7 @@ import numpy as np
 from evae.errors import UserError, unknown
 from evae.metrics.names import DEFAULT_FEATURES, features_column
 from evae.results import measures
+from evae.results.finished import with_weights
 from evae.results.store import Store
 from evae.search import noise
 from evae.search.job import is_fresh
@@ -54,7 +55,7 @@ def best(store: Store, metric: str) -> Chosen:
     finished trial, or none with weights.
     """
     finished = _finished(store)
-    kept = _kept(store, finished)
+    kept = with_weights(store, finished)
     names = _names(finished)
     if metric not in names:
         raise unknown(f"metric of {store.location}:", metric, names)
@@ -80,7 +81,7 @@ def best(store: Store, metric: str) -> Chosen:
 def named(store: Store, trial: str) -> Chosen:
     """The trial of that name. Raises UserError as `best` does."""
     finished = _finished(store)
-    kept = {row["trial"]: row for row in _kept(store, finished)}
+    kept = {row["trial"]: row for row in with_weights(store, finished)}
     if trial not in kept:
         raise unknown(f"finished trial with weights of {store.location}:", trial, kept)
     return Chosen(kept[trial], _manifest(store), "named by whoever exported it", _values(finished, kept[trial]))
@@ -100,21 +101,7 @@ def _finished(store: Store) -> list[Row]:
         raise UserError(
             f"no study in {store.location!r}: give the results folder of a study, for example results/kernel-sweep"
         )
-    finished = [row for row in rows if row["state"] == "finished"]
-    if not finished:
-        raise UserError(f"{store.location} has no finished trial yet: let it go on, or start its command again.")
-    return finished
-
-
-def _kept(store: Store, finished: Sequence[Row]) -> list[Row]:
-    there = store.sizes("weights", ".safetensors")
-    kept = [row for row in finished if row["trial"] in there]
-    if not kept:
-        raise UserError(
-            f"{store.location} has {len(finished)} finished trials and no weights of theirs, which a study with "
-            "--no-keep-weights does not keep: run it again, with them."
-        )
-    return kept
+    return [row for row in rows if row["state"] == "finished"]
 
 
 def _names(rows: Sequence[Row]) -> dict[str, tuple[str, str]]:

@@ -9,6 +9,7 @@ import evae
 from evae.checkpoints import Kept
 from evae.networks.base import in_words
 from evae.release.best import Chosen, Value
+from evae.results import measures
 
 BETTER = {"min": "lower", "max": "higher"}
 ROUNDING = 1e-4
@@ -84,7 +85,7 @@ def _diffusers(kept: Kept, theirs: Mapping[str, Any] | str, scaled: bool) -> lis
 
 
 def _data(kept: Kept, chosen: Chosen | None) -> str:
-    known = _parsed(chosen.manifest.get("data")) if chosen else {}
+    known = measures.parsed(chosen.manifest.get("data")) if chosen else {}
     if not known:
         return f"`{kept.recipe.data.source}`; no study says more of it."
     counts = " / ".join(str(known.get(f"n_{split}", "?")) for split in ("train", "validation", "test"))
@@ -129,11 +130,3 @@ def _mean(value: Value) -> str:
 def _identity(identity: Mapping[str, Any]) -> str:
     known = {name: value for name, value in identity.items() if value is not None}
     return ", ".join(f"{name} {json.dumps(v) if isinstance(v, dict) else v}" for name, v in known.items())
-
-
-def _parsed(text: Any) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except (TypeError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -51,7 +51,7 @@ def add(
 
 def identities(row: Mapping[str, Any]) -> dict[str, Any]:
     """The identity of each distance and accuracy of a row; empty where none can be read."""
-    return _parsed(row.get("distances"))
+    return parsed(row.get("distances"))
 
 
 def merged(trials: pa.Table, measures: pa.Table) -> pa.Table:
@@ -86,11 +86,12 @@ def _filled(
 
 def _united(own: Any, later: Any) -> Any:
     """The identities of both as JSON; a trial's own as they are where they cannot be read."""
-    both = _parsed(own) and _parsed(later)
-    return json.dumps(_parsed(later) | _parsed(own), sort_keys=True) if both else own
+    both = parsed(own) and parsed(later)
+    return json.dumps(parsed(later) | parsed(own), sort_keys=True) if both else own
 
 
-def _parsed(text: Any) -> dict[str, Any]:
+def parsed(text: Any) -> dict[str, Any]:
+    """What a column of JSON says; empty where it is none, or no object."""
     try:
         found = json.loads(text)
     except (TypeError, ValueError):

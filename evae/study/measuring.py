@@ -16,6 +16,7 @@ from evae.data.base import ImageSet
 from evae.errors import UserError
 from evae.recipe import Recipe
 from evae.results import measures
+from evae.results.finished import with_weights
 from evae.results.lock import sole_driver
 from evae.results.store import Store
 from evae.search.feasible import check_labels
@@ -102,15 +103,7 @@ def _weighed(store: Store) -> tuple[list[dict[str, Any]], int]:
     """The rows of finished trials whose weights were kept, and of how many they were not. Raises UserError where there
     are none."""
     finished = [row for row in store.rows("trials") if row["state"] == "finished"]
-    kept = store.sizes("weights", ".safetensors")
-    rows = [row for row in finished if row["trial"] in kept]
-    if not rows:
-        raise UserError(
-            f"{store.location} has {len(finished)} finished trials and no weights of theirs, which a study with "
-            "--no-keep-weights does not keep: run it again, with them."
-            if finished
-            else f"{store.location} has no finished trial yet"
-        )
+    rows = with_weights(store, finished)
     return rows, len(finished) - len(rows)
 
 

@@ -220,6 +220,17 @@ def test_the_command_encodes_other_pictures_in_the_shape_that_the_model_takes(tm
     assert "codes of 3, of train / validation / test images" in capsys.readouterr().out
 
 
+def test_what_is_wrong_is_said_before_the_images_are_read(tmp_path):
+    (tmp_path / "thesis.tex").touch()
+    for given, says in (
+        ({"format": "tar"}, "unknown format"),
+        ({"shard_size": 7}, "must be a multiple"),
+        ({}, "is not empty"),
+    ):
+        with pytest.raises(UserError, match=says):
+            command.main("absent.safetensors", tmp_path, data="folder:/absent", **given)
+
+
 def test_points_are_refused_where_the_model_takes_images(tmp_path):
     recipe = tiny_recipe(Gaussian())
     model = build_model(recipe.posterior, recipe.network, 32, 1, recipe.latent, seed=0)
