@@ -7,8 +7,9 @@ paper's. Conditional: only weights over training points have a width and an orde
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
-from evae.data.points import TRAIN
+from evae.data import load
 from evae.inference import Amortised, Em, Inference, InnerLoop, Mapa
 from evae.inference.codes import ORDERS
 from evae.inference.widths import RULES
@@ -25,8 +26,8 @@ SLOWEST, FASTEST = 3e-4, 3e-2
 """Learning rates."""
 
 
-def suggest(trial: optuna.trial.BaseTrial, base: Recipe) -> Recipe:
-    """`base` with one of the methods."""
+def _suggest(trial: optuna.trial.BaseTrial, base: Recipe, points: int) -> Recipe:
+    """`base` with one of the methods, for so many training points."""
     method = trial.suggest_categorical("method", METHODS)
     slowest, fastest = min(SLOWEST, base.optimisation.learning_rate), max(FASTEST, base.optimisation.learning_rate)
     rate = trial.suggest_float("learning_rate", slowest, fastest, log=True)
@@ -42,16 +43,17 @@ def suggest(trial: optuna.trial.BaseTrial, base: Recipe) -> Recipe:
     rule = trial.suggest_categorical("width_rule", RULES)
     width = trial.suggest_float("width", 0.01, 1.0, log=True) if rule == "given" else None
     codes = trial.suggest_categorical("codes", ("best", *ORDERS))
-    network = Table(rows=base.data.train_images or TRAIN) if method == "kde" else base.network
+    network = Table(rows=points) if method == "kde" else base.network
     return replace(recipe, network=network, inference=BY_WEIGHTS[method](width_rule=rule, width=width, codes=codes))
 
 
 def space(base: Recipe) -> Space:
-    """Around a study's `base`, whose learning rate its controls have."""
+    """Around a study's `base`, whose learning rate its controls have. Its points are read, to be counted."""
+    points = len(load(base.data).train)
     rate = {"learning_rate": base.optimisation.learning_rate}
     weights = rate | {"width_rule": "self_consistent", "codes": "best"}
     return Space(
-        suggest,
+        partial(_suggest, points=points),
         (
             Control("VAE", {"method": "vae"} | rate),
             Control("IWAE, 5 samples", {"method": "iwae", "importance_samples": 5} | rate),

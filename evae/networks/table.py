@@ -40,7 +40,7 @@ class Table(Network):
 
     def build(self, image_size: int, channels: int, latent: int, heads: int) -> tuple[nn.Module, nn.Module]:
         from evae.networks.dense import Dense
-        from evae.networks.rows import Rows
+        from evae.networks.table_decoder import TableDecoder
 
         encoder, _ = Dense(width=self.width).build(image_size, channels, latent, heads)
-        return encoder, Rows(self.rows, (channels, image_size, image_size))
+        return encoder, TableDecoder(self.rows, (channels, image_size, image_size))

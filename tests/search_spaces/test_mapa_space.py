@@ -1,8 +1,12 @@
 """The space of MAPA-inspired inference: conditional, of points, with the methods that it is measured against."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from conformance import Conformance
 
+from evae.data import load
 from evae.data.base import DataRecipe
 from evae.inference import Em, Mapa
 from evae.likelihoods import Gaussian
@@ -44,3 +48,9 @@ class TestMapa(Conformance):
 
     def test_a_kernel_density_has_a_row_for_each_point(self, space):
         assert self.control(space, "mean-shifted KDE").network.rows == 50
+
+    def test_the_points_of_a_file_are_counted(self, tmp_path):
+        np.save(tmp_path / "own.npy", np.random.default_rng(0).normal(size=(90, 2)))
+        base = replace(self.BASE, data=DataRecipe(source=f"points:{tmp_path / 'own.npy'}"))
+        control = next(c for c in space(base).controls if c.label == "mean-shifted KDE")
+        assert space(base).recipe(control.params, base).network.rows == len(load(base.data).train) < 90

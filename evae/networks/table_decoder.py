@@ -7,7 +7,7 @@ SPREAD = 0.5
 """Of the first outputs, which are random."""
 
 
-class Rows(nn.Module):
+class TableDecoder(nn.Module):
     """`values` (count, *shape): what codes decode to whose first latent is in the interval of that number, of `count`
     intervals with equal probability under N(0, 1)."""
 
