@@ -24,6 +24,8 @@ from evae.recipe import checked
 
 OF_A_RUN = ("config", "resume", "extend", "accept_changed_plugins", "results", "address", "time_limit", "dry_run")
 """Options of one run, which the file that repeats a study leaves out."""
+NAMES = "surrogateescape"
+"""How names of files that are no UTF-8 are written and read: with their own bytes."""
 ABOUT = ("study", "space")
 """Keys that are no options: which study's defaults hold, and in which space it searches."""
 
@@ -55,21 +57,22 @@ def read(path: str, options: type) -> Config:
 def parsed(path: str) -> dict[str, Any]:
     """The keys and values of a TOML file. Raises UserError where it is none."""
     try:
-        with open(expanded(path), "rb") as file:
-            return tomllib.load(file)
+        with open(expanded(path), encoding="utf-8", errors=NAMES) as file:
+            return tomllib.loads(file.read())
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}. Give a TOML file with a study's options.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except tomllib.TOMLDecodeError as error:
         raise UserError(f"{path} is not TOML: {error}") from None
 
 
-def written(options: Any, study: str, space: str | None = None) -> str:
-    """The file that repeats a study with these options."""
+def written(options: Any, study: str, space: str | None = None) -> bytes:
+    """The content of the file that repeats a study with these options."""
     known, _ = _options(type(options))
     said: Mapping[str, Any] = {"study": study} | ({"space": space} if space else {})
     said |= {name: checked(kind, getattr(options, name), name) for name, kind in known.items() if name not in OF_A_RUN}
     lines = [f"{name.replace('_', '-')} = {_toml(value)}" for name, value in said.items() if value is not None]
-    return "# Repeats this study: evae study THIS_FILE --results ELSEWHERE\n" + "\n".join(lines) + "\n"
+    text = "# Repeats this study: evae study THIS_FILE --results ELSEWHERE\n" + "\n".join(lines) + "\n"
+    return text.encode(errors=NAMES)
 
 
 def _options(options: type) -> tuple[dict[str, Any], set[str]]:

@@ -34,10 +34,10 @@ REPEATED_BY = "study.toml"
 """The file beside the results that repeats the study."""
 
 
-def run_study(question: str, options: StudyOptions, console: Console, repeated_by: str = "") -> Store:
+def run_study(question: str, options: StudyOptions, console: Console, repeated_by: bytes = b"") -> Store:
     """Train the study's configurations, or those that earlier sessions of it left, and return its store.
 
-    `repeated_by` is the text of `REPEATED_BY`. A dry run says what all this will cost, and writes nothing.
+    `repeated_by` is the content of `REPEATED_BY`. A dry run says what all this will cost, and writes nothing.
 
     Claims are in the manifest before the first result, and each has its verdict at the end.
 
@@ -109,7 +109,7 @@ def run_study(question: str, options: StudyOptions, console: Console, repeated_b
         from evae.study.session import run_session
 
         if repeated_by:
-            store.write_bytes("", REPEATED_BY, repeated_by.encode())
+            store.write_bytes("", REPEATED_BY, repeated_by)
         run_session(searcher, manifest, images, options, store, console)
     return store
 

@@ -78,7 +78,7 @@ def test_a_dry_run_says_it_and_writes_nothing(tmp_path: Path, threads):
     small = {"train_images": 60, "validation_images": 20, "test_images": 20, "epochs": 1, "latent": 3, "size": "tiny"}
     options = KernelSweep(**small, results=str(tmp_path / "r"), features="efficientnet-lite0-b2", dry_run=True)
     console = Console(record=True, width=200)
-    run_study("Which?", options, console, "text")
+    run_study("Which?", options, console, b"text")
     said = console.export_text()
     assert re.search(r"dry run: about \d+ trials x \(epochs: 1 x [\d.e-]+ s", said) and "nothing written" in said
     assert not (tmp_path / "r").exists()
@@ -87,5 +87,5 @@ def test_a_dry_run_says_it_and_writes_nothing(tmp_path: Path, threads):
 def test_a_dry_run_of_points_needs_no_features(tmp_path: Path, threads):
     options = KernelSweep(data="points:arc", latent=2, epochs=1, size="tiny", results=str(tmp_path / "r"), dry_run=True)
     console = Console(record=True, width=200)
-    run_study("Which?", options, console, "text")
+    run_study("Which?", options, console, b"text")
     assert "dry run" in console.export_text() and not (tmp_path / "r").exists()
