@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 REACH = 5.0
-"""Standard deviations; of whitened photos, less than one pixel in 1,000 is beyond."""
+"""Standard deviations; of whitened patches of photos, about one pixel in 200 is beyond."""
 
 
 def visible(signals: Tensor) -> Tensor:

@@ -71,6 +71,10 @@ class MapaStudy(StudyOptions):
                 "points:FILE. To train a model of images by these weights, take --inference mapa with "
                 "--likelihood gaussian and a study of the gaussian posterior, or a recipe of yours."
             )
+        if self.latent != 1:
+            raise UserError(
+                f"this study compares orders of codes, which have one latent, not {self.latent}: leave --latent at 1"
+            )
 
     @property
     def space(self) -> Space:

@@ -346,7 +346,7 @@ def test_the_defaults_of_a_study_can_be_done(study):
     [
         (["--data", "mnist-5k"], "mnist-5k is images: give --data points:arc"),
         (["--data", "points:arc", "--train-images", "9"], "there are 9: give at least 10, or take inference amortised"),
-        (["--data", "points:arc", "--latent", "2", "--trials", "9"], "are of one latent, and the recipe has 2"),
+        (["--data", "points:arc", "--latent", "2"], "which have one latent, not 2: leave --latent at 1"),
         (["--data", "points:arc", "--workers-per-trial", "2"], "trains in one process: give workers_per_trial 1"),
     ],
 )
