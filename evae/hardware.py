@@ -37,9 +37,9 @@ def find_device(name: str | None) -> torch.device:
     for a name that no device has."""
     try:
         device = torch.device(name or accelerator())
+        here = device.type == "cpu" or torch.get_device_module(device).is_available()
     except RuntimeError:
         raise UserError(f"there is no kind of device called {name!r}: give cpu or cuda") from None
-    here = device.type == "cpu" or torch.get_device_module(device).is_available()
     return device if here else torch.device("cpu")
 
 

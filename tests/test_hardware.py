@@ -87,5 +87,6 @@ def test_a_device_that_is_not_here_is_replaced_and_one_that_is_none_refused() ->
     assert hardware.find_device("cpu") == torch.device("cpu")
     found = {hardware.find_device(name).type for name in (None, "cuda", "cuda:3")}
     assert torch.cuda.is_available() or found == {"cpu"}
-    with pytest.raises(UserError, match="'gpu'"):
-        hardware.find_device("gpu")
+    for name in ("gpu", "meta"):
+        with pytest.raises(UserError, match=f"'{name}'"):
+            hardware.find_device(name)

@@ -6,12 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from evae.lazy import TYPE_CHECKING, nn
+from evae.lazy import nn
 from evae.networks.base import Network, check_image_size, check_latent, check_width, network
 from evae.networks.linear import STD
-
-if TYPE_CHECKING:
-    from torch import nn
 
 CHANNELS = 32
 FEWEST = 4

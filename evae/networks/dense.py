@@ -7,11 +7,8 @@ from itertools import pairwise
 from typing import ClassVar
 
 from evae.errors import UserError
-from evae.lazy import TYPE_CHECKING, nn
+from evae.lazy import nn
 from evae.networks.base import Network, check_latent, check_width, network
-
-if TYPE_CHECKING:
-    from torch import nn
 
 HIDDEN = 128
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from evae.lazy import TYPE_CHECKING, nn
+from evae.lazy import nn
 from evae.networks.base import Network, check_latent, network
-
-if TYPE_CHECKING:
-    from torch import nn
 
 STD = 0.05
 """Of the first weights."""

@@ -6,12 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from evae.errors import UserError
-from evae.lazy import TYPE_CHECKING, nn
+from evae.lazy import nn
 from evae.networks.base import Network, check_latent, check_width, network
 from evae.networks.linear import STD
-
-if TYPE_CHECKING:
-    from torch import nn
 
 ENCODER, DECODER = 16, 8
 """Hidden numbers for each of an image's."""
