@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 
 from evae.adversarial import Adversarial
 from evae.criteria import criterion
-from evae.errors import unknown
+from evae.errors import UserError, unknown
 from evae.lazy import optuna
 from evae.likelihoods import likelihood
 from evae.networks.discriminator import Discriminator
 from evae.networks.lite_vae import LiteVae
+from evae.networks.map_network import MapNetwork
 from evae.networks.patchgan import PatchGan
 from evae.networks.sd_vae import SdVae
 from evae.networks.unet_discriminator import UNetDiscriminator
@@ -27,7 +28,7 @@ from evae.search.space import Control, Space
 KL, WAVELET, HIGH_FREQUENCY = 1e-6, 1.0, 0.5
 """Weights where absolute errors have 1, all summed over an image: kl-f8's for the rate, ours for the others."""
 WIDER = 2
-"""Encoders and discriminators are so many times as wide as the decoder, each as a share of the papers' width: the
+"""By how much encoders and discriminators may be wider than the decoder, each as a share of the papers' width: the
 decoder takes most of the time."""
 AS_SMALL = 0.445
 """The width of an SD-VAE encoder with as many parameters as LiteVAE's B, of that one's."""
@@ -61,16 +62,32 @@ ABLATIONS: dict[str, Ablation] = {
 }
 
 
+def beside(width: float) -> float:
+    """The width of an encoder or a discriminator beside a decoder of that width, which may be narrower than the
+    paper's."""
+    return max(width, min(1.0, WIDER * width))
+
+
+def maps_of(base: Recipe) -> MapNetwork:
+    """The networks of a study's base. Raises UserError where their codes are no maps."""
+    if not isinstance(base.network, MapNetwork):
+        raise UserError(
+            f"this space is of networks whose codes are maps, and {base.network.family} has none: take the networks "
+            "lite_vae or sd_vae."
+        )
+    return base.network
+
+
 def paper(base: Recipe) -> Recipe:
     """`base` with LiteVAE's B, as wide as its networks, and the losses that are not adversarial; its criteria stay."""
-    given = {"width": base.network.width, "decoder_width": base.network.decoder_width}
-    network = LiteVae(size="B", downsampling=base.network.downsampling, **given)
-    mine = {each.family: each for each in base.criteria} | {
+    mine = maps_of(base)
+    network = LiteVae(size="B", width=mine.width, decoder_width=mine.decoder_width, downsampling=mine.downsampling)
+    criteria = {each.family: each for each in base.criteria} | {
         "l1": criterion["l1"](),
         "high_frequency": criterion["high_frequency"](weight=HIGH_FREQUENCY),
         "wavelet": criterion["wavelet"](weight=WAVELET),
     }
-    parts = {"posterior": Gaussian(beta=KL), "likelihood": likelihood["none"](), "criteria": tuple(mine.values())}
+    parts = {"posterior": Gaussian(beta=KL), "likelihood": likelihood["none"](), "criteria": tuple(criteria.values())}
     return replace(base, network=network, optimisation=replace(base.optimisation, beta1=0.5), **parts)
 
 
@@ -87,10 +104,10 @@ def small_vae(recipe: Recipe) -> Recipe:
 
 
 def judge(kind: str, width: float) -> Discriminator:
-    """A discriminator ("U-Net" or "PatchGAN") beside a decoder that is so much narrower than the paper's."""
+    """A discriminator ("U-Net" or "PatchGAN") beside a decoder of that width."""
     if kind == "U-Net":
-        return UNetDiscriminator(channels=max(1, round(32 * WIDER * width)))
-    return PatchGan(width=WIDER * width)
+        return UNetDiscriminator(channels=max(1, round(32 * beside(width))))
+    return PatchGan(width=beside(width))
 
 
 def judged(kind: str, weighting: str = "per_number", weight: float = 0.1) -> Callable[[Recipe], Recipe]:

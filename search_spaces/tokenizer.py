@@ -23,7 +23,7 @@ from evae.networks.sd_vae import SdVae
 from evae.posteriors.gaussian import Gaussian
 from evae.recipe import Recipe
 from evae.search.space import Control, Space
-from search_spaces.litevae_paper import AS_SMALL, WIDER, judge
+from search_spaces.litevae_paper import AS_SMALL, beside, judge, maps_of
 
 ENCODERS = ("LiteVAE-S", "LiteVAE-B", "SD-VAE", "small VAE")
 WEIGHTS = {"perceptual": (0.03, 3.0), "wavelet": (0.03, 3.0), "high_frequency": (0.03, 3.0)}
@@ -35,19 +35,21 @@ def encoder(name: str, width: float, downsampling: int) -> Network:
     """The networks with that encoder, and a decoder of `width`."""
     given = {"decoder_width": width, "downsampling": downsampling}
     if name.startswith("LiteVAE"):
-        return LiteVae(size=name[-1], width=WIDER * width, **given)
-    return SdVae(width=WIDER * width * (AS_SMALL if name == "small VAE" else 1.0), **given)
+        return LiteVae(size=name[-1], width=beside(width), **given)
+    return SdVae(width=beside(width) * (AS_SMALL if name == "small VAE" else 1.0), **given)
 
 
 def space(base: Recipe, image_size: int) -> Space:
-    """Around a study's `base`, which has networks with a `decoder_width`, for images of that side (px). The controls
-    have its latents, and downsample by 8 or as nearly so as the images allow."""
-    downsamplings = [each for each in LEVELS if image_size % each == 0 and image_size // each >= 2]
+    """Around a study's `base`, whose networks have code maps, for images of that side (px). The controls have its
+    latents, and downsample by 8 or as nearly so as the images allow. Raises UserError for other networks."""
+    decoder_width = maps_of(base).decoder_width
+    # Where there is none, the networks say which sides they take.
+    downsamplings = [each for each in LEVELS if image_size % each == 0 and image_size // each >= 2] or list(LEVELS)
 
     def suggest(trial: optuna.trial.BaseTrial, base: Recipe) -> Recipe:
         network = encoder(
             trial.suggest_categorical("encoder", list(ENCODERS)),
-            base.network.decoder_width,
+            decoder_width,
             trial.suggest_categorical("downsampling", downsamplings),
         )
         criteria = [criterion["l1"]()]

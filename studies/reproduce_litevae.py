@@ -8,7 +8,7 @@ Trains LiteVAE-B and one change to it at a time (Sadat et al., NeurIPS 2024, arX
 reconstructions beside the paper's: its sign, its 95 % interval from differences at the same seed, and what all of them
 together (Holm) let one say. The paper's FID is another distance than ours, so that of it only the sign compares.
 
-The default is for two cores: patches of two photos at 32 px, encoders 8 times and decoders 16 times narrower, codes of
+The default is for two cores: patches of two photos at 32 px, encoders half and decoders a sixteenth as wide, codes of
 4 x 4 x 12, no perceptual term (`--criteria perceptual` adds it), and discriminators in three arms alone. 36 trainings
 of 64 steps take some 100 s of one core each, about half an hour in all (estimated from the first of them). That is far
 too short for effects of some hundredths of a decibel: what a still smaller run decides, and what not, stands in

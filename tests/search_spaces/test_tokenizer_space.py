@@ -5,10 +5,11 @@ from conformance import Conformance
 
 from evae.cost import exact
 from evae.criteria import criterion
+from evae.errors import UserError
 from evae.likelihoods import likelihood
 from evae.networks.lite_vae import LiteVae
 from evae.recipe import Optimisation, Recipe
-from search_spaces.tokenizer import ENCODERS, space
+from search_spaces.tokenizer import ENCODERS, encoder, space
 
 
 class TestTokenizer(Conformance):
@@ -36,6 +37,15 @@ class TestTokenizer(Conformance):
         assert {trial.params["encoder"] for trial, _ in drawn} == set(ENCODERS)
         assert {recipe.network.downsampling for _, recipe in drawn} == {4, 8, 16}
         assert {trial.params["downsampling"] for trial, _ in self.drawn(self.of(24))} == {4, 8}
+
+    def test_networks_and_sizes_that_it_has_not_are_refused(self):
+        with pytest.raises(UserError, match="conv has none: take the networks lite_vae or sd_vae"):
+            space(Recipe(), 32)
+        with pytest.raises(UserError, match="Use image_size 24 or 32"):
+            self.of(30).recipes(self.BASE)[0].check_trainable(1, 30)
+
+    def test_as_wide_as_the_papers_it_has_the_papers_encoders(self):
+        assert encoder("LiteVAE-B", 1.0, 8) == LiteVae(size="B")
 
     def of(self, image_size):
         return space(self.BASE, image_size)
