@@ -195,8 +195,8 @@ class Recipe:
         if not self.likelihood.takes_points:
             theirs = " or ".join(name for name in likelihood if likelihood[name].takes_points)
             raise UserError(
-                f"the {self.likelihood.family} likelihood is no density of any numbers, and {points} is points: take "
-                f"{theirs}."
+                f"the {self.likelihood.family} likelihood is no density of unbounded numbers, and {points} is points: "
+                f"take {theirs}."
             )
         if self.evaluation.downstream:
             raise UserError(f"accuracies are of images with labels, and {points} is points: leave downstream out.")

@@ -176,7 +176,7 @@ def test_kept_weights_decode_beyond_0_to_1(trained, tmp_path):
     ("changes", "said"),
     [
         ({"network": Conv()}, "conv networks are for images, .* take linear or dense"),
-        ({"likelihood": None}, "bernoulli likelihood is no density of any numbers.*take gaussian"),
+        ({"likelihood": None}, "bernoulli likelihood is no density of unbounded numbers.*take gaussian"),
         ({"evaluation": Evaluation(downstream=(200,))}, "accuracies are of images"),
     ],
 )

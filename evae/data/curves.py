@@ -106,7 +106,7 @@ class Curve:
 
     @property
     def least_noise(self) -> float:
-        """With which the density is still that of the curve: where few points are (|z| > 4), it is not asked for."""
+        """The least with which the sum over the grid is the density of the curve, as far as |z| < 4."""
         z = np.linspace(-REACH, REACH, GRID)
         apart = np.linalg.norm(np.diff(self.at(z[np.abs(z) < 4]), axis=0), axis=1).max()
         return max(LEAST_NOISE, math.ceil(100 * LEAST_SHARE * apart) / 100)

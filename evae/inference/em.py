@@ -34,12 +34,13 @@ class EmCourse(IndexCourse):
 @inference
 @dataclass(frozen=True, kw_only=True)
 class Em(IndexInference):
-    """The upper control of MAPA-inspired inference, with which it begins: the same codes, but weights that follow the
-    decoder, for another pass of it an epoch. The bound is then the likelihood of the empirical model, which neither
-    half of a round lowers, but for what an epoch of gradient steps does.
+    """The upper control of MAPA-inspired inference. It begins as that does, and keeps the codes; but `after` so many
+    epochs each begins with new weights, the exact posterior of the decoder, for one more pass of it over all codes. The
+    bound is then the likelihood of the empirical model, which exact steps would never lower; an epoch of gradient steps
+    may.
 
-    It begins `after` so many epochs: the posterior of a decoder that knows nothing yet gives every code to every point,
-    and stays so.
+    Not from the first epoch on: the posterior of a decoder that knows nothing yet gives every code to every point, and
+    stays so.
     """
 
     family: ClassVar[str] = "em"

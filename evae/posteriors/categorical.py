@@ -27,9 +27,8 @@ class Categorical(Relaxed):
 
     Training draws from a Gumbel-softmax (Jang et al., arXiv 1611.01144), down to the paper's temperature 0.1.
 
-    Rates and densities are spread over classes so that each of the rate is at least 0: as if the code were Poisson
-    counts at these probabilities, of which it is known that they add up to 1. Only their sums over latents mean more
-    than that.
+    The code is one variable, and only sums over classes are its rate and its densities. Each class has the part of them
+    that a Poisson count at its probability would have, so that no part of the rate is below 0.
     """
 
     family: ClassVar[str] = "categorical"

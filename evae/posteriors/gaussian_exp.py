@@ -24,7 +24,7 @@ class GaussianExp(Posterior):
     """e^y of a Gaussian y for each latent, as beside the Poisson VAE (Vafaii et al., NeurIPS 2024).
 
     The rate is the divergence of y from N(0, 1), and so that of the code from e^N(0, 1). The moments are those of the
-    code. The encoder yields the mean of y and what the logarithm of its standard deviation is 5.3 tanh(x / 5.3) of.
+    code. The encoder yields the mean of y, and x, by which y has the standard deviation exp(5.3 tanh(x / 5.3)).
     """
 
     family: ClassVar[str] = "gaussian_exp"
