@@ -12,7 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.page import effects, page
-from analysis.study import naming, tables
+from analysis.study import identities, naming, tables
 from analysis.study.across import Across, across
 from analysis.study.load import StudyData, load
 from analysis.study.naming import ON_FEATURES, Objective, is_accuracy, is_distance, is_likelihood, split_metric
@@ -33,17 +33,17 @@ def identity(study: StudyData, metric: str) -> dict[str, str]:
     """What the values of a metric hang on, as texts; of one that has no identity only the images."""
     data = study.manifest.get("data", {})
     found = {"images": f"{data.get('source', 'unknown')} {data.get('digest', '')}".strip()}
-    rows = tables.identities_of(study, metric)
+    rows = identities.of_metric(study, metric)
     return found | {key: " and ".join(sorted({*map(_known, rows[key])})) or "unknown" for key in _keys(metric)}
 
 
 def _keys(metric: str) -> tuple[str, ...]:
     """What must agree for two values of a metric to compare; empty for one that has no identity."""
     if is_accuracy(metric):
-        return tables.OF_ACCURACIES
+        return identities.OF_ACCURACIES
     if is_likelihood(metric):
-        return tables.OF_LIKELIHOODS
-    return tables.OF_DISTANCES if is_distance(metric) or split_metric(metric)[1] in ON_FEATURES else ()
+        return identities.OF_LIKELIHOODS
+    return identities.OF_DISTANCES if is_distance(metric) or split_metric(metric)[1] in ON_FEATURES else ()
 
 
 def _known(value: object) -> str:

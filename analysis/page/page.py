@@ -12,7 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import plotly.offline
 
-from analysis.study import advice, details, naming, provenance, sources, tables, timing, verdicts, words
+from analysis.study import advice, details, identities, naming, provenance, sources, tables, timing, verdicts, words
 from analysis.study.load import StudyData
 from analysis.study.naming import Objective
 from analysis.study.pictures import Pictures, choose, kinds, pictures, wanted
@@ -53,7 +53,7 @@ def render(study: StudyData, live: bool = False) -> str:
         trial_count=len(study.trials),
         failures=tables.failures(study).to_dict("records"),
         shares=timing.timing(study).to_dict("records"),
-        identities=tables.identities(study).to_dict("records"),
+        identities=identities.table(study).to_dict("records"),
         comparable=provenance.comparable(study),
         manifest=provenance.manifest(study),
         reproduction=reproduction.table(study),

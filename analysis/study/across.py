@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from analysis.study import agreement, tables
+from analysis.study import agreement, identities, tables
 from analysis.study.load import StudyData
 from analysis.study.naming import Objective, is_accuracy, label, split_metric
 from analysis.study.random_effects import holm, together
@@ -103,7 +103,7 @@ def _named(
         if len(twice):
             said.append(f"{name} has more than one configuration called {' and '.join(twice)}: left out.")
         table = table.drop(index=twice)
-        for metric in (o.metric for o in objectives if len(tables.identities_of(study, o.metric)) > 1):
+        for metric in (o.metric for o in objectives if len(identities.of_metric(study, o.metric)) > 1):
             said.append(f"{name} took its {label(metric)} in more than one way, so it is left out.")
             table[metric] = math.nan
         found.append(table)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.study import naming, tables
+from analysis.study import epochs, naming, tables
 from analysis.study.load import StudyData
 from analysis.study.naming import Objective, count
 from analysis.study.space import contains, distribution
@@ -67,7 +67,7 @@ def late_progress(study: StudyData, metric: str = "val_distortion_nats") -> pd.D
 
     For finished trials of the search of eight epochs or more whose value fell.
     """
-    curves = tables.learning_curves(study, metric)
+    curves = epochs.learning_curves(study, metric)
     curves = curves[curves["trial"].isin(study.searched.loc[study.searched["state"] == "finished", "trial"])]
     rows = []
     for trial, curve in curves.groupby("trial", sort=False):

@@ -4,7 +4,7 @@ import json
 
 import pandas as pd
 
-from analysis.study import naming, tables
+from analysis.study import identities, naming
 from analysis.study.load import StudyData, parse
 
 CONDITIONS = {
@@ -21,11 +21,11 @@ CONDITIONS = {
 def comparable(study: StudyData) -> list[tuple[bool, str]]:
     """(agrees, sentence) for each thing that must be the same for the values of a study to compare."""
     found = []
-    for metric, rows in tables.identities(study).groupby("metric", sort=False):
+    for metric, rows in identities.table(study).groupby("metric", sort=False):
         if len(rows) == 1:
             found.append((True, f"{metric}: one identity for all {naming.count(int(rows['n'].sum()), 'trial')}."))
         else:
-            differ = [key for key in tables.IDENTITY if rows[key].astype(str).nunique() > 1]
+            differ = [key for key in identities.KEYS if rows[key].astype(str).nunique() > 1]
             found.append(
                 (False, f"{metric}: taken in {len(rows)} ways that differ in {', '.join(differ)}: do not compare.")
             )

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from analysis.study import naming, tables, words
+from analysis.study import identities, naming, tables, words
 from analysis.study.load import StudyData
 from analysis.study.naming import Objective, count, number, source, source_words
 
@@ -50,10 +50,10 @@ def of_source(study: StudyData, objectives: list[Objective]) -> pd.DataFrame:
 
 def copies(study: StudyData, table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The configurations whose samples are copies, the most of them first, by their source: columns name, ratio."""
-    identities = tables.identities(study)
+    known = identities.table(study)
     found = {}
     for column in (c for c in table if source(c) and naming.split_metric(c)[1] in RATIOS):
-        drawn = identities.loc[identities["metric"].map(source) == source(column), "n_generated"]
+        drawn = known.loc[known["metric"].map(source) == source(column), "n_generated"]
         few = pd.to_numeric(drawn, errors="coerce").min() < ENOUGH
         ratio = table[column].astype(float)
         copied = table.assign(ratio=ratio)[ratio < COPIES][["name", "ratio"]]

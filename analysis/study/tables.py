@@ -4,7 +4,6 @@ Configurations are ranked by what the search saw (validation split, columns `sel
 see: the test split, and fresh seeds where they have some, so that the best of many is not flattered by its own luck.
 """
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
@@ -15,14 +14,8 @@ import pandas as pd
 
 from analysis.study.load import StudyData, metric_columns, parse
 from analysis.study.naming import (
-    ON_FEATURES,
     Objective,
-    is_accuracy,
     is_gap,
-    is_kernel_distance,
-    is_likelihood,
-    source,
-    split_metric,
 )
 from evae.metrics.cost import EXACT
 from evae.search import noise
@@ -30,19 +23,9 @@ from evae.search.job import CONFIRM
 from evae.search.noise import BLOCK, ERROR, ROUNDING, Noise, beaten
 from evae.search.objectives import DIVERGENCES
 from evae.search.pareto import dominates
-from evae.search.rungs import rung_epochs
 
-OF_DISTANCES = ("features", "digest", "resize", "n_real", "n_generated", "split", "seed", "pairs", "density")
-"""What must agree for two distances to compare."""
-OF_ACCURACIES = ("labels", "n_labels", "n_measured", "split", "seed")
-"""What must agree for two accuracies to compare."""
-OF_LIKELIHOODS = ("samples", "n_measured", "split", "seed")
-"""What must agree for two bounds of the log likelihood to compare."""
-IDENTITY = tuple(dict.fromkeys(OF_DISTANCES + OF_ACCURACIES + OF_LIKELIHOODS))
 GOOD = ("finished", "running", "stopped")
 """States of trials that nothing went wrong with; "stopped" is one that the scheduler ended early."""
-EVERY_EPOCH = ("val_distortion_nats", "val_rate_nats")
-"""What training measures after each epoch, early stopping or not."""
 
 
 def differ(values: Iterable[float]) -> bool:
@@ -324,111 +307,6 @@ def failures(study: StudyData) -> pd.DataFrame:
     return found.sort_values("n", ascending=False)
 
 
-def learning_curves(study: StudyData, metric: str) -> pd.DataFrame:
-    """Rows trial, configuration, epoch and `metric` wherever the epoch's value is finite."""
-    columns = ["trial", "configuration", "epoch"]
-    if metric not in study.epochs:
-        return pd.DataFrame(columns=[*columns, metric])
-    curves = study.epochs[[*columns, metric]]
-    return curves[np.isfinite(curves[metric].astype(float))].reset_index(drop=True)
-
-
-def stops(study: StudyData) -> pd.DataFrame:
-    """Trials that the scheduler ended early: trial, configuration, epochs (the rung they got to), epochs_planned."""
-    stopped = study.trials[study.trials["state"] == "stopped"]
-    return stopped[["trial", "configuration", "epochs", "epochs_planned"]].reset_index(drop=True)
-
-
-def rungs(study: StudyData) -> pd.DataFrame:
-    """Epochs after which the scheduler compared trials: epoch, judged (trials whose objectives were measured then) and
-    stopped (those that it ended there). Between epochs, an objective that training does not measure anyway is measured
-    for this alone.
-    """
-    columns = [f"val_{o.metric}" for o in study.objectives if f"val_{o.metric}" in study.epochs]
-    own = [column for column in columns if column not in EVERY_EPOCH]
-    measured = study.epochs[study.epochs[own or columns].notna().any(axis=1)] if columns else study.epochs.iloc[:0]
-    if columns and not own:
-        measured = measured[_at_rungs(study, measured)]
-    judged, ended = measured.groupby("epoch").size(), stops(study).groupby("epochs").size()
-    table = pd.DataFrame({"judged": judged, "stopped": ended}).fillna(0).astype(int).rename_axis("epoch").reset_index()
-    # A rung of an older store, which did not keep what was measured there, has judged those that it stopped at least.
-    return table.assign(judged=table[["judged", "stopped"]].max(axis=1))
-
-
-def _at_rungs(study: StudyData, epochs: pd.DataFrame) -> pd.Series:
-    """Which rows of `study.epochs` are of a trial's rungs, by its planned epochs; only first replicates have any."""
-    trials = study.trials[study.trials["seed"] == 0].set_index("trial")
-    planned = epochs["trial"].map(trials["epochs_planned"][~trials.index.duplicated()])
-    stops_early = study.manifest.get("options", {}).get("early_stopping", "none") != "none"
-    at = {n: set(rung_epochs(int(n))) for n in planned.dropna().unique()} if stops_early else {}
-    each = [epoch in at.get(n, ()) for epoch, n in zip(epochs["epoch"], planned, strict=True)]
-    return pd.Series(each, epochs.index, dtype=bool)
-
-
 def real_sharpness(study: StudyData) -> float:
     """Mean sharpness of the real test images; NaN when no trial measured it."""
     return float(study.trials["real_sharpness"].mean()) if "real_sharpness" in study.trials else math.nan
-
-
-def identities(study: StudyData) -> pd.DataFrame:
-    """The distinct identities of each distance, accuracy and likelihood: metric, those of `IDENTITY`, floor (of an
-    accuracy what guessing gets), floor_sd (of what scatters around its floor), n (trials measured so). More than one
-    row for a metric means that its values must not be compared.
-    """
-    columns = ["metric", *IDENTITY, "floor"]
-    rows = []
-    # Most trials have the same text: each is parsed once.
-    for text, n in study.trials["distances"].value_counts(sort=False).items():
-        for metric, identity in parse(text, {}).items():
-            if isinstance(identity, dict):
-                # Version 0.1 counted a reconstruction and its own image among the pairs of any two.
-                own = {key: identity.get(key) for key in IDENTITY} | {"pairs": identity.get("pairs") or "counted"}
-                own |= {"density": identity.get("density") and json.dumps(identity["density"], sort_keys=True)}
-                spread = identity.get("floor_sd")
-                rows.append({"metric": metric, **own, "floor": _floor(metric, identity), "floor_sd": spread, "n": n})
-    table = pd.DataFrame(rows, columns=[*columns, "floor_sd", "n"])
-    table["floor_sd"] = pd.to_numeric(table["floor_sd"], errors="coerce")
-    groups = table.groupby(columns, dropna=False, sort=False)
-    return groups.agg(floor_sd=("floor_sd", "max"), n=("n", "sum")).reset_index()
-
-
-def identities_of(study: StudyData, metric: str) -> pd.DataFrame:
-    """The rows of `identities` of a metric; of one that is taken on the features of a trial's distances, as precision
-    is, those of the Fréchet distance on them. None for a metric that has no identity."""
-    table = identities(study)
-    rest = split_metric(metric)[1]
-    if rest not in ON_FEATURES:
-        return table[table["metric"] == metric]
-    side = metric.removesuffix(rest)
-    found = table[table["metric"].astype(str).str.startswith((f"{side}fd_", f"{side}fid"))]
-    own = study.manifest.get("options", {}).get("features")
-    return found[found["features"] == own] if own in set(found["features"]) else found
-
-
-def _floor(metric: str, identity: Mapping[str, Any]) -> Any:
-    """What a distance cannot be expected to fall below. Stores of version 0.1 give a floor that is the Fréchet
-    distance's of samples for all of them: reconstructions are of the same images, and a kernel distance is unbiased.
-    """
-    if is_accuracy(metric):
-        return identity.get("chance")
-    if is_likelihood(metric):
-        return None
-    return identity.get("floor") if source(metric) and not is_kernel_distance(metric) else 0.0
-
-
-def floor(study: StudyData, metric: str) -> float:
-    """What nothing can be expected to fall below: of samples the distance between two sets of real images at the
-    sample count in use, of reconstructions 0. A kernel distance scatters around it, see `floor_sd`. NaN where it is not
-    known.
-    """
-    return _of_identities(study, metric, "floor")
-
-
-def floor_sd(study: StudyData, metric: str) -> float:
-    """The standard deviation of the kernel distance between two sets of real images; NaN where it is not known."""
-    return _of_identities(study, metric, "floor_sd")
-
-
-def _of_identities(study: StudyData, metric: str, column: str) -> float:
-    table = identities(study)
-    return float(pd.to_numeric(table.loc[table["metric"] == metric, column], errors="coerce").mean())

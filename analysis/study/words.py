@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from analysis.study import inference, naming, tables, timing
+from analysis.study import epochs, identities, inference, naming, tables, timing
 from analysis.study.load import StudyData
 from analysis.study.naming import Objective, count, interval, number
 from evae.search.job import CONFIRM
@@ -35,7 +35,7 @@ def progress(study: StudyData) -> str:
     if not total:
         return f"No trial has been recorded yet: {_study_state(study)}."
     parts = [f"{n:,} {state}" for state, n in states.items()]
-    lost, rungs = tables.failures(study), tables.rungs(study)
+    lost, rungs = tables.failures(study), epochs.rungs(study)
     text = f"{count(total, 'trial')} of {count(study.trials['configuration'].nunique(), 'configuration')}"
     wall = timing.wall_seconds(study)
     text += f" in {naming.duration(wall)}: " if wall > 0 else ": "
@@ -315,7 +315,7 @@ def yardsticks(study: StudyData) -> str:
         meaning = "a gap of 0 is as sharp as they, 1 a plain grey" if gap else "more is not closer to them"
         text.append(f"Real test images have a sharpness of {number(real)}: {meaning}.")
     for objective in study.objectives:
-        floor, spread = tables.floor(study, objective.metric), tables.floor_sd(study, objective.metric)
+        floor, spread = identities.floor(study, objective.metric), identities.floor_sd(study, objective.metric)
         if not naming.source(objective.metric):
             continue  # reconstructions of the same images: 0, which needs no saying
         if naming.is_kernel_distance(objective.metric) and math.isfinite(spread):

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.study import naming, sources, tables
+from analysis.study import identities, naming, sources, tables
 from analysis.study.load import StudyData
 from analysis.study.naming import Objective, source, source_words
 from analysis.views import theme
@@ -29,7 +29,7 @@ def charts(study: StudyData, front: pd.DataFrame) -> list[Chart]:
 
 
 def _chart(study: StudyData, front: pd.DataFrame, objectives: Sequence[Objective], key: str, choice: str) -> Chart:
-    floors = {o.metric: tables.floor(study, o.metric) for o in objectives}
+    floors = {o.metric: identities.floor(study, o.metric) for o in objectives}
     title = f"{objectives[0].label} against {objectives[1].label}" if len(objectives) > 1 else objectives[0].label
     drawn = front_figure(front, objectives, tables.real_sharpness(study), floors)
     said = f"{title}: {naming.count(len(front), 'configuration')}, {int(front['on_front'].sum())} on the front."
@@ -43,8 +43,8 @@ def front_figure(
 ) -> go.Figure:
     """The first objective against the second, at test values; a single one is drawn in order of suggestion.
 
-    `table` is that of `tables.front`; `floors` holds those of distances (`tables.floor`). Where configurations were by
-    the seeds that chose them is drawn in grey.
+    `table` is that of `tables.front`; `floors` holds those of distances (`identities.floor`). Where configurations were
+    by the seeds that chose them is drawn in grey.
     """
     down, across = objectives[0], objectives[1] if len(objectives) > 1 else None
     drawn = figure(across.axis if across else "configuration (order of suggestion)", down.axis, height=540)

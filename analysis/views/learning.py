@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.study import naming, tables
+from analysis.study import epochs, naming
 from analysis.study.load import StudyData
 from analysis.views import theme
 from analysis.views.drawing import Chart, figure
@@ -17,9 +17,9 @@ HIGHLIGHTED = 10  # configurations whose learning curves are drawn in colour
 def charts(study: StudyData, front: pd.DataFrame) -> list[Chart]:
     shown = front[front["on_front"] | front["label"].notna()].head(HIGHLIGHTED)
     highlight = dict(zip(shown["configuration"], shown["name"], strict=True))
-    stopped, judged, found = tables.stops(study), tables.rungs(study), []
+    stopped, judged, found = epochs.stops(study), epochs.rungs(study), []
     for metric, label in (("val_distortion_nats", "distortion"), ("val_rate_nats", "rate")):
-        table, k = thin(tables.learning_curves(study, metric))
+        table, k = thin(epochs.learning_curves(study, metric))
         if len(table):
             drawn = learning_figure(table, metric, f"validation {label} (nats per image)", highlight, stopped, judged)
             note = f"Of each trial the first, the last and one in {k} epochs between are drawn. " if k > 1 else ""
@@ -57,7 +57,7 @@ def learning_figure(
 ) -> go.Figure:
     """`metric` per epoch, a line a trial; `highlight` maps the configurations in colour to their names.
 
-    `stops` (of `tables.stops`) are drawn as crosses where lines end, `rungs` (of `tables.rungs`) as dotted lines.
+    `stops` (of `epochs.stops`) are drawn as crosses where lines end, `rungs` (of `epochs.rungs`) as dotted lines.
     """
     drawn = figure("epoch", title)
     others = curves[~curves["configuration"].isin(highlight)]

@@ -13,7 +13,7 @@ from synthetic import write_study
 
 from analysis.page import comparison
 from analysis.page.page import render
-from analysis.study import details, naming, provenance, tables, words
+from analysis.study import details, epochs, identities, naming, provenance, tables, words
 from analysis.study.load import StudyData, load, metric_columns
 from analysis.study.naming import Objective
 from analysis.views import front, learning, rate_distortion
@@ -47,7 +47,7 @@ def test_only_frechet_distances_of_samples_have_a_floor_above_zero(study: StudyD
     """Also in stores that give the same floors for all: reconstructions are of the same images."""
     names = [f"{split}{side}_{kind}_x" for split in ("", "val_") for side in ("gen", "rec") for kind in ("fd", "kd")]
     found = with_distances(study, {name: identity for name in names})
-    assert {name: tables.floor(found, name) for name in names} == {
+    assert {name: identities.floor(found, name) for name in names} == {
         name: 31.8 if "gen_fd" in name else 0.0 for name in names
     }
 
@@ -60,8 +60,8 @@ def test_a_kernel_distance_of_real_images_is_zero_give_or_take_its_spread(study:
     }
     found = with_distances(study, spread | {"gen_fd_x": NEW, "rec_fd_x": NEW | {"floor": 0.0}, "rec_kd_x": NEW})
     found = replace(found, objectives=objectives)
-    assert tables.floor_sd(found, "gen_kd_x") == 272 and tables.floor_sd(found, "val_gen_kd_x") == 9
-    assert math.isnan(tables.floor_sd(found, "rec_kd_x"))
+    assert identities.floor_sd(found, "gen_kd_x") == 272 and identities.floor_sd(found, "val_gen_kd_x") == 9
+    assert math.isnan(identities.floor_sd(found, "rec_kd_x"))
     said = words.yardsticks(found)
     assert "0 on average, with a standard deviation of 272" in said
     assert said.count("fall below") == 1 and "31.8 apart in generation Fréchet distance" in said
@@ -94,7 +94,7 @@ def test_stores_of_the_version_before_give_an_autoencoder_no_rate() -> None:
     assert lacking.sum() == 2
     for metric in ("rate_nats", "val_rate_nats", "active_units", "aggregate_w1", "rate_per_latent"):
         assert study.trials.loc[lacking, metric].isna().all() and study.trials.loc[~lacking, metric].notna().all()
-    curves = tables.learning_curves(study, "val_rate_nats")
+    curves = epochs.learning_curves(study, "val_rate_nats")
     assert set(curves["trial"]) == set(study.trials.loc[~lacking, "trial"])
     entries = details.trials(study, tables.configurations(study))
     assert [entry["rates"] is None for entry in entries] == list(lacking)
@@ -171,7 +171,7 @@ def test_accuracies_have_names_identities_and_a_value_for_guessing(study: StudyD
     assert naming.label("knn_accuracy_200") == "5-nearest-neighbour accuracy, 200 labels"
     assert naming.label("val_linear_accuracy_17") == "linear accuracy, 17 labels"
     assert naming.unit("linear_accuracy_17") == "share of images"
-    assert tables.floor(found, "knn_accuracy_200") == 0.1
+    assert identities.floor(found, "knn_accuracy_200") == 0.1
     assert comparison.identity(found, "knn_accuracy_200")["labels"] == "a1"
     assert "labels" not in comparison.identity(found, "gen_fd_x")
     other = with_distances(found, of, of | {"knn_accuracy_200": identity | {"labels": "b2"}})
@@ -187,7 +187,7 @@ def test_likelihoods_compare_where_they_took_as_many_samples(study: StudyData) -
     trials = study.trials.assign(nll_nats=90.0, val_bits_per_dim=1.2)
     found = with_distances(replace(study, trials=trials), {"nll_nats": few, "gen_fd_x": NEW})
     assert {"nll_nats", "val_bits_per_dim"} <= set(metric_columns(trials))
-    assert math.isnan(tables.floor(found, "nll_nats"))
+    assert math.isnan(identities.floor(found, "nll_nats"))
     assert comparison.identity(found, "nll_nats")["samples"] == "10"
     page = render(found)
     assert '<td class="mono">nll_nats</td><td class="number">10</td><td class="number">500</td>' in page

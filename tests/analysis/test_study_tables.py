@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from synthetic import DISTANCE, GAP
 
-from analysis.study import naming, tables, timing, words
+from analysis.study import epochs, identities, naming, tables, timing, words
 from analysis.study.load import StudyData
 from analysis.study.naming import Objective
 from analysis.views import importance, kernels, timeline
@@ -131,7 +131,7 @@ def test_intervals_of_a_sharpness_gap_cover_it_near_zero_and_far_from_it() -> No
 
 
 def test_rungs_count_those_judged_and_stopped(racing: StudyData) -> None:
-    assert tables.rungs(racing).to_dict("records") == [{"epoch": 2.0, "judged": 12, "stopped": 2}]
+    assert epochs.rungs(racing).to_dict("records") == [{"epoch": 2.0, "judged": 12, "stopped": 2}]
     ended = "Trials that fell behind others were stopped early, and are not ranked: 2 of 12 after epoch 2."
     assert ended in words.progress(racing)
     assert "stopped" not in set(tables.failures(racing)["state"])
@@ -141,9 +141,9 @@ def test_rungs_are_not_all_epochs_where_training_measures_the_objective(racing: 
     manifest = racing.manifest | {"options": racing.manifest["options"] | {"early_stopping": "halving"}}
     of = dataclasses.replace(racing, objectives=[Objective("distortion_nats", "min")], manifest=manifest)
     # Eight epochs have rungs after 1 and 3; after 2 trials have been stopped.
-    assert (tables.rungs(of)["epoch"].tolist(), tables.rungs(of)["judged"].tolist()) == ([1, 2, 3], [12, 2, 10])
+    assert (epochs.rungs(of)["epoch"].tolist(), epochs.rungs(of)["judged"].tolist()) == ([1, 2, 3], [12, 2, 10])
     never = dataclasses.replace(of, manifest=manifest | {"options": {}})
-    assert tables.rungs(never)["epoch"].tolist() == [2]
+    assert epochs.rungs(never)["epoch"].tolist() == [2]
 
 
 def test_replicates_may_differ_in_number(racing: StudyData) -> None:
@@ -336,8 +336,8 @@ def test_lanes_never_run_two_trials_at_once(study: StudyData) -> None:
 
 
 def test_distances_have_one_identity_and_a_floor(study: StudyData) -> None:
-    found = tables.identities(study)
+    found = identities.table(study)
     assert list(found["metric"]) == ["gen_fd_efficientnet_lite0_b4", "rec_fd_efficientnet_lite0_b4"]
     assert (found["n"] == (study.trials["state"] == "finished").sum()).all()
-    assert tables.floor(study, "gen_fd_efficientnet_lite0_b4") == pytest.approx(1.23)
-    assert math.isnan(tables.floor(study, "gen_sharpness"))
+    assert identities.floor(study, "gen_fd_efficientnet_lite0_b4") == pytest.approx(1.23)
+    assert math.isnan(identities.floor(study, "gen_sharpness"))
