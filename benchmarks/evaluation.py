@@ -20,9 +20,9 @@ import torch
 from _record import table, write_result
 
 from evae import data
-from evae.codes import training_codes
 from evae.data.base import ImageSet
 from evae.evaluation import evaluate
+from evae.evaluation.codes import training_codes
 from evae.metrics.features import Features, load_features
 from evae.metrics.reference import Reference, references
 from evae.recipe import Recipe

@@ -79,7 +79,7 @@ class VAE(nn.Module):
 
     @property
     def has_log_likelihood(self) -> bool:
-        """Whether the log likelihood of images can be bounded by importance sampling (`evae.evidence`)."""
+        """Whether the log likelihood of images can be bounded by importance sampling (`evae.evaluation.evidence`)."""
         return self.likelihood.has_elbo and self.posterior.has_density(own_prior=self.prior is None)
 
     def forward(

@@ -8,11 +8,8 @@ import dataclasses
 import hashlib
 import json
 import math
-import types
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 from evae import plugins
@@ -21,28 +18,19 @@ from evae.backbones.names import source
 from evae.criteria import Criterion, criterion
 from evae.data.base import SOURCES, DataRecipe
 from evae.data.names import shown
-from evae.densities import Density, MixtureDensity, density
+from evae.densities import Density, MixtureDensity
 from evae.errors import UserError, unknown
-from evae.inference import Amortised, Inference, inference
+from evae.families import FAMILIES, from_dict, to_dict
+from evae.inference import Amortised, Inference
 from evae.inference.base import Course
 from evae.likelihoods import Bernoulli, Likelihood, likelihood
 from evae.metrics.names import DEFAULT_FEATURES, features
-from evae.networks import Conv, Discriminator, Network, discriminator, network
+from evae.networks import Conv, Network, network
 from evae.optimisation import Optimisation
-from evae.posteriors import Evae, Posterior, posterior
-from evae.priors import Prior, prior
-from evae.registry import LATER, Registry
+from evae.posteriors import Evae, Posterior
+from evae.priors import Prior
+from evae.registry import LATER
 
-FAMILIES: dict[type, Registry] = {
-    Posterior: posterior,
-    Likelihood: likelihood,
-    Network: network,
-    Discriminator: discriminator,
-    Prior: prior,
-    Criterion: criterion,
-    Density: density,
-    Inference: inference,
-}
 MOST_REMEMBERED = 1 << 28
 """Numbers of images that a posterior remembers: 1 GiB."""
 
@@ -56,8 +44,8 @@ class Evaluation:
     Reconstructions decode the posterior mean ("mean"), or one posterior sample ("sample"). `densities` are fitted to
     the codes of training images afterwards, and kept with the weights. `downstream` are the numbers of training labels
     for which accuracies on codes are measured, as far as there are so many. `iw_samples` are the importance samples of
-    the log likelihood of each image (`evae.evidence`); with 0 it is not estimated. With `cost`, speed and memory are
-    measured too (`evae.cost`). `perceptual` are the distances of reconstructions that are measured beside
+    the log likelihood of each image (`evae.evaluation.evidence`); with 0 it is not estimated. With `cost`, speed and
+    memory are measured too (`evae.cost`). `perceptual` are the distances of reconstructions that are measured beside
     (`evae.backbones`). Raises UserError for unknown names, for a family of densities or a distance that is given twice,
     for numbers of labels below 1 or given twice, and for fewer than 0 samples.
     """
@@ -308,7 +296,7 @@ class Recipe:
         """Nested plain dicts of numbers, strings and None: JSON-ready, and the input of `from_dict`. Of families that
         come from plug-ins, `plugins` holds the digests.
         """
-        given, used = _to_dict(self), plugins.digests(self.plugins)
+        given, used = to_dict(self), plugins.digests(self.plugins)
         return given | {"plugins": used} if used else given
 
     @classmethod
@@ -318,7 +306,7 @@ class Recipe:
         if isinstance(given, Mapping):
             plugins.require_loaded(given.get("plugins", {}))
             given = {key: value for key, value in given.items() if key != "plugins"}
-        return _from_dict(cls, given, "recipe")
+        return from_dict(cls, given, "recipe")
 
     def configuration(self) -> str:
         """12 hex digits that name this configuration: the recipe without its seed, and without its epochs, which say
@@ -332,70 +320,3 @@ def _check_seed(seed: int) -> None:
     # The generators of a trial are hashed from non-negative integers.
     if seed < 0:
         raise UserError(f"a seed must be 0 or more, got {seed}")
-
-
-def _to_dict(part: Any) -> dict[str, Any]:
-    named = hasattr(type(part), "family") and not getattr(type(part), "unnamed", False)
-    plain = {"family": part.family} if named else {}
-    for item in dataclasses.fields(part):
-        value = getattr(part, item.name)
-        if item.metadata.get("left_out_at_default") and value == _default(item):
-            continue
-        plain[item.name] = _plain(value)
-    return plain
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_plain(part) for part in value]
-    return _to_dict(value) if dataclasses.is_dataclass(value) else value
-
-
-def _default(item: dataclasses.Field) -> Any:
-    return item.default if item.default_factory is dataclasses.MISSING else item.default_factory()
-
-
-def _from_dict(cls: type, given: Mapping[str, Any], where: str) -> Any:
-    if not isinstance(given, Mapping):
-        raise UserError(f"{where} must be a table of keys and values, got {given!r}")
-    given = dict(given)
-    if cls in FAMILIES:
-        families = FAMILIES[cls]
-        family = given.pop("family", next((n for n, f in families.items() if getattr(f, "unnamed", False)), None))
-        if family not in families:
-            raise unknown(f"family of {where}", family, families)
-        cls = families[family]
-    known = _types(cls)
-    names = [item.name for item in dataclasses.fields(cls)]
-    for key in given:
-        if key not in names:
-            raise unknown(f"key in {where}", key, names)
-    return cls(**{key: checked(known[key], value, f"{where}.{key}") for key, value in given.items()})
-
-
-@cache
-def _types(cls: type) -> dict[str, Any]:
-    """The types of a dataclass's fields by name. They are written as text, and to read it takes a while."""
-    return typing.get_type_hints(cls)
-
-
-def checked(kind: Any, value: Any, where: str) -> Any:
-    """`value` checked against the field's type; an int is accepted where a float is due."""
-    if typing.get_origin(kind) is tuple:
-        if not isinstance(value, list | tuple):
-            raise UserError(f"{where} must be a list, got {value!r}")
-        return tuple(checked(typing.get_args(kind)[0], part, f"{where}[{i}]") for i, part in enumerate(value))
-    kinds = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
-    if value is None and type(None) in kinds:
-        return None
-    for part in kinds:
-        if typing.get_origin(part) is tuple:
-            return checked(part, value, where)
-        if dataclasses.is_dataclass(part) or part in FAMILIES:
-            return _from_dict(part, value, where)
-    if float in kinds and type(value) is int:
-        value = float(value)
-    if type(value) not in kinds:
-        wanted = " or ".join(k.__name__ for k in kinds)
-        raise UserError(f"{where} must be of type {wanted}, got {value!r}")
-    return value

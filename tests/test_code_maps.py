@@ -7,12 +7,13 @@ import pytest
 import torch
 from tiny import tiny_images, tiny_recipe
 
-from evae import codes
-from evae.codes import training_codes
 from evae.densities import GaussianDensity, MixtureDensity
 from evae.densities.components import check_room
 from evae.errors import NotFitted, UserError
-from evae.evaluation import evaluate
+from evae.evaluation import codes, evaluate
+from evae.evaluation.codes import training_codes
+from evae.evaluation.tiles import code_maps as maps_of
+from evae.evaluation.tiles import perturbations
 from evae.metrics import latents
 from evae.metrics.features import load_features
 from evae.metrics.latents import aggregate_w1
@@ -21,8 +22,6 @@ from evae.models import build_model
 from evae.networks import LiteVae, SdVae, code_maps
 from evae.networks.base import in_words
 from evae.posteriors import Gaussian, Mixture
-from evae.tiles import code_maps as maps_of
-from evae.tiles import perturbations
 from evae.training import Training
 
 SMALL = LiteVae(size="S", width=0.25, decoder_width=1 / 32)

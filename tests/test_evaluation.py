@@ -14,12 +14,13 @@ from PIL import Image
 from tiny import POSTERIORS, labelled, tiny_images, tiny_recipe
 from torch import nn
 
-from evae import evaluation
-from evae.codes import training_codes
 from evae.data import DataRecipe, batch, load
 from evae.densities import Density, GaussianDensity, KernelDensity, MixtureDensity, TrainingCodes
-from evae.evaluation import Evaluated, evaluate
-from evae.ex_post import SAMPLES as DRAWS
+from evae.evaluation import Evaluated, evaluate, evaluated
+from evae.evaluation.codes import training_codes
+from evae.evaluation.ex_post import SAMPLES as DRAWS
+from evae.evaluation.rows import PRIOR, noise_of
+from evae.evaluation.tiles import perturbations, picture
 from evae.likelihoods import SumOfSquares
 from evae.metrics.base import Metric, of
 from evae.metrics.features import Features, load_features
@@ -34,7 +35,6 @@ from evae.posteriors.evae import Evae
 from evae.posteriors.gaussian import Gaussian
 from evae.priors import MixturePrior
 from evae.signals import visible
-from evae.tiles import perturbations, picture
 from evae.training import Diverged, Training, generator
 
 TAP = "efficientnet_lite0_b2"
@@ -252,10 +252,8 @@ def test_reconstruction_metrics_by_hand(vae, result):
 def test_generation_distance_by_hand(vae, result, features, references):
     """The stored value is the distance of as many prior samples as there are real images; those that are shown are
     among them."""
-    from evae.evaluation import PRIOR, _noise
-
     with torch.no_grad():
-        samples = vae.model.eval().sample(16, _noise(vae, PRIOR, "test", "cpu"))
+        samples = vae.model.eval().sample(16, noise_of(vae, PRIOR, "test", "cpu"))
         moments = Moments()
         moments.update(features(samples))
     expected = frechet_distance(moments, references["test"].moments)
@@ -329,7 +327,7 @@ def test_a_metric_of_samples_is_taken_of_each_kind_of_them_and_of_no_reconstruct
         return torch.cdist(samples, real).max()
 
     mine = Metric("farthest", "samples", None, "farthest", "", farthest)
-    monkeypatch.setattr(evaluation, "registered", lambda kind: [*of(kind), *([mine] if kind == "samples" else [])])
+    monkeypatch.setattr(evaluated, "registered", lambda kind: [*of(kind), *([mine] if kind == "samples" else [])])
     metrics = evaluate(vae, features, references, pictures=False).metrics
     assert {name for name in metrics if name.endswith("farthest")} == {
         f"{split}{side}_farthest" for split in ("", "val_") for side in SAMPLES

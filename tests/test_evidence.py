@@ -10,8 +10,9 @@ from tiny import POSTERIORS, tiny_images, tiny_recipe
 from torch import Tensor, nn
 
 from evae.errors import UserError
-from evae.evaluation import WEIGHTS, Evaluated, evaluate
-from evae.evidence import log_likelihood
+from evae.evaluation import Evaluated, evaluate
+from evae.evaluation.evidence import log_likelihood
+from evae.evaluation.rows import WEIGHTS
 from evae.likelihoods import Laplace, Likelihood, Logistic
 from evae.metrics.features import load_features
 from evae.metrics.reference import reference

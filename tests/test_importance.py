@@ -10,7 +10,7 @@ from torch import Tensor
 
 from evae.checkpoints import dump_training, restore_training
 from evae.errors import UserError
-from evae.evidence import log_likelihood
+from evae.evaluation.evidence import log_likelihood
 from evae.likelihoods import Laplace
 from evae.models import VAE
 from evae.posteriors import RAE, Autoencoder, Evae, Gaussian, KernelKL, Mixture, Poisson

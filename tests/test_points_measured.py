@@ -12,10 +12,10 @@ from evae.checkpoints import dump_model, load_model
 from evae.data import DataRecipe, ImageSet, load
 from evae.errors import UserError
 from evae.evaluation import Evaluated, evaluate
+from evae.evaluation.points import Density, clouds, density, likeness
 from evae.likelihoods import Gaussian as Normal
 from evae.models import VAE
 from evae.networks import Conv, Dense
-from evae.points import Density, clouds, density, likeness
 from evae.posteriors import Gaussian, KernelKL
 from evae.recipe import Evaluation, Optimisation, Recipe
 from evae.training import Training

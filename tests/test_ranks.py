@@ -13,10 +13,10 @@ from tiny import POSTERIORS, Strided, adversarial_recipe, flipping, labelled, ti
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from evae.codes import training_codes
 from evae.data import DataRecipe, load
 from evae.data.bare import File
 from evae.evaluation import evaluate
+from evae.evaluation.codes import training_codes
 from evae.inference import InnerLoop
 from evae.metrics.features import load_features
 from evae.metrics.reference import reference

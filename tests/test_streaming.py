@@ -10,10 +10,10 @@ from PIL import Image
 from tiny import adversarial_recipe, flipping, tiny_recipe
 
 from evae.checkpoints import dump_training, restore_training
-from evae.codes import training_codes
 from evae.data import DataRecipe, ImageSet, load
 from evae.data.stream import PictureLost
 from evae.evaluation import evaluate
+from evae.evaluation.codes import training_codes
 from evae.metrics.features import load_features
 from evae.metrics.reference import references
 from evae.posteriors import Mixture

@@ -15,12 +15,12 @@ import evae
 from evae import autoencoder_kl
 from evae.checkpoints import Kept
 from evae.errors import UserError
+from evae.evaluation.tiles import picture
 from evae.home import expanded
 from evae.pretrained import CONFIG, WEIGHTS
 from evae.release.best import Chosen
 from evae.release.card import card
 from evae.results.store import Store
-from evae.tiles import picture
 
 SAMPLES = 32
 COLUMNS = 8

@@ -21,7 +21,7 @@ from evae.search.pareto import nondominated, signed
 from evae.search.replicates import unbeaten
 
 if TYPE_CHECKING:
-    from evae.search.searcher import Configuration
+    from evae.search.configuration import Configuration
     from evae.search.space import Control
 
 OF_A_RACE = 2

@@ -24,7 +24,7 @@ from evae.search.verdicts import Verdict, judge
 
 if TYPE_CHECKING:
     from evae.recipe import Recipe
-    from evae.search.searcher import Configuration
+    from evae.search.configuration import Configuration
     from evae.search.space import Space
 
 FEWEST = 2

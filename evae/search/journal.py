@@ -24,7 +24,8 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from evae.results.store import Store
-from evae.search.searcher import Configuration, StudySearcher
+from evae.search.configuration import Configuration
+from evae.search.searcher import StudySearcher
 
 FOLDER, FILE = "optuna", "journal.log"
 

@@ -16,7 +16,7 @@ which Optuna hears nothing.
 import sys
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -24,6 +24,7 @@ from optuna.samplers import BaseGASampler, BaseSampler, QMCSampler, RandomSample
 from optuna.trial import TrialState
 
 from evae.recipe import Recipe
+from evae.search.configuration import Configuration
 from evae.search.confirmation import Confirmation, is_control
 from evae.search.constraints import Constraint, violations
 from evae.search.exact import Exact
@@ -44,30 +45,6 @@ FAR = 1e6
 """What a constraint counts as broken by at most: Optuna adds them up."""
 OUTSIDE = 300
 """After so many points in a row that cannot keep to the constraints, the search is called exhausted."""
-
-
-@dataclass
-class Configuration:
-    """A point of the space in the study: its recipe and the rows of its replicates that have ended, by seed.
-
-    `wanted` replicates have been asked for so far. Of the fresh seeds that confirm it, `fresh` are the rows of those
-    that have ended, `asked` those that this session has asked for; `attempts` are what earlier sessions made of each
-    seed.
-    """
-
-    key: str
-    number: int
-    recipe: Recipe
-    params: Mapping[str, Any]
-    origin: str
-    label: str | None
-    optuna_trial: optuna.trial.Trial | None = None
-    ended: dict[int, Mapping[str, Any]] = field(default_factory=dict)
-    wanted: int = 0
-    told: bool = False
-    fresh: dict[int, Mapping[str, Any]] = field(default_factory=dict)
-    asked: set[int] = field(default_factory=set)
-    attempts: Mapping[int, int] = field(default_factory=dict)
 
 
 class StudySearcher:

@@ -19,8 +19,8 @@ from typing import Any
 from tyro.conf import Suppress, UseAppendAction
 
 from evae.errors import UserError, unknown
+from evae.families import checked
 from evae.home import expanded
-from evae.recipe import checked
 
 OF_A_RUN = ("config", "resume", "extend", "accept_changed_plugins", "results", "address", "time_limit", "dry_run")
 """Options of one run, which the file that repeats a study leaves out."""

@@ -7,19 +7,14 @@ from tyro.conf import UseAppendAction
 
 from evae.backbones.names import DISTANCES
 from evae.cluster.demand import Demand
-from evae.criteria import Criterion, criterion
 from evae.data.base import DataRecipe
 from evae.data.room import fits
-from evae.densities import density
 from evae.errors import UserError, unknown
-from evae.inference import inference as inferences
-from evae.likelihoods import likelihood
 from evae.metrics.cost import is_cost
 from evae.metrics.names import DEFAULT_FEATURES, features_column
 from evae.networks import network as networks
 from evae.plugins import Plugin, load
-from evae.priors import prior
-from evae.recipe import Evaluation, Optimisation, Recipe
+from evae.recipe import Recipe
 from evae.results import places
 from evae.search.constraints import Constraint
 from evae.search.constraints import parse as parse_constraints
@@ -27,6 +22,7 @@ from evae.search.job import FIRST_FRESH
 from evae.search.objectives import DEFAULTS, check_kind, labels_of, resolve_objectives
 from evae.search.samplers import sampler as samplers
 from evae.search.space import Space
+from evae.study.base import recipe_of
 
 REPLICATES = ("all", "race")
 RESUME = ("must", "auto", "never")
@@ -355,57 +351,4 @@ class StudyOptions:
 
     def base_recipe(self) -> Recipe:
         """The recipe that these options define; a search space varies it."""
-        family = likelihood[self.likelihood]
-        return Recipe(
-            data=DataRecipe(
-                source=self.data,
-                image_size=self.image_size,
-                channels=self.channels,
-                fit=self.fit,
-                train_images=self.train_images,
-                validation_images=self.validation_images,
-                test_images=self.test_images,
-                horizontal_flip=self.horizontal_flip,
-            ),
-            network=networks[self.network].of_size(self.size),
-            likelihood=family.for_points() if self.kind == "points" else family(),
-            prior=None if self.prior is None else prior[self.prior](),
-            criteria=tuple(map(_criterion, self.criteria)),
-            inference=inferences[self.inference](),
-            importance_samples=self.importance_samples,
-            latent=self.latent,
-            optimisation=Optimisation(
-                learning_rate=self.learning_rate,
-                batch_size=self.batch_size,
-                epochs=self.epochs,
-                precision=self.precision,
-                optimiser=self.optimiser,
-                weight_decay=self.weight_decay,
-                clip_norm=self.clip_norm,
-                schedule=self.schedule,
-                warm_up_epochs=self.warm_up_epochs,
-                cosine_floor=self.cosine_floor,
-                cosine_restarts=self.cosine_restarts,
-                ema=self.ema,
-                beta_warm_up_epochs=self.beta_warm_up_epochs,
-                beta_cycles=self.beta_cycles,
-                half_size_epochs=self.half_size_epochs,
-            ),
-            evaluation=Evaluation(
-                features=self.features,
-                densities=tuple(density[name]() for name in self.densities),
-                downstream=self.label_counts,
-                iw_samples=self.iw_samples,
-                cost=self.measures_cost,
-                perceptual=self.perceptual_distances,
-            ),
-        )
-
-
-def _criterion(given: str) -> Criterion:
-    """The criterion of "name", or of "name=weight". Raises UserError for what is neither."""
-    name, equals, weight = given.partition("=")
-    try:
-        return criterion[name](weight=float(weight)) if equals else criterion[name]()
-    except ValueError:
-        raise UserError(f"{given!r}: the weight of a criterion must be a number, as in {name}=0.5") from None
+        return recipe_of(self)

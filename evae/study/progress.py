@@ -11,8 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from evae.search.configuration import Configuration
 from evae.search.deciding import Deciding
-from evae.search.searcher import OUTSIDE, Configuration, StudySearcher
+from evae.search.searcher import OUTSIDE, StudySearcher
 from evae.search.verdicts import sentence
 
 LINE_EVERY_S = 10.0

@@ -11,7 +11,6 @@ from sklearn.mixture import GaussianMixture
 from tiny import tiny_images, tiny_recipe
 
 from evae.checkpoints import dump_model, load_model
-from evae.codes import training_codes
 from evae.densities import (
     Density,
     Flow,
@@ -24,6 +23,7 @@ from evae.densities import (
 )
 from evae.densities import density as families
 from evae.errors import NotFitted, UserError
+from evae.evaluation.codes import training_codes
 from evae.recipe import Evaluation, Recipe
 from evae.testing.densities import CHECKS, codes, generator
 from evae.training import Training

@@ -10,9 +10,9 @@ from metal import Metal, on_metal
 from rich.console import Console
 from tiny import POSTERIORS, adversarial_recipe, tiny_images, tiny_recipe
 
-from evae import evaluation, training
+from evae import training
 from evae.cluster.demand import Demand
-from evae.data import tensor
+from evae.data import pixels
 from evae.networks.conv import Conv
 from evae.posteriors.evae import Evae
 from evae.study import rehearsal, session
@@ -51,8 +51,9 @@ def test_recipes_that_differ_in_numbers_only_are_tried_once(monkeypatch):
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.posterior.family)
 def test_nothing_needs_float64_on_the_device(monkeypatch, recipe):
-    for module in (training, evaluation):
-        monkeypatch.setattr(module, "tensor", lambda images: on_metal(tensor(images)))
+    unit = pixels.unit
+    monkeypatch.setattr(training, "tensor", lambda images: on_metal(pixels.tensor(images)))
+    monkeypatch.setattr(pixels, "unit", lambda images, device: on_metal(unit(images, device)))
     drawn = type(recipe.posterior).sample_prior
     monkeypatch.setattr(type(recipe.posterior), "sample_prior", lambda *given: on_metal(drawn(*given)))
     assert rehearse([recipe], IMAGES, "cpu") is None

@@ -6,8 +6,7 @@ codes of training images afterwards (`xpd_<density>_`): they answer different qu
 """
 
 import math
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -15,16 +14,16 @@ from torch import Tensor
 
 from evae import cost
 from evae.backbones.names import load
-from evae.data import batch, tensor
-from evae.data.labels import UNLABELLED
+from evae.data import batch
 from evae.densities import Density
-from evae.evidence import log_likelihood
-from evae.ex_post import ExPost
-from evae.grids import grids
+from evae.evaluation.accuracies import accuracies
+from evae.evaluation.evidence import log_likelihood
+from evae.evaluation.ex_post import ExPost
+from evae.evaluation.grids import grids
+from evae.evaluation.points import clouds, density, likeness
+from evae.evaluation.rows import CHUNK, CODES, PREFIXES, PRIOR, SUBSETS, WEIGHTS, WHOLE, noise_of, rows_of
 from evae.hardware import threads_of_torch
-from evae.metrics import shattering
 from evae.metrics.base import of as registered
-from evae.metrics.downstream import NEIGHBOURS, PENALTY, knn_accuracy, linear_accuracy
 from evae.metrics.features import Features, frechet_column, kernel_column
 from evae.metrics.frechet import Moments, frechet_distance, kernel_distance
 from evae.metrics.latents import active_units, aggregate_w1, kl_units, sparseness
@@ -33,15 +32,10 @@ from evae.metrics.neighbours import nearest_code_ratio, precision_recall_density
 from evae.metrics.perceptual import perceptual
 from evae.metrics.reference import Reference, distance_identity
 from evae.metrics.sharpness import sharpness_gap
-from evae.points import clouds, density, likeness
 from evae.ranks import Share
-from evae.training import Training, generator
+from evae.training import Training
 
-PREFIXES = {"test": "", "validation": "val_"}
-PRIOR, CODES, SUBSETS, LABELLED, WEIGHTS, WHOLE = 100, 200, 300, 500, 800, 900
-"""The independent random streams of an evaluation: these and the split's place in `PREFIXES`. Test values are taken
-on draws of their own, so that they owe nothing to those which a search has chosen by."""
-TILES, CHUNK = 32, 250
+TILES = 32
 
 
 @dataclass
@@ -71,8 +65,8 @@ def evaluate(
     which it looks at none are not measured, and neither are likelihoods and perceptual distances (None: all are). The
     ranks of a training share the images, and all return the same. Raises Diverged when a loss term is not finite.
 
-    Points have neither `features` nor statistics on them: their likelihood is measured instead (`evae.points`), and
-    `clouds` are drawn.
+    Points have neither `features` nor statistics on them: their likelihood is measured instead
+    (`evae.evaluation.points`), and `clouds` are drawn.
     """
     result = Evaluated()
     result.metrics |= training.course.measured() | _learned(training)
@@ -107,7 +101,7 @@ def evaluate(
         for name in perceived[split]:
             known = {"digest": load(name, training.device).digest, "n_measured": len(rows[name]), "split": split}
             result.distances[f"{PREFIXES[split]}rec_{name}"] = known
-        of_images = [*_accuracies(training, split), *_log_likelihoods(training, split, searched)]
+        of_images = [*accuracies(training, split), *_log_likelihoods(training, split, searched)]
         for column, value, identity in of_images:
             measured[column] = value
             result.distances[PREFIXES[split] + column] = identity
@@ -156,7 +150,7 @@ def _evaluate_points(
         result.metrics |= {PREFIXES[split] + name: value for name, value in measured.items()}
     result.metrics |= _costs(training, splits)
     if pictures:
-        noise = _noise(training, PRIOR, "test", training.device)
+        noise = noise_of(training, PRIOR, "test", training.device)
         data = batch(training.images.test, slice(None), training.device)
         result.clouds = clouds(training.model, data, training.images.train, noise)
 
@@ -169,7 +163,7 @@ def _whole_likelihoods(
     model, truth = training.model, training.images.truth
     if model.rate_is == "none" or not model.likelihood.has_elbo:
         return
-    known = density(model, _noise(training, WHOLE, split, training.device))
+    known = density(model, noise_of(training, WHOLE, split, training.device))
     value, error = known.mean_log(batch(getattr(training.images, split), slice(None), training.device))
     about = {"codes": len(known.outputs), "how": known.how, "error_nats": error, "split": split}
     about["seed"] = training.recipe.evaluation.seed
@@ -217,36 +211,20 @@ def _taken(kind: str, images: Mapping[str, Tensor], reference: Reference) -> dic
     return found
 
 
-def _noise(training: Training, stream: int, split: str, device: torch.device | str) -> torch.Generator:
-    """The same for every trial of a study, whatever its seed."""
-    return generator(device, training.recipe.evaluation.seed, 0, stream + list(PREFIXES).index(split))
-
-
 def _seen(images: Tensor, features: Features) -> dict[str, Tensor]:
     """What is measured on images alone, a row each."""
     return {"features": features(images)} | {one.name: one.measure(images) for one in registered("images")}
 
 
-def _over(training: Training, count: int, measure: Callable[[Share, slice], dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Rows for `count` images, on the CPU (not every device has float64): `measure` gives those of this rank's share of
-    a chunk, all ranks' are put together."""
-    found = defaultdict(list)
-    for first in range(0, count, CHUNK):
-        share = training.ranks.share(min(CHUNK, count - first))
-        for name, rows in measure(share, slice(first + share.start, first + share.stop)).items():
-            found[name].append(share.gather(rows))
-    return {name: torch.cat(rows).cpu() for name, rows in found.items()}
-
-
 def _sample(training: Training, split: str, features: Features) -> dict[str, Tensor]:
     """What is seen on images decoded from draws of the prior, as many as the split has."""
-    noise = _noise(training, PRIOR, split, training.device)
+    noise = noise_of(training, PRIOR, split, training.device)
 
     def measure(share: Share, _: slice) -> dict[str, Tensor]:
         codes = training.model.sample_prior(share.whole, noise)
         return _seen(training.model.decode(codes[share.rows]), features)
 
-    return _over(training, len(getattr(training.images, split)), measure)
+    return rows_of(training, len(getattr(training.images, split)), measure)
 
 
 def _decode(training: Training, codes: Tensor, features: Features) -> dict[str, Tensor]:
@@ -255,7 +233,7 @@ def _decode(training: Training, codes: Tensor, features: Features) -> dict[str, 
     def measure(_: Share, which: slice) -> dict[str, Tensor]:
         return _seen(training.model.decode(codes[which]), features)
 
-    return _over(training, len(codes), measure)
+    return rows_of(training, len(codes), measure)
 
 
 def _reconstruct(
@@ -266,7 +244,7 @@ def _reconstruct(
     model, posterior, recipe = training.model, training.model.posterior, training.recipe
     losses, has_prior = training.losses(split), model.rate_is != "none"
     pairs = [] if features is None else registered("pairs")
-    real, noise = getattr(training.images, split), _noise(training, CODES, split, training.device)
+    real, noise = getattr(training.images, split), noise_of(training, CODES, split, training.device)
 
     def measure(share: Share, which: slice) -> dict[str, Tensor]:
         x = batch(real, which, training.device)
@@ -285,7 +263,7 @@ def _reconstruct(
             **({} if features is None else _seen(rebuilt, features)),
         }
 
-    rows = _over(training, len(real), measure)
+    rows = rows_of(training, len(real), measure)
     names = *(one.name for one in pairs), *distances
     measured: dict = {f"rec_{name}": float(rows[name].double().mean()) for name in names}
     measured |= {name: losses[name] for name in ("distortion_nats", "rate_nats", "elbo_nats") if name in losses}
@@ -324,13 +302,13 @@ def _log_likelihoods(
         return
     if not _is_wanted(["nll_nats", "bits_per_dim"], split, searched):
         return
-    real, noise = getattr(training.images, split), _noise(training, WEIGHTS, split, training.device)
+    real, noise = getattr(training.images, split), noise_of(training, WEIGHTS, split, training.device)
 
     def measure(share: Share, which: slice) -> dict[str, Tensor]:
         x = batch(real, which, training.device)
         return {"found": log_likelihood(model, x, samples, noise, share)}
 
-    nats = -float(_over(training, len(real), measure)["found"].double().mean())
+    nats = -float(rows_of(training, len(real), measure)["found"].double().mean())
     known = {"samples": samples, "n_measured": len(real), "split": split, "seed": training.recipe.evaluation.seed}
     yield "nll_nats", nats, known
     if model.likelihood.of_levels:
@@ -343,7 +321,7 @@ def _distances(
     """Column, value and identity of each distance."""
     moments = Moments()
     moments.update(activations)
-    drawn = _noise(training, SUBSETS, split, "cpu")
+    drawn = noise_of(training, SUBSETS, split, "cpu")
     kernel = kernel_distance(activations, reference.rows, drawn, paired=kind == "rec")
     for column, value, is_kernel in (
         (frechet_column(features, kind), frechet_distance(moments, reference.moments), False),
@@ -353,49 +331,10 @@ def _distances(
         yield column, value, distance_identity(features, reference, kind=kind, kernel=is_kernel, **known)
 
 
-def _accuracies(training: Training, split: str) -> Iterator[tuple[str, float, dict]]:
-    """Column, value and identity of each accuracy: on all images of the split that have a label, with as many labels of
-    training images as the recipe says, where there are so many. Which these are hangs on the evaluation's seed alone;
-    fewer of them are a part of more."""
-    labels, evaluation = training.images.labels, training.recipe.evaluation
-    if labels is None or not evaluation.downstream:
-        return
-    theirs, known = (tensor(part) for part in (getattr(labels, split), labels.train))
-    measured, there = (theirs != UNLABELLED).nonzero()[:, 0], (known != UNLABELLED).nonzero()[:, 0]
-    counts = [count for count in evaluation.downstream if count <= len(there)]
-    if not counts or not len(measured):
-        return
-    drawn = there[torch.randperm(len(there), generator=_noise(training, LABELLED, split, "cpu"))[: max(counts)]]
-    codes = _representations(training, split, measured)
-    known_codes = _representations(training, "train", drawn)
-    same = {"labels": labels.digest, "n_measured": len(measured), "split": split, "seed": evaluation.seed}
-    same["chance"] = float(theirs[measured].bincount().max()) / len(measured)
-    for count in counts:
-        given = codes, theirs[measured], known_codes[:count], known[drawn[:count]]
-        knn = same | {"n_labels": count, "neighbours": NEIGHBOURS}
-        yield f"knn_accuracy_{count}", knn_accuracy(*given), knn
-        linear = same | {"n_labels": count, "penalty": PENALTY}
-        yield f"linear_accuracy_{count}", linear_accuracy(*given), linear
-        halved = same | {"n_labels": count, "penalty": shattering.PENALTY}
-        halved["chance"] = shattering.chance(theirs[measured])
-        yield f"shattering_accuracy_{count}", shattering.shattering_accuracy(*given), halved
-
-
-def _representations(training: Training, split: str, which: Tensor) -> Tensor:
-    """What tells the class of these images of a split, (n, latent): of most posteriors, the mean."""
-    images = getattr(training.images, split)
-
-    def measure(share: Share, chunk: slice) -> dict[str, Tensor]:
-        x = batch(images, which[chunk], training.device)
-        return {"codes": training.model.posterior.representation(training.model.encode(x))}
-
-    return _over(training, len(which), measure)["codes"]
-
-
 def _pictures(training: Training, drawn: Mapping[str, Tensor]) -> list[dict]:
     """Of the first test images, with codes `drawn` from densities."""
     test = training.images.test
     # The first of the samples that were measured, which were drawn a chunk at a time.
-    noise = _noise(training, PRIOR, "test", training.device)
+    noise = noise_of(training, PRIOR, "test", training.device)
     sampled = training.model.sample_prior(min(CHUNK, len(test)), noise)
     return grids(training.model, batch(test, slice(TILES), training.device), sampled, drawn)

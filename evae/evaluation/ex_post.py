@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from evae.codes import training_codes
 from evae.densities import Density
 from evae.errors import NotFitted
+from evae.evaluation.codes import training_codes
 from evae.metrics.names import density_side
 from evae.training import Training, generator
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from evae.evaluation.tiles import COLUMNS, DELTAS, code_maps, perturbations, picture
 from evae.models import VAE
-from evae.tiles import COLUMNS, DELTAS, code_maps, perturbations, picture
 
 
 @torch.no_grad()
