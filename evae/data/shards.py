@@ -169,21 +169,22 @@ def _index(path: str, number: int, home: str, found: Found, labels: dict[str, in
 
 
 def _members(path: str) -> Iterator[tuple[str, int, int]]:
-    """Name, first byte and size of each file in a tar file. Raises UserError where it is not whole."""
+    """Name, first byte and size of each file in a tar file. Raises UserError where it cannot be read whole."""
     name = shown(path)
-    with open(path, "rb") as file:
-        try:
-            with tarfile.open(fileobj=file, mode="r:") as archive:
-                yield from ((entry.name, entry.offset_data, entry.size) for entry in archive if entry.isreg())
-                file.seek(archive.offset)
-                whole = file.read(len(BLOCK)) == BLOCK
-        except tarfile.TarError as error:
-            if "end of data" not in str(error):
-                raise UserError(
-                    f"the shard {name} is no tar file, or a compressed one: unpack it to a plain one, which can be "
-                    "read at any place"
-                ) from error
-            whole = False
+    try:
+        with open(path, "rb") as file, tarfile.open(fileobj=file, mode="r:") as archive:
+            yield from ((entry.name, entry.offset_data, entry.size) for entry in archive if entry.isreg())
+            file.seek(archive.offset)
+            whole = file.read(len(BLOCK)) == BLOCK
+    except OSError as error:
+        raise UserError(f"the shard {name} cannot be read: {error.strerror}") from error
+    except tarfile.TarError as error:
+        if "end of data" not in str(error):
+            raise UserError(
+                f"the shard {name} is no tar file, or a compressed one: unpack it to a plain one, which can be read at "
+                "any place"
+            ) from error
+        whole = False
     if not whole:
         raise UserError(f"the shard {name} is cut off after {os.path.getsize(path):,} bytes: fetch it again")
 
