@@ -58,19 +58,21 @@ class MapaStudy(StudyOptions):
     learning_rate: float = 5e-3
     schedule: str = "cosine"
     densities: tuple[str, ...] = ()
+    objectives: tuple[str, ...] | None = ("log_likelihood_nats",)
+    """Not how near the ELBO comes to it, which poor models may do best."""
     trials: int = 9
     seeds: int = 3
     confirm: int = 0
     """Fresh seeds, at the end, for what the search has chosen; of the controls alone, more --seeds serve all alike."""
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if self.kind != "points":
             raise UserError(
                 f"this study is about points, and {self.data} is images: give --data points:arc, circle, ... or "
                 "points:FILE. To train a model of images by these weights, take --inference mapa with "
                 "--likelihood gaussian and a study of the gaussian posterior, or a recipe of yours."
             )
+        super().__post_init__()
         if self.latent != 1:
             raise UserError(
                 f"this study compares orders of codes, which have one latent, not {self.latent}: leave --latent at 1"
