@@ -17,6 +17,8 @@ from evae.recipe import Recipe
 from evae.training import Training
 
 FORMAT = "evae-1"
+LARGEST = 1 << 16
+"""No image has a longer side, and no point more numbers."""
 OPTIMISERS = {"model": "optimiser", "discriminator": "discriminator_optimiser"}
 
 
@@ -119,9 +121,12 @@ def read_kept(data: bytes, path: str) -> Kept:
     header, tensors = _load(data, path)
     if "image_size" not in header:
         raise UserError(f"{path} is an interrupted trial, not a finished model; finish its study first")
-    recipe = Recipe.from_dict(header["recipe"])
+    sizes = header["image_size"], header.get("channels")
+    if not all(type(size) is int and 1 <= size <= LARGEST for size in sizes):
+        raise UserError(f"{path} is not a checkpoint of evae, or a damaged one: it is of images of size {sizes}")
+    recipe = Recipe.from_dict(header.get("recipe"))
     # The initial weights are overwritten: any seed will do.
-    shape = header["image_size"], header["channels"], recipe.latent
+    shape = *sizes, recipe.latent
     parts = {"likelihood": recipe.likelihood, "prior": recipe.prior, "criteria": recipe.criteria}
     parts["kind"] = recipe.data.kind
     model = build_model(recipe.posterior, recipe.network, *shape, seed=0, **parts)
@@ -131,7 +136,7 @@ def read_kept(data: bytes, path: str) -> Kept:
         if state := _below(tensors, f"density.{density.family}."):
             model.densities[density.family] = density.restore(state)
     digest = hashlib.sha256(data).hexdigest()[:16]
-    return Kept(model.eval(), recipe, header["image_size"], header["channels"], digest)
+    return Kept(model.eval(), recipe, *sizes, digest)
 
 
 def restore_model(training: Training, data: bytes) -> None:

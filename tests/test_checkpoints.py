@@ -127,6 +127,15 @@ def test_another_version_is_refused_by_its_name(saved):
         restore_training(fresh(), with_header(saved, format="evae-9"))
 
 
+@pytest.mark.parametrize("sizes", [{"channels": None}, {"image_size": "32"}, {"image_size": 10**9}, {"channels": 0}])
+def test_sizes_that_no_images_have_are_refused(sizes, tmp_path):
+    """Before networks of such a size are made."""
+    training, path = fresh(), tmp_path / "model.safetensors"
+    path.write_bytes(with_header(dump_model(training.model, training.recipe, 32, 1), **sizes))
+    with pytest.raises(UserError, match="damaged"):
+        load_model(str(path))
+
+
 def test_other_safetensors_files_are_refused():
     plain = save({"weight": torch.zeros(3)})
     with pytest.raises(UserError, match="not a checkpoint of evae"):
