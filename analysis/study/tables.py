@@ -145,7 +145,12 @@ def configurations(study: StudyData) -> pd.DataFrame:
         table[f"{o.metric}_half"] = half = half_of_mean(counted, o.metric)
         together = noise_of(table, o.metric).half(ERROR / 2 / max(1, value.mean().notna().sum()))
         table[f"{o.metric}_chosen"] = np.where(table["confirmed"], half.reindex(table.index), together)
-    return table.assign(keeps=_keeps(study)).reset_index()
+    return _together(table.assign(keeps=_keeps(study)).reset_index())
+
+
+def _together(table: pd.DataFrame) -> pd.DataFrame:
+    """The same table. Where many columns came one after the other, pandas warns of each more until it is copied."""
+    return table.copy()
 
 
 def _keeps(study: StudyData) -> pd.Series:
@@ -168,7 +173,8 @@ def by_search(study: StudyData, table: pd.DataFrame) -> pd.DataFrame:
         return table
     own = configurations(replace(study, trials=study.searched)).set_index("configuration")
     same = ("hover", "on_front", "chosen", "dominated_within_noise", "confirmed", "configuration")
-    return table.assign(**{c: own[c].reindex(table["configuration"]).to_numpy() for c in table if c not in same})
+    searched = {c: own[c].reindex(table["configuration"]).to_numpy() for c in table if c not in same}
+    return _together(table.assign(**searched))
 
 
 def judged(table: pd.DataFrame) -> pd.DataFrame:

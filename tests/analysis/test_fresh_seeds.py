@@ -338,3 +338,14 @@ def test_grey_marks_in_the_browser(confirmed: StudyData, browser: Browser, tmp_p
     assert panel.locator("pre").first.inner_text().count('"seed":1000') == 1
     assert trouble == []
     shown.close()
+
+
+def test_a_study_with_very_many_metrics_is_drawn_without_complaints(confirmed: StudyData) -> None:
+    """pandas warns of tables whose columns came one after the other, once there are more than a hundred."""
+    rng = np.random.default_rng(0)
+    more = pd.DataFrame({f"rec_m{k}": rng.normal(size=len(confirmed.trials)) for k in range(120)})
+    study = replace(confirmed, trials=pd.concat([confirmed.trials.reset_index(drop=True), more], axis=1))
+    table = tables.configurations(study)
+    assert {"rec_m0", "rec_m119"} <= set(table)
+    ranks = tables.front(table, study.objectives)
+    assert sections.draw(study, table, ranks, hypervolume.history(study, table), importance.shares(study, table))
