@@ -41,6 +41,9 @@ class Optimisation:
     discriminator's, does not. Measured is always at full size. LiteVAE (Sadat et al., arXiv 2405.14477, table 5) trains
     100,000 steps at 128 px and 50,000 at 256 px.
 
+    With `compiled` torch compiles encoder and decoder for training (`evae.compiled`), which rounds differently and
+    takes half a minute before it saves any.
+
     Of a discriminator's training, learning rate and beta1 are its own; optimiser, schedule, weight decay and clipping
     (of its own norm) are these. There is no mean of its weights.
 
@@ -63,6 +66,7 @@ class Optimisation:
     beta_warm_up_epochs: float = field(default=0.0, metadata=LATER)
     beta_cycles: int = field(default=1, metadata=LATER)
     half_size_epochs: int = field(default=0, metadata=LATER)
+    compiled: bool = field(default=False, metadata=LATER)
 
     def __post_init__(self) -> None:
         for kind, known in {"precision": PRECISIONS, "optimiser": OPTIMISERS, "schedule": SCHEDULES}.items():

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from evae import batch_statistics
 from evae.adversary import Adversary
+from evae.compiled import Compiled
 from evae.criteria import criterion
 from evae.data import batch, tensor
 from evae.data.ahead import ahead
@@ -107,6 +108,8 @@ class Training:
         )
         if recomputes:
             recompute(self.trained)
+        networks = (self.trained.encoder, self.trained.decoder) if optimisation.compiled else ()
+        self.compiled = Compiled(networks)
         self.parallel = self.ranks.wrap(self.trained)
         self.adversary: Adversary | None = None
         if recipe.adversarial is not None:
@@ -184,7 +187,7 @@ class Training:
             x = self._mirrored(unit(pixels, self.device), share, flips)
             x = F.avg_pool2d(x, 2) if halved else x
             adversary = self.adversary if weight and step >= self.recipe.adversarial.start_step else None
-            with self._autocast():
+            with self._autocast(), self.compiled.at_work():
                 judge, progress = adversary and adversary.judge, step / (optimisation.epochs * self.steps)
                 given = {"share": share, "recent": self.recent, "judge": judge, "beta_factor": beta}
                 bound = partial(self.parallel, generator=noise, progress=progress, **given)

@@ -88,6 +88,7 @@ def test_no_field_at_another_value_is_lost():
             beta_warm_up_epochs=0.25,
             beta_cycles=2,
             half_size_epochs=1,
+            compiled=True,
         ),
         evaluation=Evaluation(
             features="efficientnet-lite0-b2",

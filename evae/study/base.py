@@ -55,6 +55,7 @@ def recipe_of(options: StudyOptions) -> Recipe:
             beta_warm_up_epochs=options.beta_warm_up_epochs,
             beta_cycles=options.beta_cycles,
             half_size_epochs=options.half_size_epochs,
+            compiled=options.compiled,
         ),
         evaluation=Evaluation(
             features=options.features,

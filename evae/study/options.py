@@ -134,6 +134,9 @@ class StudyOptions:
     """In how many equal parts of the training it does so anew."""
     half_size_epochs: int = 0
     """Train so many epochs first on images of half the size, in a quarter of the time (lite_vae, sd_vae)."""
+    compiled: bool = False
+    """Let torch compile encoder and decoder for training: half a minute a process first, which long trainings on a GPU
+    may gain back."""
     precision: str = "auto"
     """Arithmetic of the networks: fp32, bf16, or auto (bf16 where the hardware has it)."""
 
