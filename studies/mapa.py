@@ -17,9 +17,9 @@ With the defaults (9 configurations, 3 seeds each, 2 min 45 s on two cores) expe
 inference lacks 0.013 to the true model, IWAE with 50 samples and EM 0.017, the inner loop 0.018, the kernel density
 0.034 and the VAE 0.040, with 60,000 passes of the decoder against 3 million of that IWAE and 1.7 million of the inner
 loop. On the circle codes must go by angle (by the first coordinate alone it lacks 1.2). On the figure-8, which crosses
-itself, it lacks 0.14 (VAE 0.27) and finds half as much noise again as there is: neighbours in space are no neighbours
-on the curve there, and the kernel density, which needs no order, lacks less. What shorter training gives is in
-benchmarks/results/mapa.md. A trial takes a core 2 to 45 seconds, so that this is also where a search strategy is tried
+itself, it lacks 0.11 (VAE 0.27) and finds 1.4 times the noise that there is: neighbours in space are no neighbours on
+the curve there, and the kernel density (0.08), which needs no order, and EM (0.06) lack less. All of it, and what
+shorter training gives, is in benchmarks/results/mapa.md. A trial takes a core 2 to 45 seconds, so that this is also where a search strategy is tried
 fast: `--trials 60` goes on to search methods, learning rates, widths and orders.
 """
 
