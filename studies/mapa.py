@@ -19,8 +19,8 @@ inference lacks 0.013 to the true model, IWAE with 50 samples and EM 0.017, the 
 loop. On the circle codes must go by angle (by the first coordinate alone it lacks 1.2). On the figure-8, which crosses
 itself, it lacks 0.11 (VAE 0.27) and finds 1.4 times the noise that there is: neighbours in space are no neighbours on
 the curve there, and the kernel density (0.08), which needs no order, and EM (0.06) lack less. All of it, and what
-shorter training gives, is in benchmarks/results/mapa.md. A trial takes a core 2 to 45 seconds, so that this is also where a search strategy is tried
-fast: `--trials 60` goes on to search methods, learning rates, widths and orders.
+shorter training gives, is in benchmarks/results/mapa.md. A trial takes a core 2 to 45 seconds, so that this is also
+where a search strategy is tried fast: `--trials 60` goes on to search methods, learning rates, widths and orders.
 """
 
 import sys
