@@ -25,6 +25,8 @@ from evae.cluster.worker import Worker
 from evae.cluster.worker_group import WorkerFailed, WorkerGroup, WorkersLost
 from evae.errors import Diverged, UserError
 from evae.hardware import accelerator
+from evae.identity import identity
+from evae.numerics import NUMERICS
 from evae.plugins import load
 from evae.results.rows import opening_row, shortened
 from evae.results.store import StoreError, to_json
@@ -132,6 +134,10 @@ class EpochTrainable(tune.Trainable):
         self.started = self.checkpointed = time.perf_counter()
         begun = self.worker.begin(job.recipe, saved)
         self.row |= {name: getattr(begun, name) for name in ("device", "precision", "processor", "parameters")}
+        digest = self.setting.images.digest
+        named = identity(job.recipe, digest, begun.precision)
+        self.row |= {"identity": named, "data_digest": digest, "numerics": NUMERICS}
+        self.row["plugins"] = to_json({plugin.name: plugin.digest for plugin in self.setting.plugins})
         if begun.epochs:
             self._resume(known, begun.epochs)
         self.row["launch_s"] += time.perf_counter() - self.started

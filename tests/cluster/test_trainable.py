@@ -16,9 +16,11 @@ from evae.cluster import trainable
 from evae.cluster.losses import MachineLeaves
 from evae.cluster.setting import Setting
 from evae.cluster.trainable import EpochTrainable
+from evae.identity import identity
 from evae.metrics import weights
 from evae.metrics.features import load_features
 from evae.metrics.reference import reference
+from evae.numerics import NUMERICS
 from evae.posteriors.evae import Evae
 from evae.recipe import Evaluation, Recipe
 from evae.results.store import Store
@@ -96,6 +98,8 @@ def test_a_finished_trial_leaves_rows_of_every_kind_pictures_and_weights(setting
     assert json.loads(found["params"]) == dict(one.params)
     assert Recipe.from_dict(json.loads(found["recipe"])).configuration() == one.configuration
     assert found["device"] == "cpu" and found["threads"] == 1 and found["parameters"] > 100
+    assert found["identity"] == identity(one.recipe, IMAGES.digest, found["precision"])
+    assert (found["data_digest"], found["numerics"], found["plugins"]) == (IMAGES.digest, NUMERICS, "{}")
     assert set(json.loads(found["distances"])) == {n for n in found if "_fd_" in n or "_kd_" in n}
     assert 0 < found["train_s"] <= found["wall_s"] and found["started_at"] < found["ended_at"]
 
