@@ -12,6 +12,7 @@ from torch import Tensor
 
 from evae.adversarial import Adversarial
 from evae.errors import Diverged
+from evae.global_seed import global_seed
 from evae.optimisation import Optimisation
 from evae.optimiser import optimiser
 from evae.ranks import Ranks, Share
@@ -51,9 +52,7 @@ class Adversary:
         seed: int,
     ) -> None:
         self.recipe, self.ranks = recipe, ranks
-        # As for the VAE (`build_model`): torch's own initialisers draw from the global generator.
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
+        with global_seed(seed):
             module = recipe.discriminator.build(image_size, channels)
         self.module = module.to(device, memory_format=torch.channels_last)
         self.optimiser = optimiser(

@@ -9,6 +9,7 @@ import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 from threadpoolctl import threadpool_limits
@@ -81,13 +82,28 @@ def processor(device: torch.device) -> str:
     return f"{_cpu_name()}, {torch.backends.cpu.get_cpu_capability()}"
 
 
+_LIMITED = Lock()
+_INSIDE: list[threadpool_limits] = []
+"""As often as somebody is inside of `threads_of_torch`, what was before the first of them."""
+
+
 @contextmanager
 def threads_of_torch() -> Iterator[None]:
     """While it lasts, numpy, scipy and scikit-learn use as many threads as torch does in this process, as far as they
     are loaded by now. Theirs is the number of cores where they were loaded before a trial said how many it has; trials
-    beside each other then wait for each other's threads, and take two to twenty times as long."""
-    with threadpool_limits(torch.get_num_threads()):
+    beside each other then wait for each other's threads, and take two to twenty times as long.
+
+    Threads of this process may be in here at once, and leave in any order: what was before comes back with the last."""
+    with _LIMITED:
+        found = threadpool_limits(torch.get_num_threads())
+        _INSIDE.append(_INSIDE[0] if _INSIDE else found)
+    try:
         yield
+    finally:
+        with _LIMITED:
+            before = _INSIDE.pop()
+            if not _INSIDE:
+                before.restore_original_limits()
 
 
 def describe() -> dict[str, Any]:

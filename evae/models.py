@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from evae.criteria import Criterion, Seen
 from evae.densities import Fitted
 from evae.errors import UserError, unknown
+from evae.global_seed import global_seed
 from evae.likelihoods import Bernoulli, Likelihood
 from evae.networks.base import Network
 from evae.posteriors.base import Posterior, Recent
@@ -252,11 +253,8 @@ def build_model(
 
     Raises `UserError` where the network family does not support the image or latent size.
     """
-    # torch's own initialisers draw from the global generator; only the CPU's is seeded, and afterwards put
-    # back.
     shape = network.code_shape(image_size, latent)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with global_seed(seed):
         encoder, decoder = network.build(image_size, channels, latent, posterior.heads)
         density = None if prior is None else prior.build(math.prod(shape))
         parts = {"likelihood": likelihood, "prior": density, "criteria": criteria, "kind": kind}

@@ -33,12 +33,13 @@ def test_without_a_device_torch_is_not_asked(monkeypatch):
     assert accelerator() == "cpu"
 
 
+def theirs() -> set[int]:
+    """How many threads numpy may use."""
+    return {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"}
+
+
 def test_numpy_has_no_more_threads_than_torch():
     """As in a process that loaded it before a trial said how many threads it has."""
-
-    def theirs() -> set[int]:
-        return {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"}
-
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -49,6 +50,16 @@ def test_numpy_has_no_more_threads_than_torch():
             assert theirs() == {2}
     finally:
         torch.set_num_threads(threads)
+
+
+def test_threads_that_leave_in_another_order_leave_what_was_before():
+    with threadpool_limits(2, user_api="blas"):
+        first, second = threads_of_torch(), threads_of_torch()
+        first.__enter__(), second.__enter__()
+        first.__exit__(None, None, None)
+        assert theirs() == {torch.get_num_threads()}
+        second.__exit__(None, None, None)
+        assert theirs() == {2}
 
 
 def test_metal_multiplies_no_bf16_faster():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from evae.backbones import files
 from evae.errors import UserError, unknown
+from evae.global_seed import global_seed
 
 if TYPE_CHECKING:
     import torch
@@ -33,7 +34,8 @@ def load(name: str, device: torch.device) -> PerceptualDistance:
     """The distance of that name on a device, loaded once a process. Raises UserError for an unknown name, and for
     weights that are not there or not those that they should be."""
     found = source(name)
-    return found.read(*found.find()).to(device)
+    with global_seed(0):
+        return found.read(*found.find()).to(device)
 
 
 def _st_lpips(trunk: str, digest: str) -> tuple[Path, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from evae.densities.base import Density
 from evae.errors import NotFitted
+from evae.global_seed import global_seed
 from evae.lazy import TYPE_CHECKING, torch
 
 if TYPE_CHECKING:
@@ -80,6 +81,5 @@ def seeded(generator: torch.Generator) -> Iterator[None]:
     """Inside, torch's own random numbers, of which initialisers draw, are those of a seed that the generator gives; on
     the CPU alone, and afterwards they are as before."""
     seed = int(torch.randint(2**63 - 1, (), generator=generator))
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with global_seed(seed):
         yield

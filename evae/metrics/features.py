@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from evae.errors import UserError
+from evae.global_seed import global_seed
 from evae.metrics.names import DEFAULT_FEATURES, INCEPTION, features, features_column
 
 
@@ -53,7 +54,8 @@ def load_features(name: str = DEFAULT_FEATURES, device: torch.device | str = "cp
 
     Raises UserError for an unknown name, and for weights that can neither be found nor downloaded.
     """
-    return features[name]().to(device)
+    with global_seed(0):
+        return features[name]().to(device)
 
 
 def frechet_column(features: Features, prefix: str) -> str:
