@@ -10,7 +10,7 @@ COMPILE := $(BIN)/python -m compileall -qq -j 0 -x '/tests?/' .venv/lib
 # What make runs keeps the rest too: our own files, and the tests as pytest rewrites them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: study test test-cpus test-cpu-plain test-cpu-avx2 lint clean
+.PHONY: study test test-cpus test-cpu-plain test-cpu-avx2 docs lint clean
 
 study: .venv/installed
 	$(BIN)/python studies/kernel_sweep.py
@@ -32,6 +32,11 @@ test-cpu-plain: .venv/installed-test
 test-cpu-avx2: .venv/installed-test
 	ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_CBWR=AVX2 OPENBLAS_CORETYPE=Haswell \
 	OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive $(NUMERICAL)
+
+# The documentation as a site; a dead link is an error.
+docs: .venv/installed-test
+	$(BIN)/python -m mkdocs build --strict --quiet --site-dir site
+	@echo "site/index.html; with its search: python -m http.server --directory site"
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .
