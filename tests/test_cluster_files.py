@@ -11,7 +11,8 @@ import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 ROOT = Path(__file__).parents[1]
-FILES = ("cluster.yaml", "cluster-own.yaml")
+CLOUDS = ("cluster.yaml", "cluster-gcp.yaml")
+FILES = (*CLOUDS, "cluster-own.yaml")
 
 
 def read(name: str) -> dict[str, Any]:
@@ -39,12 +40,33 @@ def test_every_start_of_ray_asks_for_the_token_and_hides_the_dashboard(name):
     assert config["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
 
 
-def test_gpu_machines_start_when_they_are_needed_and_the_head_trains_nothing():
-    types = read("cluster.yaml")["available_node_types"]
+@pytest.mark.parametrize("name", CLOUDS)
+def test_gpu_machines_start_when_they_are_needed_and_the_head_trains_nothing(name):
+    types = read(name)["available_node_types"]
     assert types["head"]["resources"]["CPU"] == 0
     assert types["gpu"]["min_workers"] == 0
-    assert types["gpu"]["node_config"]["InstanceMarketOptions"] == {"MarketType": "spot"}
-    assert types["gpu"]["max_workers"] == read("cluster.yaml")["max_workers"]
+    assert types["gpu"]["max_workers"] == read(name)["max_workers"]
+
+
+def test_gpu_machines_may_be_taken_away_and_the_head_may_not():
+    aws, gcp = (read(name)["available_node_types"] for name in CLOUDS)
+    assert aws["gpu"]["node_config"]["InstanceMarketOptions"] == {"MarketType": "spot"}
+    assert gcp["gpu"]["node_config"]["scheduling"]["provisioningModel"] == "SPOT"
+    assert "InstanceMarketOptions" not in aws["head"]["node_config"]
+    assert "scheduling" not in gcp["head"]["node_config"]
+
+
+def test_resources_are_stated_where_ray_does_not_know_the_machine_type():
+    """Ray looks those of AWS up."""
+    assert read("cluster-gcp.yaml")["available_node_types"]["gpu"]["resources"] == {"CPU": 4, "GPU": 1}
+
+
+@pytest.mark.parametrize("name", CLOUDS)
+def test_what_the_autoscaler_needs_is_installed_for_the_python_that_runs_it(name):
+    """Ray's own defaults install it for another one, the machine's."""
+    commands = prepare_config(read(name))["head_setup_commands"]
+    (installs,) = [command for command in commands if re.search(r"\bpip install\b.*(boto3|google-api)", command)]
+    assert "&& .venv/bin/python -m pip" in installs
 
 
 @pytest.mark.parametrize("name", FILES)

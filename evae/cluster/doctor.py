@@ -3,7 +3,6 @@
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import ray
@@ -11,8 +10,9 @@ from rich.console import Console
 from rich.text import Text
 
 from evae import data
-from evae.cluster import private
+from evae.cluster import private, slurm
 from evae.cluster.access import MAKE_TOKEN, is_open
+from evae.cluster.finding import Finding
 from evae.cluster.questions import Questions
 from evae.cluster.versions import ANSWER_S, differing, modules, nodes, placed, versions, why_silent
 from evae.data.base import DataRecipe
@@ -32,20 +32,12 @@ SKEW_S = 2.0
 """Clocks that differ by more confuse the times in the tables."""
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What was checked, and what to do if it is not ok."""
-
-    ok: bool
-    what: str
-    remedy: str = ""
-
-
 def examine(questions: Questions) -> Iterator[Finding]:
     """The findings on a cluster that this process has joined."""
     there = nodes()
     cpus, gpus = (sum(node["Resources"].get(kind, 0) for node in there.values()) for kind in ("CPU", "GPU"))
     yield Finding(cpus >= 1, f"{len(there)} node(s) with {cpus:g} CPUs and {gpus:g} GPUs", "start Ray with --num-cpus")
+    yield from slurm.findings(there)
     store = Store(questions.store)
     plugins = load(questions.plugin)
     for plugin in plugins:

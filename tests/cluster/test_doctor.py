@@ -11,7 +11,8 @@ from running import DEADLINE_S
 
 from evae.cluster import doctor
 from evae.cluster.demand import Demand
-from evae.cluster.doctor import Finding, examine, probe, report
+from evae.cluster.doctor import examine, probe, report
+from evae.cluster.finding import Finding
 from evae.cluster.machine import ray_session
 from evae.cluster.questions import Questions
 from evae.results.store import Store
