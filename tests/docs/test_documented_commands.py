@@ -25,8 +25,10 @@ from evae.search.deciding import known
 from evae.study.options import StudyOptions
 from studies import command as evae_command
 
-OTHERS = (".", "cd", "pip", "ray", "optuna-dashboard")
+OTHERS = (".", "cd", "pip", "ray", "optuna-dashboard", "docker", "kubectl")
 """Programs that are not ours, by what stands first."""
+INSIDE = {"sbatch": "cluster-slurm.sh", "docker run": "evae"}
+"""After what, in these programs' commands, a command of `evae` follows."""
 FOLDERS = ("analysis", "benchmarks", "examples", "studies", "tests")
 SHELL = [
     pytest.param(command, id=f"{path.name}: {command[:70]}")
@@ -104,6 +106,14 @@ def block_of(page, kind):
     return next(block for k, block in blocks((ROOT / "docs" / page).read_text()) if k == kind)
 
 
+def inside(words):
+    """What a command of one of `INSIDE` gives to `evae`."""
+    for program, after in INSIDE.items():
+        if shlex.join(words).startswith(program) and after in words:
+            return words[words.index(after) + 1 :]
+    return []
+
+
 def check(options):
     """What a study checks of its options before it loads data."""
     base, space = options.base_recipe(), options.space
@@ -125,6 +135,8 @@ def test_commands_are_what_they_are_said_to_be(command, parsed):
     elif words[:2] == ["ray", "exec"]:
         inner = [shlex.split(part) for part in words[3].split("&&")]
         test_commands_are_what_they_are_said_to_be(shlex.join(inner[-1]), parsed)
+    elif given := inside(words):
+        parsed(["evae", *given])
     elif words[0] in ("evae", "python"):
         options = parsed(words)
         if isinstance(options, StudyOptions):

@@ -105,6 +105,7 @@ def test_the_doctor_asks_all_nodes_of_the_job(slurm, tmp_path):
     said = job.wait_for("COMPLETED", "FAILED")
     assert job.state() == "COMPLETED", said
     assert "2 node(s) with 2 CPUs" in said and "asks for a token" in said, said
+    assert "Ray uses 2 of the 2 node(s)" in said and "Ray takes no more than the job's 1 core(s)" in said, said
 
 
 def test_a_mistyped_option_ends_the_job_with_one_message(slurm, tmp_path):
