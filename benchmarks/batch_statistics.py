@@ -28,7 +28,8 @@ from evae.metrics.features import Features, load_features
 from evae.metrics.reference import Reference, reference
 from evae.posteriors import Autoencoder, Evae, Gaussian
 from evae.recipe import Recipe
-from evae.training import STATISTICS, STATISTICS_IMAGES, Training, generator
+from evae.streams import STATISTICS
+from evae.training import STATISTICS_IMAGES, Training, generator
 from studies.kernel_sweep import KernelSweep
 
 MODELS = {"VAE": Gaussian(), "beta-VAE 0.1": Gaussian(beta=0.1), "EVAE": Evae(), "autoencoder": Autoencoder()}

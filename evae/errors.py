@@ -21,14 +21,16 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> UserError:
 
 
 class Diverged(Exception):
-    """A loss term stopped being a finite number; `epoch` and `term` say when and which."""
+    """A loss term stopped being a finite number; `epoch`, `step` (counted from 1; None after an epoch) and `term` say
+    when and which."""
 
-    def __init__(self, epoch: int, term: str, value: float):
-        super().__init__(epoch, term, value)
-        self.epoch, self.term, self.value = epoch, term, value
+    def __init__(self, epoch: int, term: str, value: float, step: int | None = None):
+        super().__init__(epoch, term, value, step)
+        self.epoch, self.term, self.value, self.step = epoch, term, value, step
 
     def __str__(self) -> str:
-        return f"{self.term} became {self.value} in epoch {self.epoch}"
+        at_step = "" if self.step is None else f", step {self.step}"
+        return f"{self.term} became {self.value} in epoch {self.epoch}{at_step}"
 
 
 class NotFitted(Exception):

@@ -17,7 +17,7 @@ from evae.networks.base import Network
 from evae.posteriors.base import Posterior, Recent
 from evae.priors import Prior
 from evae.ranks import Ranks, Share
-from evae.shapes import Codes, Heads, Images
+from evae.shapes import Codes, Dial, Heads, Images
 from evae.signals import visible
 
 
@@ -90,8 +90,8 @@ class VAE(nn.Module):
         share: Share | None = None,
         recent: Recent | None = None,
         judge: Callable[[Tensor], Tensor] | None = None,
-        beta_factor: float = 1.0,
-        progress: float | None = None,
+        beta_factor: Dial = 1.0,
+        progress: Dial | None = None,
     ) -> dict[str, Float[Tensor, ""]]:
         """The loss and its terms, in nats per image, averaged over the batch.
 
@@ -158,7 +158,7 @@ class VAE(nn.Module):
         """Those of the decoder's last layer."""
         return [weights for weights in self.decoder.parameters() if weights.ndim > 1][-1]
 
-    def weights(self, beta_factor: float, like: Tensor) -> dict[str, float | Float[Tensor, ""]]:
+    def weights(self, beta_factor: Dial, like: Tensor) -> dict[str, float | Float[Tensor, ""]]:
         """What each term but the distortion, which counts once, counts for in the loss: numbers, or where a term is
         divided by a scale that is learned, tensors on the device and of the type of `like`."""
         weights = {name: beta_factor * weight for name, weight in self.posterior.weights.items()}

@@ -112,6 +112,11 @@ class Optimisation:
                 f"the {self.epochs} epochs of the training: give fewer, or shorter ones."
             )
 
+    @property
+    def changes_rate(self) -> bool:
+        """Whether the learning rate is another in some steps."""
+        return (self.schedule, self.warm_up_epochs) != ("constant", 0)
+
     def learning_rate_factor(self, step: int, steps: int) -> float:
         """What the learning rate is multiplied by in a step, counted from 0, where an epoch has so many `steps`."""
         rise = self.warm_up_epochs * steps

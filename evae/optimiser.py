@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Iterable
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 
 BETA2 = 0.999
@@ -34,8 +35,40 @@ MOMENTS = {
 def optimiser(
     name: str, parameters: Iterable[torch.nn.Parameter], learning_rate: float, beta1: float, weight_decay: float = 0.0
 ) -> Optimizer:
-    """The optimiser of that name ("adam", "adamw", "adamax"), which steps for all parameters at once."""
+    """The optimiser of that name ("adam", "adamw", "adamax"), which steps for all parameters at once. On CUDA its steps
+    can be captured in a graph: all that they change is on the device."""
+    parameters = list(parameters)
     given = {"lr": learning_rate, "betas": (beta1, BETA2), "weight_decay": weight_decay}
+    given["capturable"] = parameters[0].is_cuda
     if name == "adamax":
-        return Adamax(parameters, foreach=True, **given)
-    return Adam(parameters, fused=True, decoupled_weight_decay=name == "adamw", **given)
+        made = Adamax(parameters, foreach=True, **given)
+    else:
+        made = Adam(parameters, fused=True, decoupled_weight_decay=name == "adamw", **given)
+    # Not a mistake that torch need warn of: steps are run as they come until one is captured.
+    made._warned_capturable_if_run_uncaptured = True
+    return made
+
+
+def move(optimiser: Optimizer, stopped: Tensor | None = None) -> None:
+    """A step; none where `stopped` (), on the parameters' device, is 1, which nobody needs to read for that."""
+    if stopped is None:
+        optimiser.step()
+    elif isinstance(optimiser, Adam):
+        # As a gradient scaler says it to a fused optimiser.
+        optimiser.found_inf = stopped
+        optimiser.step()
+    else:
+        before = {id(moved): moved.detach().clone() for moved in _moved(optimiser)}
+        optimiser.step()
+        with torch.no_grad():
+            for moved in _moved(optimiser):
+                # What an optimiser keeps begins with zeros.
+                kept = before[id(moved)] if id(moved) in before else torch.zeros_like(moved)
+                moved.copy_(torch.where(stopped > 0, kept, moved))
+
+
+def _moved(optimiser: Optimizer) -> list[Tensor]:
+    """The tensors that its steps change."""
+    (group,) = optimiser.param_groups
+    kept = [value for parameter in group["params"] for value in optimiser.state.get(parameter, {}).values()]
+    return [*group["params"], *kept]

@@ -8,5 +8,7 @@ Maps = Float[Tensor, "n channels height width"]
 Heads = Float[Tensor, "n heads_latent"]
 Codes = Float[Tensor, "n latent"]
 Standardised = Float[Tensor, "n varying"]
+Dial = float | Float[Tensor, ""]
+"""What may change from step to step: a number, or a tensor on the device, as a step that is captured needs it."""
 Data = Float[Tensor, "n *shape"]
 """Images, or what else is modelled: points, for instance."""

@@ -19,7 +19,8 @@ from evae.metrics.reference import reference
 from evae.models import VAE
 from evae.posteriors import Evae, Gaussian, KernelKL, Mixture, Posterior
 from evae.recipe import Evaluation, Recipe
-from evae.training import Training, hashed
+from evae.streams import hashed
+from evae.training import Training
 
 IMAGES = tiny_images(validation=20, test=20)
 LATENT, PIXELS, NOISE = 2, 16, 0.3

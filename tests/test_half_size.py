@@ -17,7 +17,8 @@ from evae.networks import LiteVae
 from evae.posteriors import Gaussian, Mixture, Poisson
 from evae.priors import MixturePrior
 from evae.recipe import Recipe
-from evae.training import STATISTICS, Training, generator
+from evae.streams import STATISTICS
+from evae.training import Training, generator
 
 IMAGES = tiny_images(train=12, validation=4, test=4)
 LITE = LiteVae(size="S", width=0.2, decoder_width=0.03125)

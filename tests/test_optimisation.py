@@ -15,7 +15,8 @@ from evae.networks.base import Network
 from evae.posteriors import Categorical, Gaussian, Mixture, Poisson
 from evae.priors import MixturePrior
 from evae.recipe import Recipe
-from evae.training import NOISE, ORDER, Training, generator
+from evae.streams import NOISE, ORDER
+from evae.training import Training, generator
 
 IMAGES = tiny_images()
 STEPS = 3

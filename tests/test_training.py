@@ -13,7 +13,9 @@ from evae.checkpoints import dump_training, restore_training
 from evae.hardware import has_native_bf16
 from evae.posteriors.autoencoder import Autoencoder
 from evae.posteriors.gaussian import Gaussian
-from evae.training import ORDER, Diverged, Training, generator, hashed
+from evae.stepping.step import mirrored
+from evae.streams import ORDER, hashed
+from evae.training import Diverged, Training, generator
 
 IMAGES = tiny_images()
 CLOCKS = ("train_s", "images_per_s")
@@ -132,7 +134,7 @@ def test_the_shared_images_are_used_in_place_and_never_written_to():
     images = tiny_images()
     before = {split: getattr(images, split).copy() for split in ("train", "validation", "test")}
     training = Training(flipping(tiny_recipe()), images)
-    assert np.shares_memory(training._train.numpy(), images.train)
+    assert np.shares_memory(training.train.numpy(), images.train)
     for _ in range(2):
         epoch(training)
     for split, copy in before.items():
@@ -197,13 +199,12 @@ def test_about_half_of_the_images_are_mirrored_and_only_in_training():
     images = tiny_images(train=400)
     training = Training(flipping(tiny_recipe()), images)
     index, share = torch.arange(400), training.ranks.share(400)
-    plain = training._batch(training._train, index, share)
-    mirrored = training._mirrored(plain, share, generator("cpu", 1))
-    as_is = (mirrored == plain).flatten(1).all(1)
-    turned = (mirrored == plain.flip(-1)).flatten(1).all(1)
+    plain = training._batch(training.train, index, share)
+    flipped = mirrored(plain, share, generator("cpu", 1))
+    as_is = (flipped == plain).flatten(1).all(1)
+    turned = (flipped == plain.flip(-1)).flatten(1).all(1)
     assert (as_is | turned).all() and not (as_is & turned).any()
     assert 160 < int(turned.sum()) < 240  # four standard deviations
-    assert torch.equal(Training(tiny_recipe(), images)._mirrored(plain, share, generator("cpu", 1)), plain)
 
 
 def test_mirroring_changes_the_training_and_leaves_the_validation_images_alone():

@@ -56,6 +56,7 @@ TEXT = {
         "device",
         "precision",
         "processor",
+        "stepped",
         "rate_is",
         "code_shape",
         "distances",

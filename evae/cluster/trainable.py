@@ -155,6 +155,7 @@ class EpochTrainable(tune.Trainable):
     def _epoch(self) -> None:
         key = {"trial": self.job.trial, "configuration": self.job.configuration, "seed": self.job.seed}
         epoch = key | self.worker.train_epoch()
+        self.row["stepped"] = epoch.pop("stepped")
         at_rung = epoch["epoch"] in self.job.rungs
         self.measured = self._measure(epoch) if at_rung else {}
         self.epochs.append(epoch)

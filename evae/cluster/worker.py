@@ -74,6 +74,7 @@ class Worker:
         validated = self.training.validate()
         return {
             "epoch": self.training.epoch,
+            "stepped": self.training.stepped,
             "started_at": started,
             "ended_at": datetime.now(UTC),
             "evaluate_s": time.perf_counter() - clock - trained["train_s"],

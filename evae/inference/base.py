@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from evae.ranks import Share
-    from evae.shapes import Images
+    from evae.shapes import Dial, Images
 
 
 @runtime_checkable
@@ -45,7 +45,7 @@ class Step:
     noise: torch.Generator
     bound: Callable[[Images], dict[str, Tensor]]
     descend: Callable[[Tensor, Iterable[nn.Parameter]], None]
-    progress: float
+    progress: Dial
 
 
 class Course:

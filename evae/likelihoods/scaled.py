@@ -49,7 +49,7 @@ class Scaled(Likelihood):
     def log_scale(self, like: Data) -> Float[Tensor, ""]:
         """ln of the scale, with gradients where a model learns it, on the device and of the type of this tensor."""
         if getattr(self, "learned", None) is None:
-            return torch.tensor(math.log(self.scale), dtype=like.dtype, device=like.device)
+            return torch.full((), math.log(self.scale), dtype=like.dtype, device=like.device)
         return self.learned["log_scale"].to(like)
 
     def set_scale(self, scale: float | Float[Tensor, ""]) -> None:

@@ -18,7 +18,7 @@ from evae.lazy import TYPE_CHECKING, torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from evae.shapes import Codes
+    from evae.shapes import Codes, Dial
 
 BLOCK = 8
 """So many arrivals of each train are drawn at once."""
@@ -67,7 +67,7 @@ def counts(rates: Codes, generator: torch.Generator) -> Codes:
     return drawn
 
 
-def relaxed_counts(rates: Codes, indicator: str, temperature: float, generator: torch.Generator) -> Codes:
+def relaxed_counts(rates: Codes, indicator: str, temperature: Dial, generator: torch.Generator) -> Codes:
     """The stand-ins for Poisson draws of these rates, above 0, at a temperature above 0; gradients reach the rates."""
     shape, fixed = INDICATORS[indicator], rates.detach()
     value, slope = torch.zeros_like(fixed), torch.zeros_like(fixed)
@@ -81,7 +81,7 @@ def relaxed_counts(rates: Codes, indicator: str, temperature: float, generator: 
     return value + slope * (rates - fixed)
 
 
-def gumbel_counts(rates: Codes, temperature: float, generator: torch.Generator) -> Codes:
+def gumbel_counts(rates: Codes, temperature: Dial, generator: torch.Generator) -> Codes:
     """The mean count of a Gumbel-softmax (Jang et al., arXiv 1611.01144) over 0, 1, 2, ... with Poisson probabilities
     of these rates; gradients reach the rates. Its mean is not the rate, whatever the temperature."""
     # Where a rate is not a number, the model that yields it has diverged, which its loss will say.
@@ -102,7 +102,7 @@ def most_counts(rate: float, tail: float = 1e-7) -> int:
     return math.ceil((most + 1) / BLOCK) * BLOCK
 
 
-def _arrivals(rates: Codes, until: float, generator: torch.Generator) -> Iterator[Tensor]:
+def _arrivals(rates: Codes, until: Dial, generator: torch.Generator) -> Iterator[Tensor]:
     """The times of arrivals at these rates, (BLOCK, n, latent) after (BLOCK, n, latent), till all are later than
     `until`."""
     passed = torch.zeros_like(rates)

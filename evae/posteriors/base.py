@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from evae.ranks import Share
-    from evae.shapes import Codes, Heads
+    from evae.shapes import Codes, Dial, Heads
 
 # The least width of a posterior: 1/r and ln r stay finite, and a wider floor would be noise the model cannot
 # remove.
@@ -121,9 +121,10 @@ class Posterior(ABC):
     def sample(self, heads: Heads, generator: torch.Generator) -> Codes:
         """One reparameterised draw for every image; gradients reach `heads`."""
 
-    def training_sample(self, heads: Heads, generator: torch.Generator, progress: float) -> Codes:
+    def training_sample(self, heads: Heads, generator: torch.Generator, progress: Dial) -> Codes:
         """The draw that a step of training takes, where `progress`, from 0 to below 1, is the share of the training's
-        steps that came before it. Families whose draws have no gradient relax them here."""
+        steps that came before it: a number, or on CUDA a tensor () on the device. Families whose draws have no gradient
+        relax them here."""
         return self.sample(heads, generator)
 
     @property

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
-    from evae.shapes import Codes, Heads
+    from evae.shapes import Codes, Dial, Heads
 
 
 @posterior
@@ -74,7 +74,7 @@ class Categorical(Relaxed):
         """Codes: they have no gradient."""
         return F.one_hot(noisy(heads, generator).argmax(-1), heads.shape[-1]).to(heads.dtype)
 
-    def relaxed(self, heads: Heads, temperature: float, generator: torch.Generator) -> Codes:
+    def relaxed(self, heads: Heads, temperature: Dial, generator: torch.Generator) -> Codes:
         return torch.softmax(noisy(heads, generator) / temperature, -1)
 
     def rate(self, heads: Heads) -> Codes:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
-    from evae.shapes import Codes, Heads
+    from evae.shapes import Codes, Dial, Heads
 
 EXACT = "exact"
 ESTIMATORS = (*INDICATORS, "gumbel")
@@ -100,7 +100,7 @@ class Poisson(Relaxed):
         """Counts: they have no gradient."""
         return counts(self.mean(heads), generator)
 
-    def relaxed(self, heads: Heads, temperature: float, generator: torch.Generator) -> Codes:
+    def relaxed(self, heads: Heads, temperature: Dial, generator: torch.Generator) -> Codes:
         if self.estimator == "gumbel":
             return gumbel_counts(self.mean(heads), temperature, generator)
         return relaxed_counts(self.mean(heads), self.estimator, temperature, generator)
@@ -108,6 +108,11 @@ class Poisson(Relaxed):
     @property
     def trains_on_expectation(self) -> bool:
         return self.estimator == EXACT
+
+    @property
+    def replayable(self) -> bool:
+        """Whether a step needs nothing of the host: how many arrivals are drawn hangs on the rates."""
+        return self.trains_on_expectation
 
     def rate(self, heads: Heads) -> Codes:
         return poisson_kl(self._log_rates(heads), self._prior_log_rates.to(heads.dtype))

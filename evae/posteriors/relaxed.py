@@ -12,7 +12,7 @@ from evae.posteriors.base import Posterior
 
 if TYPE_CHECKING:
     from evae.lazy import torch
-    from evae.shapes import Codes, Heads
+    from evae.shapes import Codes, Dial, Heads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,17 +42,21 @@ class Relaxed(Posterior):
             raise UserError(f"annealing must be a share of the training, from 0 to 1, not {self.annealing!r}.")
 
     @abstractmethod
-    def relaxed(self, heads: Heads, temperature: float, generator: torch.Generator) -> Codes:
+    def relaxed(self, heads: Heads, temperature: Dial, generator: torch.Generator) -> Codes:
         """Stand-ins for draws; gradients reach `heads`."""
 
-    def training_sample(self, heads: Heads, generator: torch.Generator, progress: float) -> Codes:
+    def training_sample(self, heads: Heads, generator: torch.Generator, progress: Dial) -> Codes:
         if self.trains_on_expectation:
             return self.mean(heads)
         return self.relaxed(heads, self.temperature_at(progress), generator)
 
-    def temperature_at(self, progress: float) -> float:
+    def temperature_at(self, progress: Dial) -> Dial:
         """The temperature after that share of the training."""
-        done = min(1.0, progress / self.annealing) if self.annealing else 1.0
+        if not self.annealing:
+            return self.temperature
+        done = progress / self.annealing
+        # Of a step that is captured the progress is a tensor: it is not known yet.
+        done = min(1.0, done) if isinstance(done, float) else done.clamp(max=1.0)
         return (1 - done) * self.first_temperature + done * self.temperature
 
     def scheduled(self, progress: float) -> dict[str, float]:

@@ -1,0 +1,33 @@
+"""What of a recipe cannot be captured: what a step does with it depends on more than tensors on the device."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from evae.data.stream import Stream
+from evae.inference import Course
+
+if TYPE_CHECKING:
+    from evae.training import Training
+
+
+def obstacle(training: Training) -> str | None:
+    """Why a training's steps are run as they come on CUDA too; None where they can be captured."""
+    if isinstance(training.train, Stream):
+        return "images are read from their files"
+    if training.ranks.size > 1:
+        return "several processes train it"
+    if training.recomputes:
+        return "blocks are computed twice"
+    if type(training.course).terms is not Course.terms:
+        return f"the inference {training.recipe.inference.family} has steps of its own"
+    recipe = training.recipe
+    parts: list[Any] = [recipe.posterior, recipe.network, recipe.likelihood, recipe.prior, *recipe.criteria]
+    parts += [recipe.adversarial.discriminator] if recipe.adversarial else []
+    return next((f"{part.family} needs the host" for part in parts if part is not None and not replayable(part)), None)
+
+
+def replayable(part: Any) -> bool:
+    """Whether what a family does in a step is done on the device alone, and can be replayed there: as far as is known,
+    for those of plug-ins where they say so (`replayable = True`)."""
+    return getattr(part, "replayable", type(part).__module__.startswith("evae."))

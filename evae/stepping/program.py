@@ -1,0 +1,105 @@
+"""How a step is run: as it comes, or recorded in a CUDA graph the second time and replayed from then on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, Protocol, TypeVar
+
+import torch
+
+Done = TypeVar("Done")
+CAPTURED, AS_IT_COMES = "captured", "as it comes"
+_ONE_AT_A_TIME = threading.Lock()
+"""A process can have one capture under way (PyTorch's notes on CUDA graphs), however many threads it trains in."""
+
+
+class Recorder(Protocol):
+    """Records what a call does on the device, without doing it."""
+
+    def record(self, step: Callable[[], Done]) -> tuple[Callable[[], None], Done]:
+        """What does it again, each time it is called, and what the call returned. Raises RuntimeError where that cannot
+        be recorded; nothing on the device has moved then, as after a recording that succeeds."""
+
+    def own_stream(self) -> AbstractContextManager[None]:
+        """A context in which all of a training's work is done."""
+
+
+class CudaGraphs:
+    """Records on a CUDA stream of this training's own, in one pool of memory; the `generators` are those that its steps
+    draw from. Other threads of the process may train meanwhile."""
+
+    def __init__(self, device: torch.device, generators: Sequence[torch.Generator]):
+        self.device, self.generators = device, generators
+        self.stream = torch.cuda.Stream(device)
+        # Graphs that are replayed one after the other, and pass nothing on but by tensors from outside of it.
+        self.pool = torch.cuda.graph_pool_handle()
+
+    def record(self, step: Callable[[], Done]) -> tuple[Callable[[], None], Done]:
+        graph = torch.cuda.CUDAGraph()
+        for generator in self.generators:
+            graph.register_generator_state(generator)
+        with _ONE_AT_A_TIME, torch.cuda.graph(graph, self.pool, self.stream, capture_error_mode="thread_local"):
+            done = step()
+        return graph.replay, done
+
+    @contextmanager
+    def own_stream(self) -> Iterator[None]:
+        outer = torch.cuda.current_stream(self.device)
+        self.stream.wait_stream(outer)
+        try:
+            with torch.cuda.stream(self.stream):
+                yield
+        finally:
+            outer.wait_stream(self.stream)
+
+
+class Program:
+    """Runs steps. Those of a kind do the same on the same tensors, and whatever differs between them is read from the
+    device: the first of a kind is run as it comes, which also warms up what it calls; the second is recorded, and it
+    and all others are replayed. Where recording fails, steps go on as they come.
+
+    Without a recorder all do. `stepped` says how they are run, and why, for the trial's row.
+    """
+
+    def __init__(self, recorder: Recorder | None, why_not: str | None = None):
+        self.recorder, self.why_not = recorder, why_not
+        self.kinds: dict[Hashable, tuple[Callable[[], None], Any] | None] = {}
+
+    @property
+    def records(self) -> bool:
+        return self.recorder is not None and self.why_not is None
+
+    @property
+    def stepped(self) -> str:
+        if self.records:
+            return CAPTURED
+        return AS_IT_COMES if self.why_not is None else f"{AS_IT_COMES}: {self.why_not}"
+
+    def own_stream(self) -> AbstractContextManager[None]:
+        """A context for all of a training's work on the device."""
+        return nullcontext() if self.recorder is None else self.recorder.own_stream()
+
+    def run(self, kind: Hashable, step: Callable[[], Done]) -> Done:
+        """What the step returns; of one that is replayed, what it returned when it was recorded."""
+        if not self.records:
+            return step()
+        if kind not in self.kinds:
+            self.kinds[kind] = None
+            return step()
+        if self.kinds[kind] is None:
+            try:
+                self.kinds[kind] = self.recorder.record(step)
+            except RuntimeError as error:
+                self.kinds.clear()
+                self.why_not = f"it cannot be captured ({str(error).splitlines()[0]:.200})"
+                return step()
+        replay, done = self.kinds[kind]
+        replay()
+        return done
+
+
+def recorder(device: torch.device, generators: Sequence[torch.Generator]) -> Recorder | None:
+    """What records steps on the device, if anything can."""
+    return CudaGraphs(device, generators) if device.type == "cuda" else None

@@ -1,0 +1,231 @@
+"""Steps that are recorded and replayed, on a CPU: with a stand-in that takes the very step it was given again."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from tiny import POSTERIORS, Strided, adversarial_recipe, flipping, tiny_images, tiny_recipe
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from evae.errors import Diverged
+from evae.posteriors.gaussian import Gaussian
+from evae.posteriors.mixture import Mixture
+from evae.posteriors.poisson import Poisson
+from evae.recipe import Recipe
+from evae.stepping import epoch as loop
+from evae.stepping.obstacles import obstacle
+from evae.training import Training
+
+IMAGES = tiny_images()
+RATE = 2**-10
+"""A learning rate that float32 has, too: then the numbers on the device are those of the host."""
+CLOCKS = ("train_s", "images_per_s")
+
+
+class Again:
+    """Takes the first step of a kind that it was given for all others of the kind, and counts what it took."""
+
+    def __init__(self) -> None:
+        self.recorded = self.replayed = 0
+
+    def own_stream(self) -> Any:
+        return nullcontext()
+
+    def record(self, step: Callable[[], Any]) -> tuple[Callable[[], None], Any]:
+        self.recorded += 1
+        done, waiting = step(), [True]
+
+        def replay() -> None:
+            self.replayed += 1
+            if waiting:  # it has been taken by being recorded
+                waiting.pop()
+            else:
+                step()
+
+        return replay, done
+
+
+class Refusing(Again):
+    """Can record nothing."""
+
+    def record(self, step: Callable[[], Any]) -> tuple[Callable[[], None], Any]:
+        raise RuntimeError("operation not permitted when stream is capturing\nand more")
+
+
+class OnDevice(TorchDispatchMode):
+    """Fails where a number is read back from the device, or one is sent to it."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func.overloadpacket.__name__
+        assert name not in ("_local_scalar_dense", "nonzero", "masked_select", "lift_fresh", "equal"), name
+        if name == "index":
+            assert all(each is None or each.dtype == torch.int64 for each in args[1])
+        return func(*args, **(kwargs or {}))
+
+
+class Halving(Strided):
+    """One that says it can be recorded."""
+
+    replayable = True
+
+
+def scheduled(recipe: Recipe, **changed: Any) -> Recipe:
+    return replace(recipe, optimisation=replace(recipe.optimisation, learning_rate=RATE, **changed))
+
+
+RECIPES = {posterior.family: scheduled(flipping(tiny_recipe(posterior))) for posterior in POSTERIORS}
+RECIPES |= {
+    "adversarial": scheduled(adversarial_recipe(start_step=4, weighting="adaptive", learning_rate=RATE), clip_norm=1.0),
+    "rising": scheduled(adversarial_recipe(Mixture(mixture_size=14), warm_up_epochs=2, weighting="per_number")),
+    "averaged": scheduled(tiny_recipe(optimiser="adamw", weight_decay=0.01), ema=0.5),
+    "adamax": scheduled(tiny_recipe(optimiser="adamax"), clip_norm=0.5, ema=0.9),
+    "half": scheduled(replace(tiny_recipe(), network=Halving(normalised=True)), half_size_epochs=2, epochs=4),
+    "warm": scheduled(tiny_recipe(), warm_up_epochs=1.5, schedule="cosine", beta_warm_up_epochs=2.0),
+    "bf16": scheduled(tiny_recipe(precision="bf16")),
+}
+STILL = [name for name, recipe in RECIPES.items() if name != "poisson"]
+"""All that can be recorded."""
+ROUNDED = ("rising", "categorical", "poisson", "warm", "averaged", "adamax")
+"""Those with numbers that are rounded on the device."""
+
+
+@pytest.fixture
+def on_device(monkeypatch):
+    """How to have trainings work as on CUDA, with this for a recorder."""
+
+    def train(recorder: Any, recipe: Recipe, images=IMAGES) -> Training:
+        with monkeypatch.context() as patch:
+            patch.setattr(loop, "recorder", lambda device, generators: recorder)
+            return Training(recipe, images)
+
+    return train
+
+
+def epochs(training: Training) -> list[dict[str, Any]]:
+    """All epochs' measurements, without clocks."""
+    rows = []
+    while not training.finished:
+        rows.append({n: v for n, v in (training.train_epoch() | training.validate()).items() if n not in CLOCKS})
+    return rows
+
+
+def state(training: Training) -> dict[str, torch.Tensor]:
+    """All that a training has: weights, means, moments, what is remembered."""
+    sides = {"model": (training.model, None), "trained": (training.trained, training.optimiser)}
+    if training.adversary:
+        sides["critic"] = training.adversary.module, training.adversary.optimiser
+    found = {"recent": training.recent.heads}
+    for name, (module, optimiser) in sides.items():
+        found |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
+        kept = optimiser.state_dict()["state"] if optimiser else {}
+        found |= {f"{name}.{i}.{key}": value for i, moments in kept.items() for key, value in moments.items()}
+    return {name: value.clone() for name, value in found.items()}
+
+
+def differing(a: Training, b: Training) -> list[str]:
+    mine, other = state(a), state(b)
+    assert mine.keys() == other.keys()
+    return [name for name in mine if not torch.equal(mine[name], other[name])]
+
+
+@pytest.mark.parametrize("name", STILL)
+def test_replayed_steps_are_those_that_come_one_by_one(on_device, name):
+    recorder = Again()
+    replayed, as_it_comes = on_device(recorder, RECIPES[name]), on_device(Refusing(), RECIPES[name])
+    assert epochs(replayed) == epochs(as_it_comes)
+    assert not differing(replayed, as_it_comes)
+    assert recorder.recorded >= 2 and recorder.replayed > recorder.recorded
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_on_the_device_a_training_is_what_it_is_on_the_host(on_device, name):
+    device, host = on_device(Again(), RECIPES[name]), Training(RECIPES[name], IMAGES)
+    rows, expected = epochs(device), epochs(host)
+    if name not in ROUNDED:
+        assert rows == expected and not differing(device, host)
+    for mine, other in zip(rows, expected, strict=True):
+        assert mine == pytest.approx(other, rel=1e-4, abs=1e-4)
+
+
+# Where nothing is recorded, on the CPU, Adamax keeps its steps on the host.
+@pytest.mark.parametrize("name", [name for name in STILL if name != "adamax"])
+def test_a_recorded_step_neither_reads_back_nor_sends_a_number(on_device, name):
+    class Watched(Again):
+        def record(self, step):
+            with OnDevice():
+                return super().record(step)
+
+    training = on_device(Watched(), RECIPES[name])
+    epochs(training)
+    assert training.loop.program.recorder.recorded and training.stepped == "captured"
+
+
+@pytest.mark.parametrize("name", STILL)
+def test_what_a_recorded_step_moves_stays_where_it_is(on_device, name):
+    training = on_device(Again(), RECIPES[name])
+
+    def places() -> dict[str, int]:
+        kept = [*training.trained.state_dict(keep_vars=True).items(), *training.model.state_dict().items()]
+        found = {f"{i}.{key}": value.data_ptr() for i, (key, value) in enumerate(kept)}
+        for parameter, moments in training.optimiser.state.items():
+            found |= {f"{id(parameter)}.{key}": value.data_ptr() for key, value in moments.items()}
+        if len(training.recent.heads) == training.recent.capacity:
+            found["recent"] = training.recent.heads.data_ptr()
+        return found
+
+    training.train_epoch()
+    before = places()
+    training.train_epoch()
+    assert {name: place for name, place in places().items() if name in before} == before
+
+
+def test_a_device_that_cannot_record_trains_on_and_says_why(on_device):
+    training = on_device(Refusing(), RECIPES["gaussian"])
+    assert epochs(training)
+    assert training.stepped == "as it comes: it cannot be captured (operation not permitted when stream is capturing)"
+
+
+def test_on_a_cpu_steps_come_as_they_are():
+    assert Training(tiny_recipe(), IMAGES).stepped == "as it comes"
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "adamax"])
+@pytest.mark.parametrize("recorder", [Again, Refusing])
+def test_after_a_step_that_overflows_nothing_moves(on_device, recorder, optimiser):
+    """The host stops at that step, and the device goes on to the end of the epoch: both end with the same."""
+    optimisation = {"optimiser": optimiser, "ema": 0.5}
+    recipe = tiny_recipe(Mixture(mixture_size=14), learning_rate=2.0**20, batch_size=3, **optimisation)
+    device, host = on_device(recorder(), recipe), Training(recipe, IMAGES)
+    errors = []
+    for training in (device, host):
+        with pytest.raises(Diverged) as caught:
+            epochs(training)
+        errors.append(caught.value)
+    told = [(each.epoch, each.step, each.term) for each in errors]
+    assert told[0] == told[1] and 1 < errors[0].step < 8
+    assert str(errors[0]).endswith(f"in epoch {errors[0].epoch}, step {errors[0].step}")
+    running = ("running_mean", "running_var", "num_batches_tracked")
+    assert not [name for name in differing(device, host) if not name.endswith(running)]
+
+
+def test_what_needs_the_host_is_not_recorded(tmp_path):
+    def why(recipe: Recipe, **given: Any) -> str | None:
+        return obstacle(Training(recipe, IMAGES, **given))
+
+    assert all(why(RECIPES[name]) is None for name in STILL)
+    assert why(tiny_recipe(Poisson(beta=0.5, log_rate=0.0))) == "poisson needs the host"
+    assert why(tiny_recipe(), recomputes=True) == "blocks are computed twice"
+    assert why(replace(tiny_recipe(), network=Strided())) == "strided needs the host"  # a plug-in's
+
+
+def test_a_plug_in_says_that_it_can_be_recorded():
+    class Own(Gaussian):
+        family = "own"
+
+    class Still(Own):
+        replayable = True
+
+    assert [obstacle(Training(tiny_recipe(each()), IMAGES)) for each in (Own, Still)] == ["own needs the host", None]
