@@ -1,6 +1,8 @@
 """The examples at work: images from arrays, networks for 96 px, and a tracker's files."""
 
+import json
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +10,11 @@ import pytest
 from tiny import tiny_images, tiny_recipe
 
 from evae import data, plugins
-from evae.callbacks import callback
 from evae.data.base import DataRecipe, ImageSet, content_digest
 from evae.errors import UserError
 from evae.networks import network
 from evae.registry import forget, registered_by
+from evae.trackers import tracker
 from evae.training import Training
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -63,15 +65,12 @@ def test_networks_for_96_pixels_train(example):
         Training(recipe, small)
 
 
-def test_tensorboard_has_a_run_for_each_trial(example, tmp_path, monkeypatch):
-    example("tensorboard.py")
-    monkeypatch.chdir(tmp_path)
-    board = callback["TensorBoard"]()
-    trial = {"trial": "t-s0", "recipe": "{}", "epochs": 1, "rec_fd": 2.5, "state": "running"}
-    board.study_start({"study": "mine"})
-    board.trial_start(trial)
-    board.epoch(trial, {"epoch": 1, "train_loss_nats": 3.5})
-    board.trial_end(trial)
-    (file,) = (tmp_path / "runs" / "mine" / "t-s0").iterdir()
-    written = file.read_bytes()
-    assert b"train_loss_nats" in written and b"rec_fd" in written and not board.writers
+def test_a_tracker_writes_lines(example, tmp_path):
+    example("json_lines.py")
+    lines = tracker["json-lines"](tmp_path / "json-lines", print)
+    lines.trial_start({"trial": "t-s0", "state": "running"})
+    lines.epoch({"trial": "t-s0"}, {"epoch": 1, "train_loss_nats": 3.5})
+    lines.trial_end({"trial": "t-s0", "ended_at": datetime(2026, 3, 2)})
+    written = [json.loads(line) for line in (tmp_path / "json-lines" / "rows.jsonl").read_text().splitlines()]
+    assert [line["what"] for line in written] == ["trial_start", "epoch", "trial_end"]
+    assert written[1]["train_loss_nats"] == 3.5

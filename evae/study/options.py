@@ -23,6 +23,7 @@ from evae.search.objectives import DEFAULTS, check_kind, labels_of, resolve_obje
 from evae.search.samplers import sampler as samplers
 from evae.search.space import Space
 from evae.study.base import recipe_of
+from evae.trackers import require
 
 REPLICATES = ("all", "race")
 RESUME = ("must", "auto", "never")
@@ -217,6 +218,9 @@ class StudyOptions:
     """Stop after this many minutes; the same command continues."""
     keep_weights: bool = True
     """Keep the weights of every finished trial."""
+    track: Annotated[tuple[str, ...], UseAppendAction] = ()
+    """Show the study in tensorboard, wandb or mlflow, or in a plug-in's tracker, as it goes on (docs/trackers.md);
+    repeatable."""
     dry_run: bool = False
     """Say what the study will cost on this machine, by training for a moment, and stop there: nothing is written."""
 
@@ -228,6 +232,7 @@ class StudyOptions:
         if self.data_root is not None and not self.data_root.strip():
             raise UserError("--data-root is empty: give a folder, or leave it out for ./data")
         samplers[self.sampler], networks[self.network]  # raise for names that are not known
+        require(self.track)
         if self.resume not in RESUME:
             raise unknown("way to resume", self.resume, RESUME)
         if self.replicates not in REPLICATES:

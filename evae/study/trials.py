@@ -29,6 +29,7 @@ from evae.study.followers import Callbacks, Followers
 from evae.study.manifest import Manifest
 from evae.study.options import StudyOptions
 from evae.study.progress import StudyProgress, summary, verdicts
+from evae.study.tracking import Tracking
 
 
 def train(
@@ -60,7 +61,7 @@ def train(
         max_failures=options.max_failures,
         recomputes=options.recompute,
         plugins=tuple(options.plugins),
-        followed=bool(callback),
+        followed=bool(callback or options.track),
         searched=tuple(metric for metric, _ in options.resolved_objectives()),
     )
     manifest.write(store, slots=float(slots.now()), sampler=options.sampler)
@@ -95,7 +96,8 @@ def _search(
     store, progress = setting.store, StudyProgress(searcher, console, options.epochs)
     stopped = searcher.rungs.stopped if searcher.rungs else {}
     failures = Failures(options.name, store, slots, console, stopped, options.max_failures)
-    callbacks = Callbacks([made() for made in callback.values()], console)
+    trackers = [Tracking(name, options.name, store, console) for name in dict.fromkeys(options.track)]
+    callbacks = Callbacks([*(made() for made in callback.values()), *trackers], console)
     followers = Followers(callbacks, store)
     callbacks.call("study_start", manifest.row)
     state, interrupted = "failed", False

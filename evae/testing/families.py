@@ -37,6 +37,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
     "metric": metrics.CHECKS,
     "sampler": sources.SAMPLER,
     "callback": sources.CALLBACK,
+    "tracker": sources.TRACKER,
 }
 WITH_HYPERPARAMETERS = (
     "posterior",

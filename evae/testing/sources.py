@@ -11,6 +11,7 @@ from evae.data.base import Source
 from evae.errors import UserError
 from evae.metrics.features import Features
 from evae.testing.contract import Check, expect
+from evae.trackers import Tracker
 
 
 def a_source_takes_recipe_and_root(source: Source) -> None:
@@ -56,7 +57,12 @@ def a_callback_is_one(callback: type[Callback]) -> None:
     expect(issubclass(callback, Callback), callback.__name__, "derives from evae.callbacks.Callback")
 
 
+def a_tracker_is_one(tracker: type[Tracker]) -> None:
+    expect(issubclass(tracker, Tracker), tracker.__name__, "derives from evae.trackers.Tracker")
+
+
 SOURCE: tuple[Check, ...] = (a_source_takes_recipe_and_root,)
 FEATURES: tuple[Check, ...] = (features_are_rows_of_finite_numbers,)
 SAMPLER: tuple[Check, ...] = (a_sampler_draws_from_the_space,)
 CALLBACK: tuple[Check, ...] = (a_callback_is_one,)
+TRACKER: tuple[Check, ...] = (a_tracker_is_one,)
