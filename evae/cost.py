@@ -14,14 +14,14 @@ from dataclasses import replace
 from statistics import median
 
 import torch
-from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch import nn
 
 from evae.data import batch
 from evae.errors import Diverged
 from evae.live_tensors import LiveTensors
+from evae.macs import macs, untrained
 from evae.metrics.cost import BATCH
-from evae.models import VAE, build_model
+from evae.models import VAE
 from evae.recipe import Recipe
 from evae.training import Training
 
@@ -37,11 +37,9 @@ def exact(recipe: Recipe, image_size: int, channels: int, names: Collection[str]
 
     With `names`, multiplications are left out where none of them is asked for.
     """
-    with torch.device("meta"):
-        model = _model(recipe, image_size, channels)
-        found = parameters(model)
-        if names is None or any(name.endswith("_macs") for name in names):
-            found |= _macs(model, torch.empty(1, channels, image_size, image_size))
+    found = parameters(untrained(recipe, image_size, channels))
+    if names is None or any(name.endswith("_macs") for name in names):
+        found |= macs(recipe, image_size, channels)
     return found
 
 
@@ -64,9 +62,7 @@ def measured(training: Training) -> dict[str, float | str]:
     """
     model, images, device = training.model, training.images, training.device
     found: dict[str, float | str] = dict(parameters(model))
-    with torch.device("meta"):
-        of_shape = torch.empty(1, *images.test.shape[1:])
-        found |= _macs(_model(training.recipe, images.image_size, images.channels), of_shape)
+    found |= macs(training.recipe, images.image_size, images.channels)
     found["memory_is"] = "allocator" if device.type == "cuda" else "live tensors"
     x = batch(images.test, torch.arange(BATCH) % len(images.test), device)
     model.eval()
@@ -81,26 +77,6 @@ def measured(training: Training) -> dict[str, float | str]:
     except Diverged:
         numbers |= {"step_images_per_s": math.nan, "step_memory_mb": math.nan}
     return found | _over_ranks(training, numbers)
-
-
-def _model(recipe: Recipe, image_size: int, channels: int) -> VAE:
-    """Freshly built, on the device that is the default."""
-    shape, parts = (image_size, channels, recipe.latent), {"likelihood": recipe.likelihood, "prior": recipe.prior}
-    return build_model(recipe.posterior, recipe.network, *shape, seed=recipe.seed, **parts)
-
-
-@torch.no_grad()
-def _macs(model: VAE, x: Tensor) -> dict[str, float]:
-    model.eval()
-    found = {}
-    with FlopCounterMode(display=False) as counter:
-        heads = model.encode(x)
-    found["encoder_macs"] = counter.get_total_flops() / 2
-    codes = heads.new_empty(1, model.latent)
-    with FlopCounterMode(display=False) as counter:
-        model.decoder(codes)
-    found["decoder_macs"] = counter.get_total_flops() / 2
-    return found
 
 
 @torch.enable_grad()

@@ -17,7 +17,7 @@ class Optimisation:
     """By default Adam with a constant learning rate (Qin & Huang, arXiv 2405.12783v2, appendix D).
 
     `precision` is the arithmetic of the networks: "fp32", "bf16" (autocast), or "auto", which takes bf16 where the
-    hardware multiplies it natively.
+    hardware multiplies it natively and that is faster (`evae.hardware.BF16_MACS`).
 
     `beta1` is the decay of Adam's mean gradient, 0.9 as in the paper's framework; the adversarial trainings of the
     field use 0.5. `weight_decay` draws all weights w towards 0: with "adam" and "adamax" as a term of the loss,

@@ -16,7 +16,7 @@ import tyro
 from evae import data, plugins
 from evae.commands import run
 from evae.errors import Diverged, UserError
-from evae.hardware import find_device, resolve_precision
+from evae.hardware import find_device
 from evae.hardware import processor as processor_of
 from evae.lazy import torch
 from evae.recipe import Recipe
@@ -66,12 +66,14 @@ def parse(text: str) -> Recipe:
     return recipe
 
 
-def conditions(recipe: Recipe, device: torch.device, threads: int) -> dict[str, str | int]:
+def conditions(recipe: Recipe, images: data.ImageSet, device: torch.device, threads: int) -> dict[str, str | int]:
     """What a training's numbers depend on beside its recipe, by the names of a trial's row."""
+    from evae.macs import arithmetic
+
     return {
         "device": device.type,
         "threads": threads,
-        "precision": resolve_precision(recipe.optimisation.precision, device),
+        "precision": arithmetic(recipe, images.image_size, images.channels, device),
         "processor": processor_of(device),
         "workers": 1,
     }
@@ -119,10 +121,10 @@ def main(
     place = find_device(device)
     recorded = {"device": device and torch.device(device).type, "threads": threads, "workers": workers}
     recorded |= {"precision": precision, "processor": processor}
-    said = comparison(conditions(given, place, torch.get_num_threads()), recorded)
+    images = data.load(given.data, data_root)
+    said = comparison(conditions(given, images, place, torch.get_num_threads()), recorded)
     if said:
         print(said, file=sys.stderr)
-    images = data.load(given.data, data_root)
     try:
         training, measured = repeat(given, images, place)
     except Diverged as error:

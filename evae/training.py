@@ -18,7 +18,8 @@ from evae.data import batch, tensor
 from evae.data.base import ImageSet
 from evae.data.stream import Stream
 from evae.errors import Diverged
-from evae.hardware import repeatable, resolve_precision
+from evae.hardware import repeatable
+from evae.macs import arithmetic
 from evae.models import VAE, build_model
 from evae.networks.layers import recompute
 from evae.optimiser import optimiser
@@ -67,7 +68,7 @@ class Training:
         self.recipe, self.images, self.device = recipe, images, torch.device(device)
         self.ranks, self.recomputes = ranks or Ranks(), recomputes
         repeatable(self.device)
-        self.precision = resolve_precision(recipe.optimisation.precision, self.device)
+        self.precision = arithmetic(recipe, images.image_size, images.channels, self.device)
         recipe.check_trainable(self.ranks.size, images.image_size, len(images.train))
         self.trained: VAE = build_model(
             recipe.posterior,

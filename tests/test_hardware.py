@@ -12,6 +12,10 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from evae import hardware
 from evae.errors import UserError
 from evae.hardware import accelerator, describe, has_native_bf16, resolve_precision, threads_of_torch
+from evae.macs import arithmetic
+from evae.networks.conv import Conv
+from evae.networks.resnet_v2 import ResNetV2
+from evae.recipe import Recipe
 
 
 @pytest.mark.parametrize(
@@ -62,13 +66,18 @@ def test_threads_that_leave_in_another_order_leave_what_was_before():
         assert theirs() == {2}
 
 
+def unknown() -> float:
+    """The multiplications of networks of which nobody needs to know."""
+    raise AssertionError("asked")
+
+
 def test_metal_multiplies_no_bf16_faster():
-    assert resolve_precision("auto", torch.device("mps")) == "fp32"
+    assert resolve_precision("auto", torch.device("mps"), unknown) == "fp32"
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_named_precision_is_taken_at_its_word(precision):
-    assert resolve_precision(precision, torch.device("cpu")) == precision
+    assert resolve_precision(precision, torch.device("cpu"), unknown) == precision
 
 
 def test_auto_takes_bf16_exactly_where_it_is_native():
@@ -79,7 +88,21 @@ def test_auto_takes_bf16_exactly_where_it_is_native():
         amx = "amx_bf16" in file.read()
     cpu = torch.device("cpu")
     assert has_native_bf16(cpu) == amx
-    assert resolve_precision("auto", cpu) == ("bf16" if amx else "fp32")
+    assert resolve_precision("auto", cpu, unknown) == ("bf16" if amx else "fp32")
+
+
+@pytest.mark.parametrize(
+    ("capability", "macs", "taken"), [((9, 0), 9e10, "bf16"), ((9, 0), 1.2e7, "fp32"), ((7, 5), 9e10, "fp32")]
+)
+def test_on_a_gpu_auto_takes_bf16_for_networks_that_gain_by_it(monkeypatch, capability, macs, taken):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert resolve_precision("auto", torch.device("cuda"), lambda: macs) == taken
+
+
+@pytest.mark.parametrize(("network", "size", "taken"), [(Conv(), 32, "fp32"), (ResNetV2(), 256, "bf16")])
+def test_the_measured_networks_are_on_the_sides_that_they_were_measured_on(monkeypatch, network, size, taken):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    assert arithmetic(Recipe(network=network, latent=256), size, 3, torch.device("cuda")) == taken
 
 
 def test_the_description_is_json_and_fits_this_machine():

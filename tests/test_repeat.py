@@ -71,7 +71,7 @@ def test_of_a_run_of_which_nothing_is_recorded_nothing_is_promised() -> None:
 
 def test_conditions_are_those_of_this_machine() -> None:
     recipe = tiny_recipe(precision="auto")
-    here = repeat.conditions(recipe, torch.device("cpu"), 3)
+    here = repeat.conditions(recipe, tiny_images(), torch.device("cpu"), 3)
     training = Training(recipe, tiny_images())
     assert here["precision"] == training.precision and here["threads"] == 3 and here["device"] == "cpu"
     assert here["processor"] == processor(torch.device("cpu"))

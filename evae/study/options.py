@@ -139,7 +139,7 @@ class StudyOptions:
     """Let torch compile encoder and decoder for training: half a minute a process first, which long trainings on a GPU
     may gain back."""
     precision: str = "auto"
-    """Arithmetic of the networks: fp32, bf16, or auto (bf16 where the hardware has it)."""
+    """Arithmetic of the networks: fp32, bf16, or auto (bf16 where the hardware has it, on a GPU for large networks)."""
 
     objectives: tuple[str, ...] | None = None
     """What is searched for, one metric or more; fd is the Fréchet distance on --features (default: gen_fd
