@@ -43,7 +43,8 @@ class Live:
 
 def state(store: Store) -> tuple[object, ...]:
     """What changes whenever a file of the study does."""
-    return tuple((f.path, f.size, f.mtime_ns) for kind in KINDS for f in store.files(kind))
+    files = (f for kind in KINDS for f in store.files(kind) + store.compacted(kind))
+    return tuple((f.path, f.size, f.mtime_ns) for f in files)
 
 
 def serve(live: Live, port: int) -> ThreadingHTTPServer:

@@ -17,7 +17,7 @@ from analysis.study import columns
 from analysis.study.naming import Objective, is_accuracy, is_distance, know, of_kind
 from evae.errors import UserError
 from evae.results.places import redacted, shown
-from evae.results.store import SCHEMA_VERSION, Store, StoreError
+from evae.results.store import SCHEMAS, Store, StoreError
 from evae.search.constraints import Constraint
 from evae.search.job import CONFIRM, SEARCH
 
@@ -175,9 +175,10 @@ def load(results: str | os.PathLike[str] | Store) -> StudyData:
     if not manifest:
         notes.append("The study's manifest is missing: its question, command and objectives are not known.")
     version = manifest.get("schema_version")
-    if version is not None and version == version and version != SCHEMA_VERSION:
+    if version is not None and version == version and version not in SCHEMAS:
+        words = " and ".join(map(str, SCHEMAS))
         notes.append(
-            f"The store has schema version {version:g}, this report reads version {SCHEMA_VERSION}: "
+            f"The store has schema version {version:g}, this report reads versions {words}: "
             "columns it does not know are left out, and missing ones are empty."
         )
     # Earlier versions kept the keys of a URI, which the message of an error may repeat.

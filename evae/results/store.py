@@ -12,6 +12,8 @@ reader never sees half a file, and a retry of a trial replaces its rows instead 
     <results>/weights/<trial>.safetensors     a finished trial's model
     <results>/checkpoints/<trial>.safetensors an interrupted trial, until it is finished
 
+Once they are many, the small files of a kind become a few (`evae.results.compaction`), and are read the same.
+
 Any file system of pyarrow serves: a local folder, `s3://bucket/path`, `gs://bucket/path`. Needs neither torch nor Ray.
 """
 
@@ -21,20 +23,24 @@ import math
 import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs
 
 from evae.errors import UserError
-from evae.results import measures, places
+from evae.results import compacted, measures, places
+from evae.results.compacted import FOLDER, KEY, Part
+from evae.results.parts import SUFFIX, Parts
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Raised where an earlier version would misread what this one writes. 2: small files may be compacted, and versions
+before say of those that they cannot be read."""
+SCHEMAS = (1, 2)
+"""Those that are read. A study of a later one is refused."""
 KINDS = ("study", "trials", "epochs", "images", "clouds", measures.KIND)
-READERS = 4
-"""Threads that read a kind's many small files: most of the time is waiting and decoding outside of Python."""
 
 REMEDIES = {
     "study": "Restore it from a copy, remove it where another session's file lies beside it, or give this study a "
@@ -48,6 +54,10 @@ REMEDIES = {
     "measures": "Restore it from a copy, or remove it and measure that trial again.",
 }
 """What can be done about a file of each kind that is damaged."""
+OF_COMPACTED_TRIALS = (
+    "Restore it from a copy. Where there is none, remove it, and give this study a --name of its own: with --pool it "
+    "takes from here what is whole."
+)
 NAMED_AFTER = {"study": "session", "trials": "trial", "measures": "trial"}
 """The column that a file's name repeats: what is called otherwise is a copy that somebody made."""
 NAMED = 5
@@ -68,6 +78,10 @@ class Store:
         self.unreadable: list[str] = []
         self.closed: str | None = None
         """Why this process may write no more, once another one has taken the results over."""
+        self._footers: dict[str, pq.FileMetaData] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_footers": {}}
 
     def __repr__(self) -> str:
         return f"Store({self.location!r})"
@@ -76,13 +90,17 @@ class Store:
     def is_local(self) -> bool:
         return isinstance(self.filesystem, fs.LocalFileSystem)
 
+    @property
+    def parts(self) -> Parts:
+        return Parts(self.filesystem, self.root, NAMED_AFTER, self._footers)
+
     def path(self, *parts: str) -> str:
         """The path of something inside the results, in the store's own file system."""
-        return "/".join((self.root.rstrip("/"), *filter(None, parts)))
+        return self.parts.path(*parts)
 
     def prepare(self) -> None:
         """Make the folders and prove that a file can be written and renamed; raises StoreError if not."""
-        with self._reaching("write"):
+        with self.reaching("write"):
             for kind in KINDS:
                 self.filesystem.create_dir(self.path(kind), recursive=True)
             self._write(self.path("study", ".probe"), pa.table({"probe": [1]}))
@@ -97,8 +115,24 @@ class Store:
         # Left to itself, pyarrow takes the columns of the first row alone.
         names = dict.fromkeys(name for row in rows for name in row)
         table = pa.table({name: [row.get(name) for row in rows] for name in names})
-        with self._reaching("write"):
+        with self.reaching("write"):
             self._write(self.path(kind, f"{key}.parquet"), table)
+
+    def write_compacted(self, kind: str, name: str, table: pa.Table, group: int) -> None:
+        """Put a file of rows of many keys, by their column `KEY` and in its order, `group` rows being read at once.
+
+        Raises StoreError when it cannot be written.
+        """
+        folder = f"{kind}/{FOLDER}"
+        keys = json.dumps(compacted.keys(table).to_pylist()).encode()
+        self.write_bytes(folder, compacted.sidecar(name), keys)
+        with self.reaching("write"):
+            self._write(self.path(folder, name), table, write_statistics=[KEY], row_group_size=group)
+            if self.is_local:
+                # What it holds is deleted next, and must not be gone from the disk before this is on it.
+                place = os.open(self.path(folder), os.O_RDONLY)
+                os.fsync(place)
+                os.close(place)
 
     def read(self, kind: str) -> pa.Table:
         """All rows of a kind that can be read, for a report; a column that a file lacks is null there. Trials have what
@@ -107,13 +141,22 @@ class Store:
         A column whose types do not go together (numbers in one file, text in another) is read as text.
         Files that cannot be read are left out and named in `unreadable`. Empty when there is nothing.
         """
-        prefix = f"{kind}/"
-        self.unreadable = [name for name in self.unreadable if not name.startswith(prefix)]
-        files = self.files(kind)
-        found = self._read_files(files)
-        self.unreadable += [prefix + f.base_name for f, t in zip(files, found, strict=True) if isinstance(t, str)]
-        table = _concatenated([table for table in found if isinstance(table, pa.Table)])
+        with self.reaching("read"):
+            parts = self.parts.of(kind)
+        unreadable = [part for part in parts if isinstance(part.table, str)]
+        self.unreadable = [name for name in self.unreadable if not name.startswith(f"{kind}/")]
+        self.unreadable += [p.name if p.key is not None else f"{p.name} ({p.table})" for p in unreadable]
+        table = _joined([part for part in parts if not isinstance(part.table, str)])
         return measures.merged(table, self.read(measures.KIND)) if kind == "trials" else table
+
+    def columns(self, kind: str, names: Sequence[str]) -> pa.Table:
+        """These columns of a kind's rows, as far as there are any, in no order, without what was measured of trials
+        afterwards: of compacted files in a moment. Raises StoreError as `rows` does."""
+        with self.reaching("read"):
+            parts = self.parts.of(kind, [*dict.fromkeys([*names, *filter(None, [NAMED_AFTER.get(kind)])])])
+        self._check(kind, parts)
+        table = _concatenated([part.table for part in parts])
+        return table.select([name for name in names if name in table.column_names])
 
     def rows(self, kind: str, key: str | None = None) -> list[dict[str, Any]]:
         """The rows of one trial, or of all, for what goes on from them; empty when there are none.
@@ -122,44 +165,51 @@ class Store:
         Raises StoreError, which names the files, where one is there but cannot be read, has no rows, or those of
         another: it is not to be taken for one that is not there, and overwritten.
         """
-        if key is None:
-            files = self.files(kind)
-        else:
-            with self._reaching("read"):
-                info = self.filesystem.get_file_info(self.path(kind, f"{key}.parquet"))
-            files = [info] if info.type != fs.FileType.NotFound else []
-        found = self._read_files(files)
-        why = {f"{kind}/{f.base_name}": _fault(kind, f, table) for f, table in zip(files, found, strict=True)}
-        if damaged := {name: fault for name, fault in why.items() if fault}:
-            raise self.damaged(kind, damaged)
-        names = dict.fromkeys(name for table in found for name in table.column_names)
-        return [dict.fromkeys(names) | row for table in found for row in table.to_pylist()]
+        with self.reaching("read"):
+            parts = self.parts.of(kind) if key is None else self.parts.of_key(kind, key)
+        self._check(kind, parts)
+        found = [(part.key, row) for part in parts for row in part.table.to_pylist()]
+        # Python's sort leaves the rows of one key in their order.
+        found.sort(key=lambda pair: pair[1][KEY] if pair[0] is None else pair[0])
+        names = dict.fromkeys(name for part in parts for name in part.table.column_names)
+        names.pop(KEY, None)
+        return [{name: row.get(name) for name in names} for _, row in found]
+
+    def _check(self, kind: str, parts: Iterable[Part]) -> None:
+        """Raise StoreError for those that cannot be used."""
+        why = {part.name: reason for part in parts if (reason := fault(kind, part))}
+        if why:
+            raise self.damaged(kind, why)
 
     def damaged(self, kind: str, why: Mapping[str, str]) -> StoreError:
         """The error for files of a kind that are there and cannot be used, by their names below the results."""
         named = [f"{name} ({reason})" for name, reason in list(why.items())[:NAMED]]
         more = f", and {len(why) - NAMED} more" if len(why) > NAMED else ""
-        return StoreError(
-            f"{self.location} holds results that cannot be read: {', '.join(named)}{more}. {REMEDIES[kind]}"
-        )
+        many = kind == "trials" and any(f"/{FOLDER}/" in name for name in why)
+        remedy = OF_COMPACTED_TRIALS if many else REMEDIES[kind]
+        return StoreError(f"{self.location} holds results that cannot be read: {', '.join(named)}{more}. {remedy}")
 
-    def sizes(self, folder: str, suffix: str = ".parquet") -> dict[str, int]:
-        """Bytes of the file of each key."""
-        return {info.base_name.removesuffix(suffix): info.size for info in self.files(folder, suffix)}
+    def sizes(self, folder: str, suffix: str = SUFFIX) -> dict[str, int]:
+        """Bytes of the file of each key; of a compacted one an equal share for each of its keys."""
+        small = {info.base_name.removesuffix(suffix): info.size for info in self.files(folder, suffix)}
+        if suffix != SUFFIX:
+            return small
+        with self.reaching("read"):
+            return self.parts.sizes(folder) | small
 
     def write_bytes(self, folder: str, name: str, data: bytes) -> None:
         """Put a file (weights, a checkpoint) beside the tables, as atomically as the tables.
 
         Raises StoreError when it cannot be written: the earlier file is then still there.
         """
-        with self._reaching("write"):
+        with self.reaching("write"):
             self.filesystem.create_dir(self.path(folder), recursive=True)
             self._put(self.path(folder, name), lambda sink: sink.write(data))
 
     def read_bytes(self, folder: str, name: str) -> bytes | None:
         """The content of such a file; None when there is none. Raises StoreError when it cannot be read."""
         path = self.path(folder, name)
-        with self._reaching("read"):
+        with self.reaching("read"):
             if self.filesystem.get_file_info(path).type == fs.FileType.NotFound:
                 return None
             with self.filesystem.open_input_file(path) as source:
@@ -167,19 +217,20 @@ class Store:
 
     def written_at(self, folder: str, name: str) -> float:
         """When such a file was written, in seconds by the store's own clock; infinitely early where there is none."""
-        with self._reaching("read"):
+        with self.reaching("read"):
             info = self.filesystem.get_file_info(self.path(folder, name))
         return -math.inf if info.mtime_ns is None else info.mtime_ns / 1e9
 
     def delete_bytes(self, folder: str, name: str) -> None:
         """Remove such a file where there is one. Raises StoreError when that cannot be done."""
         path = self.path(folder, name)
-        with self._reaching("write"):
+        with self.reaching("write"):
             if self.filesystem.get_file_info(path).type != fs.FileType.NotFound:
                 self.filesystem.delete_file(path)
 
     @contextlib.contextmanager
-    def _reaching(self, what: str) -> Iterator[None]:
+    def reaching(self, what: str) -> Iterator[None]:
+        """Raise StoreError for whatever goes wrong inside; `what` is "read" or "write"."""
         if what == "write" and self.closed:
             raise StoreError(self.closed)
         try:
@@ -191,34 +242,20 @@ class Store:
                 "Free some space or mend its permissions, or choose another place with --results."
             ) from None
 
-    def files(self, folder: str, suffix: str = ".parquet") -> list[fs.FileInfo]:
-        """The complete files of a folder, by path; without hidden ones, which other programs leave beside them."""
-        with self._reaching("read"):
-            found = self.filesystem.get_file_info(fs.FileSelector(self.path(folder), allow_not_found=True))
-        mine = (f for f in found if f.path.endswith(suffix) and not f.base_name.startswith("."))
-        return sorted(mine, key=lambda f: f.path)
+    def files(self, folder: str, suffix: str = SUFFIX) -> list[fs.FileInfo]:
+        """The complete files of a folder, by key, without compacted ones."""
+        with self.reaching("read"):
+            return self.parts.files(folder, suffix)
 
-    def _read_files(self, files: Sequence[fs.FileInfo]) -> list[pa.Table | str]:
-        """The table of each file, or why it cannot be read."""
-        with ThreadPoolExecutor(READERS) as readers:
-            return list(readers.map(self._read_or_say, (info.path for info in files)))
+    def compacted(self, kind: str) -> list[fs.FileInfo]:
+        """The compacted files of a kind, the oldest first."""
+        with self.reaching("read"):
+            return self.parts.compacted(kind)
 
-    def _read_or_say(self, path: str) -> pa.Table | str:
-        try:
-            with self.filesystem.open_input_file(path) as source:
-                # Half the time of pq.read_table, which looks for a partitioned data set first.
-                table = pq.ParquetFile(source, page_checksum_verification=True).read(use_threads=False)
-                # Text that is none, in a value or in a column's name, would fail only where it is used.
-                table.validate(full=True)
-                _ = table.column_names
-                return table
-        except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-            return places.redacted(" ".join(str(error).split())).rstrip(".")
-
-    def _write(self, path: str, table: pa.Table) -> None:
+    def _write(self, path: str, table: pa.Table, **options: Any) -> None:
         # Dictionaries and statistics of single rows double a file and the time to read it.
-        options = {"compression": "zstd", "use_dictionary": False, "write_statistics": False}
-        self._put(path, lambda sink: pq.write_table(table, sink, write_page_checksum=True, **options))
+        given = {"compression": "zstd", "use_dictionary": False, "write_statistics": False} | options
+        self._put(path, lambda sink: pq.write_table(table, sink, write_page_checksum=True, **given))
 
     def _put(self, path: str, fill: Callable[[Any], Any]) -> None:
         """An object store shows an object only once it is complete; a folder needs the rename."""
@@ -242,17 +279,34 @@ class Store:
             raise
 
 
-def _fault(kind: str, info: fs.FileInfo, table: pa.Table | str) -> str | None:
-    """Why a file cannot be used, if so; `table` is what it holds, or why it cannot be read."""
+def fault(kind: str, part: Part) -> str | None:
+    """Why a part cannot be used, if so."""
+    table, column = part.table, NAMED_AFTER.get(kind)
     if isinstance(table, str):
         return table
+    if part.key is None:
+        return None
     if not table.num_rows:
         return "it has no rows"
-    column = NAMED_AFTER.get(kind)
-    if column is None:
-        return None
-    names = table.column(column).unique().to_pylist() if column in table.column_names else []
-    return None if names == [info.base_name.removesuffix(".parquet")] else f"it is not the {column} of its name"
+    if column is not None:
+        names = table.column(column).unique().to_pylist() if column in table.column_names else []
+        if names != [part.key]:
+            return f"it is not the {column} of its name"
+    if kind == "study" and "schema_version" in table.column_names:
+        version = table.column("schema_version")[0].as_py()
+        if isinstance(version, int) and version > SCHEMA_VERSION:
+            return f"it is of schema {version}, and this version of evae knows {SCHEMA_VERSION}: take a newer one"
+    return None
+
+
+def _joined(parts: Sequence[Part]) -> pa.Table:
+    """The rows of all parts by key."""
+    if all(part.key is not None for part in parts):
+        return _concatenated([part.table for part in parts])
+    table = _concatenated([part.keyed() for part in parts])
+    if len(parts) > 1:
+        table = table.take(pc.sort_indices(table, sort_keys=[(KEY, "ascending")]))
+    return table.drop_columns([KEY])
 
 
 def _concatenated(tables: Sequence[pa.Table]) -> pa.Table:

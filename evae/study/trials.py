@@ -20,8 +20,9 @@ from evae.metrics.features import load_features
 from evae.metrics.reference import Reference, references
 from evae.networks.layers import recompute
 from evae.recipe import Recipe
+from evae.results.compaction import compact
 from evae.results.rows import close_row
-from evae.results.store import Store
+from evae.results.store import Store, StoreError
 from evae.search.journal import Journal
 from evae.search.searcher import StudySearcher
 from evae.study.balance import balance
@@ -120,6 +121,10 @@ def _search(
         followers.close()
         manifest.close(store, state, slots.mean())
         callbacks.call("study_end", manifest.row)
+    try:
+        compact(store)
+    except StoreError as error:
+        console.print(Text(f"the small files of the results stay as they are: {error}"))
     console.print(summary(progress, [row["state"] for row in store.rows("trials")]))
     for line in verdicts(searcher, state == "finished"):
         console.print(Text(line))

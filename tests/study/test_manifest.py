@@ -15,7 +15,7 @@ from tiny import labelled, tiny_images
 
 import evae
 from evae.errors import UserError
-from evae.results.store import Store, StoreError
+from evae.results.store import SCHEMA_VERSION, Store, StoreError
 from evae.search.claims import Comparison, Explained, Stated
 from evae.search.job import FIRST_FRESH
 from evae.study.manifest import Manifest, git_state
@@ -46,7 +46,7 @@ def test_a_row_says_what_was_asked_of_which_code_on_which_data_and_machine(store
     made.write(store, slots=2)
     row = store.read("study").to_pylist()[0]
     assert row["state"] == "running" and row["ended_at"] is None and row["slots"] == 2
-    assert row["question"] == "Which is best?" and row["schema_version"] == 1 and row["study"] == "a"
+    assert row["question"] == "Which is best?" and row["schema_version"] == SCHEMA_VERSION and row["study"] == "a"
     assert json.loads(row["options"])["latent"] == 64
     assert "bandwidth" in json.loads(row["space"])
     assert json.loads(row["objectives"]) == [list(o) for o in OBJECTIVES]

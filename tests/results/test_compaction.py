@@ -1,0 +1,321 @@
+"""Small files made few: read the same before, meanwhile and afterwards, whoever is killed."""
+
+import contextlib
+import json
+import multiprocessing
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from pyarrow import fs
+from running import DEADLINE_S
+
+from evae.results import compacted
+from evae.results.compaction import compact
+from evae.results.store import KINDS, Store, StoreError
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+COUNT = 12
+
+
+def trial(index: int) -> str:
+    return f"{index:012x}-s{index % 2}"
+
+
+def fill(store: Store) -> Store:
+    """Rows of every kind, whose columns and types differ from file to file."""
+    store.prepare()
+    for index in range(COUNT):
+        key = trial(index)
+        row = {"trial": key, "number": index, "label": "a" if index % 3 else None, "ended_at": NOON, "loss": index / 7}
+        row |= {"param_x": "auto"} if index == 5 else {"param_x": index if index % 4 else 0.5}
+        row |= {"rates": [0.5] * index} if index > 8 else {}
+        store.write("trials", key, [row])
+        store.write("epochs", key, [{"trial": key, "epoch": epoch, "loss": 1 / epoch} for epoch in (3, 1, 2)])
+        store.write("images", key, [{"trial": key, "kind": kind, "png": bytes(500)} for kind in ("real", "sampled")])
+    store.write("study", "now", [{"session": "now"}])
+    return store
+
+
+@pytest.fixture(params=["folder", "elsewhere"])
+def store(request, tmp_path: Path) -> Store:
+    return fill(Store(tmp_path / "study" if request.param == "folder" else "mock:///bucket/study"))
+
+
+def everything(store: Store) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for kind in KINDS:
+        found[kind] = store.rows(kind), store.read(kind).to_pylist(), sorted(store.sizes(kind)), store.unreadable
+        found |= {f"{kind} {key}": present(store.rows(kind, key)) for key in store.sizes(kind)}
+    return found
+
+
+def present(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without what is null: a compacted file has the columns of all that are in it."""
+    return [{name: value for name, value in row.items() if value is not None} for row in rows]
+
+
+def small(store: Store) -> int:
+    return sum(len(store.files(kind)) for kind in KINDS if kind != "study")
+
+
+def many(store: Store) -> int:
+    return sum(len(store.compacted(kind)) for kind in KINDS)
+
+
+def test_all_is_read_as_before(store):
+    before = everything(store)
+    assert compact(store, 2) == 3 * COUNT
+    assert small(store) == 0 and many(store) <= 5 and len(store.files("study")) == 1
+    assert everything(store) == before
+    assert store.rows("trials", "nobody") == [] == store.rows("trials", f"{trial(3)}0")
+    assert compact(store, 2) == 0 and everything(store) == before
+
+
+def test_few_files_stay_as_they_are(store):
+    assert compact(store) == 0 and small(store) == 3 * COUNT
+
+
+def test_types_stay_and_values_too(store):
+    compact(store, 2)
+    values = {row["trial"]: row["param_x"] for row in store.rows("trials")}
+    assert [values[trial(index)] for index in (0, 1, 5)] == [0.5, 1, "auto"]
+    assert [type(values[trial(index)]) for index in (0, 1, 5)] == [float, int, str]
+    assert store.rows("trials", trial(9))[0]["rates"] == [0.5] * 9
+    table = store.columns("trials", ["number", "nothing"])
+    assert table.column_names == ["number"] and sorted(table.column("number").to_pylist()) == list(range(COUNT))
+
+
+def test_a_trial_of_later_is_the_one_that_is_read(store):
+    compact(store, 2)
+    key = trial(4)
+    store.write("trials", key, [{"trial": key, "number": 4, "loss": 9.0}])
+    store.write("epochs", key, [{"trial": key, "epoch": 1}])
+    for _ in range(2):
+        assert [row["loss"] for row in store.rows("trials", key)] == [9.0]
+        assert [row["loss"] for row in store.rows("trials")].count(9.0) == 1
+        assert store.read("trials").num_rows == COUNT == len(store.sizes("trials"))
+        assert [row["epoch"] for row in store.rows("epochs", key)] == [1]
+        assert store.read("epochs").num_rows == 3 * COUNT - 2
+        before = everything(store)
+        compact(store)  # which takes up the few small files that are newer than compacted ones
+        assert small(store) == 0 and everything(store) == before
+
+
+def test_full_files_are_left_and_others_go_on_growing(store):
+    compact(store, 2, full=1)
+    assert len(store.compacted("epochs")) == COUNT
+    before = {info.path for info in store.compacted("epochs")}
+    extra = f"{99:012x}-s0"
+    store.write("epochs", extra, [{"trial": extra, "epoch": 1, "loss": 0.5}])
+    compact(store, 1, full=1)
+    assert before < {info.path for info in store.compacted("epochs")}
+    compact(store, 1)
+    store.write("epochs", f"{98:012x}-s0", [{"trial": f"{98:012x}-s0", "epoch": 1, "loss": 0.5}])
+    compact(store, 1)
+    assert len(store.compacted("epochs")) == 1 and len(store.sizes("epochs")) == COUNT + 2
+
+
+class Killed(Exception):
+    pass
+
+
+class Dying:
+    """A file system whose process is killed at its `left`-th change."""
+
+    def __init__(self, real: fs.FileSystem, left: int):
+        self.real, self.left = real, left
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+    def _change(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise Killed
+
+    def delete_file(self, path: str) -> None:
+        self._change()
+        self.real.delete_file(path)
+
+    def open_output_stream(self, path: str) -> Any:
+        self._change()
+        return self.real.open_output_stream(path)
+
+
+def test_killed_at_any_moment_it_loses_nothing_and_the_next_session_finishes_it(tmp_path):
+    """Of the second compaction, which replaces files of the first and has trials of later."""
+    moments = 0
+    while True:
+        at = fill(Store(tmp_path / str(moments)))
+        compact(at, 2)
+        for index in range(COUNT - 2, COUNT + 3):
+            at.write("trials", trial(index), [{"trial": trial(index), "number": 100 + index}])
+            at.write("epochs", trial(index), [{"trial": trial(index), "epoch": 7}])
+        before = everything(at)
+        at.filesystem = Dying(at.filesystem, moments)
+        try:
+            compact(at, 2)
+            break
+        except Killed:
+            moments += 1
+        again = Store(at.root)
+        assert everything(again) == before
+        compact(again)
+        assert everything(again) == before
+        assert small(again) in (0, 10, 5)  # too few to begin with, unless it had begun
+        assert len(again.compacted("trials")) <= 4 and len(again.compacted("epochs")) == 1
+        listings = {compacted.sidecar(info.base_name) for info in again.compacted("trials")}
+        assert {path.name for path in Path(again.path("trials", compacted.FOLDER)).glob("_*")} == listings
+    assert moments > 20
+
+
+def rewrite_for_ever(root: str, ready: Any) -> None:
+    store, count = Store(root), 0
+    while True:
+        count += 1
+        for index in range(4):
+            store.write("trials", trial(index), [{"trial": trial(index), "count": count}])
+        compact(store, 2)
+        if count == 2:
+            ready.set()
+
+
+def test_a_reader_beside_it_and_its_death_sees_each_trial_once(tmp_path):
+    store = fill(Store(tmp_path / "study"))
+    spawn = multiprocessing.get_context("spawn")
+    ready = spawn.Event()
+    process = spawn.Process(target=rewrite_for_ever, args=(store.root, ready), daemon=True)
+    process.start()
+    names = [trial(index) for index in range(COUNT)]
+    try:
+        assert ready.wait(DEADLINE_S)
+        seen, begun = set(), time.monotonic()
+        while len(seen) <= 20:
+            assert time.monotonic() - begun < DEADLINE_S
+            table = store.read("trials")
+            assert table.column("trial").to_pylist() == names and store.unreadable == []
+            assert sorted(row["trial"] for row in store.rows("trials")) == names
+            assert len(store.rows("trials", names[1])) == len(store.rows("trials", names[9])) == 1
+            assert sorted(store.sizes("trials")) == names
+            seen.add(table.column("count").to_pylist()[0])
+    finally:
+        process.kill()
+        process.join()
+    assert Store(store.root).read("trials").column("trial").to_pylist() == names
+    compact(store)
+    assert store.read("trials").column("trial").to_pylist() == names
+
+
+def compact_once(root: str, barrier: Any) -> None:
+    store = Store(root)
+    barrier.wait(DEADLINE_S)
+    with contextlib.suppress(StoreError):  # a file of the other's
+        compact(store, 2)
+
+
+def test_two_at_once_lose_nothing(tmp_path):
+    """Though the lock keeps them apart."""
+    store = fill(Store(tmp_path / "study"))
+    before = everything(store)
+    spawn = multiprocessing.get_context("spawn")
+    barrier = spawn.Barrier(2)
+    processes = [spawn.Process(target=compact_once, args=(store.root, barrier), daemon=True) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(DEADLINE_S)
+        assert process.exitcode == 0
+    assert everything(store) == before
+    compact(store)
+    assert everything(store) == before
+
+
+def test_a_damaged_one_is_named_with_what_it_holds(tmp_path):
+    store = fill(Store(tmp_path / "study"))
+    compact(store, 2)
+    (info,) = store.compacted("epochs")
+    file, whole = Path(info.path), Path(info.path).read_bytes()
+    for data in (b"", whole[: len(whole) // 2], whole[:100] + bytes([whole[100] ^ 1]) + whole[101:]):
+        file.write_bytes(data)
+        for read in (lambda: store.rows("epochs"), lambda: store.rows("epochs", trial(3))):
+            with pytest.raises(
+                StoreError, match=rf"epochs/{compacted.FOLDER}/0.*it holds {COUNT}: {trial(0)}, .*, \.\.\.\)"
+            ):
+                read()
+        assert store.read("epochs").num_rows == 0 and trial(0) in store.unreadable[0]
+    (file.parent / compacted.sidecar(file.name)).unlink()
+    with pytest.raises(StoreError, match="it holds many, and which is not known"):
+        store.rows("epochs")
+    store.write("epochs", trial(0), [{"trial": trial(0), "epoch": 1}])
+    assert store.rows("epochs", trial(0)) and compact(store, 1) == 0 and file.exists()
+    file.unlink()
+    assert len(store.rows("epochs")) == 1
+    with pytest.raises(StoreError, match=r"give this study a --name of its own: with --pool"):
+        Path(store.compacted("trials")[0].path).write_bytes(b"")
+        store.rows("trials")
+
+
+def test_a_damaged_small_file_stays_and_is_named(store):
+    store.write_bytes("trials", f"{trial(2)}.parquet", b"no Parquet")
+    compact(store, 2)
+    assert [info.base_name for info in store.files("trials")] == [f"{trial(2)}.parquet"]
+    with pytest.raises(StoreError, match=rf"trials/{trial(2)}\.parquet"):
+        store.rows("trials")
+    assert store.read("trials").num_rows == COUNT - 1
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda table: table.drop_columns([compacted.KEY]), "does not say what its rows were"),
+        (lambda table: table.set_column(0, compacted.KEY, [[None] * len(table)]), "does not say what its rows were"),
+        (lambda table: table.set_column(0, compacted.KEY, [[1] * len(table)]), "does not say what its rows were"),
+        (lambda table: table.drop_columns(["trial"]), "does not say which trial"),
+        (lambda table: table.set_column(0, compacted.KEY, [["x"] * len(table)]), "not the trial of their name"),
+    ],
+)
+def test_one_of_other_columns_is_refused(tmp_path, change, why):
+    store = fill(Store(tmp_path / "study"))
+    compact(store, 2)
+    path = store.compacted("trials")[-1].path
+    table = pq.read_table(path)
+    pq.write_table(change(table), path)
+    key = "x" if why.startswith("not") else table.column("trial")[0].as_py()
+    for read in (lambda: store.rows("trials"), lambda: store.rows("trials", key)):
+        with pytest.raises(StoreError, match=why):
+            read()
+
+
+def test_versions_that_know_nothing_of_it_find_a_file_that_they_cannot_read(store):
+    """They list the folder of a kind, and open what ends in .parquet."""
+    compact(store, 2)
+    found = store.filesystem.get_file_info(fs.FileSelector(store.path("trials")))
+    (entry,) = (info for info in found if info.path.endswith(".parquet"))
+    assert not entry.base_name.startswith(".") and "newer" in entry.base_name
+    with pytest.raises(OSError, match=r"."), store.filesystem.open_input_file(entry.path) as source:
+        pq.ParquetFile(source)
+
+
+def test_a_study_of_a_later_schema_is_refused(store):
+    store.write("study", "later", [{"session": "later", "schema_version": 99}])
+    with pytest.raises(StoreError, match=r"study/later\.parquet \(it is of schema 99.*take a newer one"):
+        store.rows("study")
+
+
+def test_a_folder_is_plain_parquet(tmp_path):
+    store = fill(Store(tmp_path / "study"))
+    compact(store, 2)
+    assert pq.read_table(store.path("epochs")).num_rows == 3 * COUNT
+    (listing,) = Path(store.path("epochs", compacted.FOLDER)).glob("_*.json")
+    assert json.loads(listing.read_text()) == [trial(index) for index in range(COUNT)]
+
+
+def test_once_another_driver_has_taken_over_nothing_is_compacted(store):
+    store.closed = "taken over by somebody"
+    with pytest.raises(StoreError, match="taken over by somebody"):
+        compact(store, 2)
+    assert small(store) == 3 * COUNT
