@@ -10,9 +10,8 @@ together (Holm) let one say. The paper's FID is another distance than ours, so t
 
 The default is for two cores: patches of two photos at 32 px, encoders half and decoders a sixteenth as wide, codes of
 4 x 4 x 12, no perceptual term (`--criteria perceptual` adds it), and discriminators in three arms alone. 36 trainings
-of 64 steps take some 100 s of one core each, about half an hour in all (estimated from the first of them). That is far
-too short for effects of some hundredths of a decibel: what a still smaller run decides, and what not, stands in
-benchmarks/results/litevae.md.
+of 64 steps take 30 to 300 s of one core each, about half an hour in all. That is far too short for effects of some
+tenths of a decibel, of which it decides none: benchmarks/results/litevae.md.
 
 The paper's setting is ImageNet at 128 px: `--data folder:ImageNet --image-size 128 --network lite_vae --size B
 --criteria perceptual --batch-size 16 --learning-rate 1e-4 --epochs 3` (200,000 steps are 2.5 epochs). It was not run
