@@ -16,6 +16,7 @@ from evae.global_seed import global_seed
 from evae.optimisation import Optimisation
 from evae.optimiser import optimiser
 from evae.ranks import Ranks, Share
+from evae.sizes import ImageSize
 
 if TYPE_CHECKING:
     from evae.models import VAE
@@ -44,7 +45,7 @@ class Adversary:
         self,
         recipe: Adversarial,
         optimisation: Optimisation,
-        image_size: int,
+        image_size: ImageSize,
         channels: int,
         device: torch.device,
         ranks: Ranks,

@@ -14,6 +14,7 @@ from evae.errors import UserError
 from evae.models import VAE, build_model
 from evae.optimiser import MOMENTS
 from evae.recipe import Recipe
+from evae.sizes import ImageSize, size_of
 from evae.training import Training
 
 FORMAT = "evae-1"
@@ -77,7 +78,7 @@ def _learners(training: Training) -> dict[str, tuple[nn.Module, torch.optim.Opti
     return learners
 
 
-def dump_model(model: VAE, recipe: Recipe, image_size: int, channels: int) -> bytes:
+def dump_model(model: VAE, recipe: Recipe, image_size: ImageSize, channels: int) -> bytes:
     """A finished model: its weights, the densities fitted to its codes, and in the header the recipe and the image
     shape that rebuild it."""
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
@@ -93,7 +94,7 @@ class Kept:
 
     model: VAE
     recipe: Recipe
-    image_size: int
+    image_size: ImageSize
     channels: int
     digest: str
 
@@ -121,9 +122,12 @@ def read_kept(data: bytes, path: str) -> Kept:
     header, tensors = _load(data, path)
     if "image_size" not in header:
         raise UserError(f"{path} is an interrupted trial, not a finished model; finish its study first")
-    sizes = header["image_size"], header.get("channels")
-    if not all(type(size) is int and 1 <= size <= LARGEST for size in sizes):
-        raise UserError(f"{path} is not a checkpoint of evae, or a damaged one: it is of images of size {sizes}")
+    given, channels = header["image_size"], header.get("channels")
+    numbers = [*given, channels] if isinstance(given, list) and len(given) == 2 else [given, channels]
+    if not all(type(number) is int and 1 <= number <= LARGEST for number in numbers):
+        said = f"{given} with {channels} channels"
+        raise UserError(f"{path} is not a checkpoint of evae, or a damaged one: it is of images of size {said}")
+    sizes = size_of(*given) if isinstance(given, list) else given, channels
     recipe = Recipe.from_dict(header.get("recipe"))
     # The initial weights are overwritten: any seed will do.
     shape = *sizes, recipe.latent
@@ -155,7 +159,7 @@ def restore_model(training: Training, data: bytes) -> None:
     training.epoch = recipe.optimisation.epochs
 
 
-def _dump(tensors: dict[str, torch.Tensor], recipe: Recipe, **header: int) -> bytes:
+def _dump(tensors: dict[str, torch.Tensor], recipe: Recipe, **header: ImageSize) -> bytes:
     text = json.dumps({"format": FORMAT, "recipe": recipe.to_dict(), **header})
     return save({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, {"evae": text})
 

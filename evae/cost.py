@@ -23,6 +23,7 @@ from evae.macs import macs, untrained
 from evae.metrics.cost import BATCH
 from evae.models import VAE
 from evae.recipe import Recipe
+from evae.sizes import ImageSize
 from evae.training import Training
 
 REPEATS, FEWEST, ENOUGH_S = 9, 3, 0.3
@@ -30,7 +31,9 @@ REPEATS, FEWEST, ENOUGH_S = 9, 3, 0.3
 MEGABYTE = 1e6
 
 
-def exact(recipe: Recipe, image_size: int, channels: int, names: Collection[str] | None = None) -> dict[str, float]:
+def exact(
+    recipe: Recipe, image_size: ImageSize, channels: int, names: Collection[str] | None = None
+) -> dict[str, float]:
     """What is known of a recipe's model before it is trained, by column: numbers of `parameters`, in all, of the
     encoder and of the decoder, and multiply-accumulates per image of an encoding and a decoding (`encoder_macs`,
     `decoder_macs`: convolutions, matrix products and attention). Without memory or arithmetic: on torch's meta device.

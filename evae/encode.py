@@ -68,7 +68,9 @@ def _same_shape(kept: "Kept", given: DataRecipe | None) -> DataRecipe:
         raise UserError(f"this is a model of {own.kind}, and {given.source} is {given.kind}: give it {own.kind}.")
     if own.kind == "points":
         return given
-    return replace(given, image_size=kept.image_size, channels=kept.channels, fit=own.fit)
+    # Other channels are no colours: images have these or cannot be given to the model.
+    channels = kept.channels if kept.channels in (1, 3) else None
+    return replace(given, image_size=kept.image_size, channels=channels, fit=own.fit)
 
 
 if __name__ == "__main__":

@@ -90,13 +90,13 @@ def checked(kind: Any, value: Any, where: str) -> Any:
     if value is None and type(None) in kinds:
         return None
     for part in kinds:
-        if typing.get_origin(part) is tuple:
+        if typing.get_origin(part) is tuple and (len(kinds) == 1 or isinstance(value, list | tuple)):
             return checked(part, value, where)
         if dataclasses.is_dataclass(part) or part in FAMILIES:
             return from_dict(part, value, where)
     if float in kinds and type(value) is int:
         value = float(value)
     if type(value) not in kinds:
-        wanted = " or ".join(k.__name__ for k in kinds)
+        wanted = " or ".join(str(k) if typing.get_origin(k) else k.__name__ for k in kinds)
         raise UserError(f"{where} must be of type {wanted}, got {value!r}")
     return value

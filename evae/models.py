@@ -19,6 +19,7 @@ from evae.priors import Prior
 from evae.ranks import Ranks, Share
 from evae.shapes import Codes, Dial, Heads, Images
 from evae.signals import visible
+from evae.sizes import ImageSize
 
 
 class VAE(nn.Module):
@@ -236,7 +237,7 @@ def _log_mean(logs: Float[Tensor, "k n"]) -> Float[Tensor, ""]:
 def build_model(
     posterior: Posterior,
     network: Network,
-    image_size: int,
+    image_size: ImageSize,
     channels: int,
     latent: int,
     *,

@@ -59,6 +59,7 @@ def _of_folder(folder: Path) -> Kept:
         raise UserError(f"{folder / name} cannot be read ({error}): export the model again.") from None
     kept = read_kept(autoencoder_kl.from_files(folder), str(folder)) if is_kl else load_kept(folder / WEIGHTS)
     wanted = {"recipe": kept.recipe.to_dict(), "image_size": kept.image_size, "channels": kept.channels}
+    wanted = json.loads(json.dumps(wanted))  # pairs are lists there
     if not isinstance(config, dict) or any(config.get(name) != value for name, value in wanted.items()):
         raise UserError(
             f"{name} and the weights of {folder} do not belong together: bring back what evae.export wrote."

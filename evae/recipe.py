@@ -26,10 +26,12 @@ from evae.inference.base import Course
 from evae.likelihoods import Bernoulli, Likelihood, likelihood
 from evae.metrics.names import DEFAULT_FEATURES, features
 from evae.networks import Conv, Network, network
+from evae.networks.base import check_square
 from evae.optimisation import Optimisation
 from evae.posteriors import Evae, Posterior
 from evae.priors import Prior
 from evae.registry import LATER
+from evae.sizes import ImageSize, halved, in_px, sides
 
 MOST_REMEMBERED = 1 << 28
 """Numbers of images that a posterior remembers: 1 GiB."""
@@ -221,9 +223,11 @@ class Recipe:
                 f"compares images ({having}) a weight, or take a likelihood."
             )
 
-    def check_trainable(self, processes: int, image_size: int | None = None, train_images: int | None = None) -> None:
+    def check_trainable(
+        self, processes: int, image_size: ImageSize | None = None, train_images: int | None = None
+    ) -> None:
         """Raise UserError where that many processes together cannot train this recipe, on that many images of that
-        side (px), as far as these are known already; or where weights that it needs are not on this machine."""
+        size (px), as far as these are known already; or where weights that it needs are not on this machine."""
         if self.optimisation.batch_size < processes:
             raise UserError(
                 f"a batch of {self.optimisation.batch_size} cannot be shared by {processes} processes: "
@@ -252,7 +256,9 @@ class Recipe:
             if self.optimisation.half_size_epochs:
                 self._check_halves(image_size)
 
-    def _check_size(self, image_size: int) -> None:
+    def _check_size(self, image_size: ImageSize) -> None:
+        if not self.network.takes_rectangles:
+            check_square(self.network.family, image_size)
         self.network.check(image_size, self.latent)
         numbers = self.posterior.heads * math.prod(self.network.code_shape(image_size, self.latent))
         if self.posterior.memory * numbers > MOST_REMEMBERED:
@@ -262,19 +268,27 @@ class Recipe:
                 f"{MOST_REMEMBERED // numbers}, or fewer latents."
             )
         for each in self.criteria:
-            each.check(image_size)
+            for side in sorted({*sides(image_size)}):
+                each.check(side)
         if self.adversarial is not None:
-            self.adversarial.discriminator.check(image_size)
+            judge = self.adversarial.discriminator
+            if isinstance(image_size, tuple) and not judge.takes_rectangles:
+                raise UserError(
+                    f"the discriminator {judge.family} judges square images, not {in_px(image_size)}: give one number "
+                    "for image_size, or take patchgan or unet."
+                )
+            judge.check(image_size)
 
-    def _check_halves(self, image_size: int) -> None:
-        if image_size % 2:
-            raise UserError(f"half_size_epochs halves images, and {image_size} px are odd: give an even image_size.")
+    def _check_halves(self, image_size: ImageSize) -> None:
+        if any(side % 2 for side in sides(image_size)):
+            raise UserError(f"half_size_epochs halves images, and {in_px(image_size)} are odd: give even sides.")
         try:
-            self._check_size(image_size // 2)
+            self._check_size(halved(image_size))
         except UserError as error:
+            half = in_px(halved(image_size))
             raise UserError(
-                f"half_size_epochs also trains on images of {image_size // 2} px. {error} Give images of twice such a "
-                "size, or leave half_size_epochs out."
+                f"half_size_epochs also trains on images of {half}. {error} Give images of twice such a size, or leave "
+                "half_size_epochs out."
             ) from error
 
     def with_posterior(self, posterior: Posterior) -> "Recipe":

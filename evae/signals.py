@@ -1,4 +1,4 @@
-"""Signals, images of real numbers about 0 of variance 1, and how they are looked at."""
+"""How data are looked at: signals, images of real numbers about 0 of variance 1, and images of any channels."""
 
 from __future__ import annotations
 
@@ -19,3 +19,14 @@ def visible(signals: Tensor) -> Tensor:
 def as_images(images: Tensor) -> Tensor:
     """uint8 images, or float32 signals, as they are looked at: float32 in [0, 1]."""
     return images.float().div_(255) if images.dtype == torch.uint8 else visible(images)
+
+
+def in_colours(images: Tensor) -> Tensor:
+    """Images (n, c, h, w) as features, perceptual distances and pictures see them: those of one and three channels as
+    they are, of others red, green and blue as the means of the first, the middle and the last third of the channels,
+    which overlap where c is no multiple of 3. Of 2 channels: the first, the mean of both, and the second."""
+    count = images.shape[1]
+    if count in (1, 3):
+        return images
+    thirds = [(k * count // 3, -(-(k + 1) * count // 3)) for k in range(3)]
+    return torch.stack([images[:, first:last].mean(1) for first, last in thirds], 1)

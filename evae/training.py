@@ -149,7 +149,8 @@ class Training:
 
         `train_temperature` and whatever else of the posterior changes in training are means over the epoch's steps.
 
-        In a training at two sizes, `train_image_size` is the epoch's (px), at which `images_per_s` are counted.
+        In a training at two sizes, `train_image_size` is the epoch's (px, of rectangles the height), at which
+        `images_per_s` are counted.
 
         Where a discriminator takes part, its terms are means over patches, of the steps in which it does, and
         `train_adversarial_weight` is what the adversarial loss counts for in these, beside the `loss`. Where they

@@ -23,6 +23,7 @@ from evae.networks.sd_vae import SdVae
 from evae.posteriors.gaussian import Gaussian
 from evae.recipe import Recipe
 from evae.search.space import Control, Space
+from evae.sizes import ImageSize, sides
 from search_spaces.litevae_paper import AS_SMALL, beside, judge, maps_of
 
 ENCODERS = ("LiteVAE-S", "LiteVAE-B", "SD-VAE", "small VAE")
@@ -39,12 +40,13 @@ def encoder(name: str, width: float, downsampling: int) -> Network:
     return SdVae(width=beside(width) * (AS_SMALL if name == "small VAE" else 1.0), **given)
 
 
-def space(base: Recipe, image_size: int) -> Space:
-    """Around a study's `base`, whose networks have code maps, for images of that side (px). The controls have its
+def space(base: Recipe, image_size: ImageSize) -> Space:
+    """Around a study's `base`, whose networks have code maps, for images of that size (px). The controls have its
     latents, and downsample by 8 or as nearly so as the images allow. Raises UserError for other networks."""
     decoder_width = maps_of(base).decoder_width
     # Where there is none, the networks say which sides they take.
-    downsamplings = [each for each in LEVELS if image_size % each == 0 and image_size // each >= 2] or list(LEVELS)
+    fitting = [each for each in LEVELS if all(s % each == 0 and s // each >= 2 for s in sides(image_size))]
+    downsamplings = fitting or list(LEVELS)
 
     def suggest(trial: optuna.trial.BaseTrial, base: Recipe) -> Recipe:
         network = encoder(

@@ -22,6 +22,7 @@ import sys
 from dataclasses import dataclass
 
 from evae.search.space import Space
+from evae.sizes import ImageSize
 from evae.study.options import StudyOptions
 from search_spaces.poisson import space
 from studies.cli import main, side_by_side
@@ -34,7 +35,7 @@ class PoissonSweep(StudyOptions):
     """The options of a study, with a size for a laptop."""
 
     name: str = "poisson-sweep"
-    image_size: int | None = 28
+    image_size: ImageSize | None = 28
     network: str = "linear"
     likelihood: str = "sum_of_squares"
     latent: int = 512

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evae.search.space import Space
+from evae.sizes import ImageSize
 from search_spaces.litevae_paper import ABLATIONS, grid
 from studies.cli import GridOptions, main
 
@@ -40,7 +41,7 @@ class ReproduceLiteVae(GridOptions):
     ablations: tuple[str, ...] = tuple(ABLATIONS)
     """Ablations whose arms are trained."""
     data: str = "photos"
-    image_size: int | None = 32
+    image_size: ImageSize | None = 32
     train_images: int | None = 512
     validation_images: int | None = 200
     test_images: int | None = 500

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evae.search.space import Space
+from evae.sizes import ImageSize
 from search_spaces.poisson_paper import grid
 from studies.cli import GridOptions, main
 
@@ -33,7 +34,7 @@ class ReproducePoisson(GridOptions):
     """The options of a grid, with the paper's models in a shorter training."""
 
     name: str = "reproduce-poisson"
-    image_size: int | None = 28
+    image_size: ImageSize | None = 28
     network: str = "linear"
     likelihood: str = "sum_of_squares"
     latent: int = 512

@@ -20,6 +20,7 @@ import sys
 from dataclasses import dataclass
 
 from evae.search.space import Space
+from evae.sizes import ImageSize
 from evae.study.options import StudyOptions
 from search_spaces.tokenizer import space
 from studies.cli import main, side_by_side
@@ -43,7 +44,7 @@ class TokenizerSweep(StudyOptions):
 
     name: str = "tokenizer-sweep"
     data: str = "photos"
-    image_size: int | None = 32
+    image_size: ImageSize | None = 32
     train_images: int | None = 512
     validation_images: int | None = 200
     test_images: int | None = 400
@@ -66,7 +67,8 @@ class TokenizerSweep(StudyOptions):
 
     @property
     def space(self) -> Space:
-        return space(self.base_recipe(), self.image_size or 32)
+        base = self.base_recipe()
+        return space(base, base.data.image_size or 32)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
-"""The examples at work: images from arrays, networks for 96 px, and a tracker's files."""
+"""The examples at work: images from a function, networks for 96 px, and a tracker's files."""
 
 import json
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
 import pytest
 from tiny import tiny_images, tiny_recipe
 
@@ -29,29 +28,12 @@ def example():
         del plugins.LOADED[name]
 
 
-def test_images_come_from_an_npz_file_in_either_order_of_axes(example, tmp_path):
-    example("arrays.py")
-    random = np.random.default_rng(0)
-    train, test = (random.integers(0, 256, (n, 16, 16, 3), dtype=np.uint8) for n in (40, 8))
-    np.savez(tmp_path / "a.npz", train=train, test=test)
-    found = data.load(DataRecipe(source=f"npz:{tmp_path / 'a.npz'}"))
-    assert found.test.shape == (8, 3, 16, 16) and len(found.train) + len(found.validation) == 40
-    assert np.array_equal(found.test, test.transpose(0, 3, 1, 2))
-    assert found.labels is None
-    np.savez(tmp_path / "b.npz", train=train, test=test, train_labels=np.arange(40) % 3, test_labels=np.arange(8) % 2)
-    found = data.load(DataRecipe(source=f"npz:{tmp_path / 'b.npz'}"))
-    assert found.labels.test.tolist() == [0, 1] * 4 and found.labels.train.tolist()[:4] == [2, 0, 1, 2]
-
-
-@pytest.mark.parametrize(
-    ("arrays", "said"),
-    [({"train": np.zeros((4, 8, 8))}, "give uint8"), ({"other": np.zeros((4, 8, 8), np.uint8)}, "needs the arrays")],
-)
-def test_arrays_that_are_no_images_are_refused(example, tmp_path, arrays, said):
-    example("arrays.py")
-    np.savez(tmp_path / "a.npz", **arrays)
-    with pytest.raises(UserError, match=said):
-        data.load(DataRecipe(source=f"npz:{tmp_path / 'a.npz'}"))
+def test_images_come_from_a_function_in_any_size_and_channels(example):
+    example("discs.py")
+    images = data.load(DataRecipe(source="discs", image_size=(24, 16), train_images=20))
+    assert images.train.shape == (20, 5, 24, 16) and images.labels.classes == ("small", "large")
+    large, small = (images.train[images.labels.train == label].mean() for label in (1, 0))
+    assert large > 2 * small
 
 
 def test_networks_for_96_pixels_train(example):

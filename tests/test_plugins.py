@@ -187,7 +187,7 @@ def test_a_method_that_raises_is_shown_by_its_own_traceback(tmp_path):
     [
         ("np.zeros((9, 1, 8, 8))", r"float64 \(1, 8, 8\): they must be uint8"),
         ("np.zeros((9, 8, 8), np.uint8)", "must be uint8"),
-        ("np.zeros((9, 1, 8, 9), np.uint8)", "must be uint8"),
+        ("np.zeros((9, 1, 8, 8), np.float32)", "must be uint8"),
     ],
 )
 def test_a_data_source_that_yields_no_images_is_refused(tmp_path, value, said):

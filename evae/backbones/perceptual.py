@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from evae.backbones.efficientnet import load_efficientnet, prepare
 from evae.backbones.files import sha256
-from evae.errors import UserError
 from evae.shapes import Images
+from evae.signals import in_colours
 
 TINY = 1e-10
 """Beside a length, so that activations that are all 0 can be divided by theirs."""
@@ -48,11 +48,9 @@ class PerceptualDistance(nn.Module):
         self.requires_grad_(False).eval().to(memory_format=torch.channels_last)
 
     def forward(self, x: Images, made: Images) -> Float[Tensor, " n"]:
-        """(n,): distances of images (n, 1 or 3, h, w) in [0, 1], on the device of this module, which are enlarged
-        where their shorter side is below 32 px; 0 for equal images. Gradients reach both. Raises UserError for another
-        number of channels."""
-        if x.shape[1] not in (1, 3):
-            raise UserError(f"perceptual distances need grey or RGB images, got {x.shape[1]} channels")
+        """(n,): distances of images (n, c, h, w) in [0, 1], on the device of this module, which are enlarged where
+        their shorter side is below 32 px, and of other than 1 or 3 channels are false colours
+        (`evae.signals.in_colours`); 0 for equal images. Gradients reach both."""
         total = x.new_zeros(len(x))
         mine, theirs = self._seen(x), self._seen(made)
         for index, stage in enumerate(self.stages):
@@ -64,7 +62,7 @@ class PerceptualDistance(nn.Module):
         return total
 
     def _seen(self, images: Images) -> Tensor:
-        prepared = self._prepare(images.expand(-1, 3, -1, -1))
+        prepared = self._prepare(in_colours(images).expand(-1, 3, -1, -1))
         return prepared.contiguous(memory_format=torch.channels_last)
 
 

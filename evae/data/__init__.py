@@ -6,7 +6,7 @@ batch(images.train, slice(100), "cpu")  # float32 in [0, 1]
 """
 
 # They register themselves.
-from evae.data import celeba, cifar, folder, mnist, mnist_5k, patches, photos, points, shards  # noqa: F401
+from evae.data import arrays, celeba, cifar, folder, hugging_face, mnist, mnist_5k, patches, photos, points, shards  # noqa: F401
 from evae.data.base import DataRecipe, ImageSet, Raw, data_source
 from evae.data.loading import load
 from evae.data.pixels import batch, tensor

@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 from evae.data.names import listed, shown
 from evae.data.walk import Found
+from evae.sizes import ImageSize, sides
 
 STRETCHED = 4
-"""How many times as long as wide a picture is that the notes name: a square shows little of it."""
+"""How many times as long as wide a picture is that the notes name, beside images: they show little of it."""
 HOW = {
     "resize": "centre crop, then resize",
     "pad": "zeros around, shrunk where too large",
@@ -50,20 +51,23 @@ class Account:
         for name in outside:
             del self.headers[name]
 
-    def notes(self, size: int, fit: str) -> list[str]:
+    def notes(self, size: ImageSize, fit: str) -> list[str]:
         """What is to be known of the images: what was made of the pictures, and which files were left out."""
         notes = []
         kinds = {header.size for header in self.headers.values()}
-        if kinds != {(size, size)}:
+        height, width = sides(size)
+        if kinds != {(width, height)}:
             how = HOW[fit]
             widths, heights = zip(*kinds, strict=True)
             extent = f"{min(widths)}-{max(widths)} x {min(heights)}-{max(heights)} px"
             notes.append(f"{len(kinds)} sizes of picture, {extent}: {how}")
         sizes = [(name, *header.size) for name, header in self.headers.items()]
-        stretched = [f"{name} {w} x {h} px" for name, w, h in sizes if max(w, h) > STRETCHED * min(w, h)]
+        beside = [(f"{name} {w} x {h} px", w * height, h * width) for name, w, h in sizes]
+        stretched = [said for said, w, h in beside if max(w, h) > STRETCHED * min(w, h)]
         if stretched and fit != "tiles":
-            shown_as = "only the middle square is used" if fit == "resize" else "shrunk to a narrow strip"
-            notes.append(f"more than {STRETCHED} times as long as wide, {shown_as}: {_counted(stretched, 'picture')}")
+            part, wide = ("square", "wide") if height == width else ("part", "images are")
+            shown_as = f"only the middle {part} is used" if fit == "resize" else "shrunk to a narrow strip"
+            notes.append(f"more than {STRETCHED} times as long as {wide}, {shown_as}: {_counted(stretched, 'picture')}")
         if several := [name for name, header in self.headers.items() if header.several]:
             notes.append(f"of several frames or pages the first is used: {_counted(several, 'file')}")
         if self.found.links:

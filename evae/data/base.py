@@ -12,6 +12,7 @@ from evae.data.labels import Labels
 from evae.data.names import shown
 from evae.errors import UserError, unknown
 from evae.registry import Registry
+from evae.sizes import ImageSize, in_px, sides, size_of
 
 if TYPE_CHECKING:
     from evae.data.stream import Split
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 SMALLEST_IMAGE_PX = 8
 FITS = ("resize", "pad", "tiles")
 KINDS = ("images", "signals", "points")
-"""Of data: square images of bytes, (n, channels, height, width); signals, images of real numbers about 0 of variance 1;
+"""Of data: images of bytes, (n, channels, height, width); signals, images of real numbers about 0 of variance 1;
 or points of a few real numbers each, (n, d, 1, 1)."""
 CHUNK_IMAGES = 256
 VALIDATION_IMAGES = 500
@@ -67,11 +68,12 @@ class DataRecipe:
     """Which images, in which shape, and how many in each split.
 
     `source` is a name in `SOURCES`, "folder:PATH" for any folder of pictures, or "shards:PATTERN". `image_size` (px,
-    side of the square) and `channels` (1 grey, 3 RGB) are derived from the source where they are None. `fit` says how
-    pictures of another size come to `image_size`: "resize" cuts the largest centred square out and scales it
-    (bilinear, antialiased, as Qin & Huang, arXiv 2405.12783v2, do); "pad" puts zeros around and cuts or
-    enlarges nothing, but shrinks what is too large; "tiles", of sources of files alone, cuts pictures into squares of
-    that side with their own pixels, all of one picture in the same split. `train_images` and `test_images` are caps.
+    the side of squares, or (height, width)) and `channels` (1 grey, 3 RGB) are derived from the source where they are
+    None; images of other channels have their own. `fit` says how pictures of another size come to `image_size`:
+    "resize" cuts the largest centred part of these proportions out and scales it (bilinear, antialiased, as Qin &
+    Huang, arXiv 2405.12783v2, do); "pad" puts zeros around and cuts or enlarges nothing, but shrinks what is too large;
+    "tiles", of sources of files alone, cuts pictures into pieces of that size with their own pixels, all of one picture
+    in the same split. `train_images` and `test_images` are caps.
     `validation_images` are taken out of the training images before the cap: by default `VALIDATION_IMAGES`, or an
     eighth of what is there where that is fewer. Where a source has validation images of its own, they are taken
     from these: by default `VALIDATION_IMAGES`, or all where they are fewer. `horizontal_flip` asks the training
@@ -81,7 +83,7 @@ class DataRecipe:
     """
 
     source: str = "mnist-5k"
-    image_size: int | None = None
+    image_size: ImageSize | None = None
     channels: int | None = None
     fit: str = "resize"
     train_images: int | None = None
@@ -105,11 +107,18 @@ class DataRecipe:
             raise UserError(f"the data source {self.name!r} has no picture files to cut into tiles: let fit be resize")
         if self.channels not in (None, 1, 3):
             raise UserError(f"channels must be 1 (grey) or 3 (RGB), got {self.channels}")
-        if self.image_size is not None and self.image_size < SMALLEST_IMAGE_PX:
-            raise UserError(f"image_size must be at least {SMALLEST_IMAGE_PX} px, got {self.image_size}")
+        if self.image_size is not None:
+            self._check_size(self.image_size)
         for key in ("train_images", "validation_images", "test_images"):
             if (count := getattr(self, key)) is not None and count < 1:
                 raise UserError(f"{key} must be at least 1, got {count}")
+
+    def _check_size(self, size: ImageSize) -> None:
+        if isinstance(size, tuple) and len(size) != 2:
+            raise UserError(f"image_size is a side, or height and width, in pixels; got {' '.join(map(str, size))}")
+        if min(sides(size)) < SMALLEST_IMAGE_PX:
+            raise UserError(f"image_size must be at least {SMALLEST_IMAGE_PX} px, got {in_px(size)}")
+        object.__setattr__(self, "image_size", size_of(*sides(size)))
 
     def _check_points(self) -> None:
         default = {item.name: item.default for item in fields(self)}
@@ -135,7 +144,7 @@ class DataRecipe:
 
 
 class Images(Protocol):
-    """Square uint8 images (n, c, h, h), decoded when a slice of them is taken: an array, or a `Stream`."""
+    """uint8 images (n, c, h, w), decoded when a slice of them is taken: an array, or a `Stream`."""
 
     def __len__(self) -> int: ...
 
@@ -155,7 +164,7 @@ class Truth:
 
 @dataclass(frozen=True, kw_only=True)
 class Raw:
-    """What a source hands over: its images in a fixed random order, in any size and with 1 or 3 channels.
+    """What a source hands over: its images in a fixed random order, in any size and with any number of channels.
 
     The splits are prefixes of that order, so that a smaller cap gives a subset of a larger one. Without a
     `validation` of its own, the first `validation_images` of `train` become it. `image_size` and `channels`
@@ -171,7 +180,7 @@ class Raw:
     train: Images
     test: Images
     validation: Images | None = None
-    image_size: int
+    image_size: ImageSize
     channels: int
     notes: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
@@ -204,13 +213,13 @@ class ImageSet:
     truth: Truth | None = None
 
     @property
-    def image_size(self) -> int:
-        """Side of the square images in px; 1 of points."""
-        return self.train.shape[-1]
+    def image_size(self) -> ImageSize:
+        """In px; 1 of points."""
+        return size_of(*self.train.shape[2:])
 
     @property
     def channels(self) -> int:
-        """1 (grey) or 3 (RGB); of points, how many numbers each has."""
+        """1 (grey), 3 (RGB) or another number; of points, how many numbers each has."""
         return self.train.shape[1]
 
     @property

@@ -10,6 +10,7 @@ from evae.data.base import DataRecipe, Raw, data_source, shuffled
 from evae.data.names import shown
 from evae.data.pictures import BrokenPicture, decode, many
 from evae.errors import UserError
+from evae.sizes import ImageSize, sides
 
 CROP_PX = 140
 TRAIN, VALIDATION = "0", "1"  # list_eval_partition.txt; 2 is CelebA's own test partition
@@ -52,7 +53,7 @@ class Faces:
     """Faces that are decoded when a slice of them is taken."""
 
     paths: list[Path]
-    size: int
+    size: ImageSize
     channels: int
     fit: str
 
@@ -61,7 +62,7 @@ class Faces:
 
     def __getitem__(self, chosen: slice, /) -> np.ndarray:
         paths = self.paths[chosen]
-        faces = np.empty((len(paths), self.channels, self.size, self.size), dtype=np.uint8)
+        faces = np.empty((len(paths), self.channels, *sides(self.size)), dtype=np.uint8)
 
         def fill(i: int) -> None:
             try:

@@ -9,6 +9,7 @@ import numpy as np
 
 from evae.data.bare import File
 from evae.data.pictures import cut, decode, tiles
+from evae.sizes import ImageSize, sides
 
 
 class Files(Protocol):
@@ -33,15 +34,15 @@ class Folder:
 
 @dataclass(frozen=True)
 class Form:
-    """What images are made of a picture: of `size` px, with so many channels, as the recipe's `fit` says."""
+    """What images are made of a picture: of that `size` in px, with so many channels, as the recipe's `fit` says."""
 
-    size: int
+    size: ImageSize
     channels: int
     fit: str
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        return self.channels, self.size, self.size
+        return self.channels, *sides(self.size)
 
     def count(self, size: tuple[int, int]) -> int:
         """How many images a picture of that (width, height) in px gives."""

@@ -31,7 +31,7 @@ def read(recipe: DataRecipe, root: Path, fits: FITS) -> Raw:
     folder = expanded(recipe.path)
     found = found_in(folder, "folder")
     files = Folder(folder, tuple(found.files))
-    account = survey(files, found, shown(folder))
+    account = survey(files, found, shown(folder), recipe)
     parts = split(list(account.headers))
     account.leave_out(parts.outside)
     form = form_of(recipe, account)

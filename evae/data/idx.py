@@ -18,13 +18,9 @@ MAGIC_UINT8 = 0x00000800
 def read_idx(path: Path) -> np.ndarray:
     """The images of an IDX file (.gz or not) as a read-only uint8 array (n, 1, h, w).
 
-    Raises UserError for a file that is damaged, cut short or too long, or holds something other than square images.
+    Raises UserError for a file that is damaged, cut short or too long, or holds something other than images.
     """
-    images = _read(path, 3, "images")
-    _, height, width = images.shape
-    if height != width:
-        raise UserError(f"{shown(path)} holds images of {width} x {height} px; only square ones can be used")
-    return images[:, None]
+    return _read(path, 3, "images")[:, None]
 
 
 def read_idx_labels(path: Path) -> np.ndarray:

@@ -76,12 +76,11 @@ def _check(raw: Raw, recipe: DataRecipe) -> None:
         if raw.kind == "points":
             _check_points(recipe, name, np.asarray(split[:]))
             continue
-        fits = first.ndim == 4 and first.shape[1] in (1, 3) and first.shape[2] == first.shape[3]
         wanted = np.uint8 if raw.kind == "images" else np.float32
-        if first.dtype != wanted or not fits:
+        if first.dtype != wanted or first.ndim != 4:
             raise UserError(
                 f"the data source {recipe.name} has {name} {raw.kind} of {first.dtype} {first.shape[1:]}: they must be "
-                f"{np.dtype(wanted)}, (1 or 3 channels, h, h)"
+                f"{np.dtype(wanted)}, (channels, h, w)"
             )
     for name, labels in raw.labels.items():
         images = getattr(raw, name, None) if name in SPLITS else None

@@ -27,7 +27,7 @@ ORIGINALS = {
 @data_source("mnist")
 @data_source("fashion-mnist")
 def read(recipe: DataRecipe, root: Path) -> Raw:
-    """60,000 training and 10,000 test images of 28 x 28 px, grey; other IDX files of square images serve too.
+    """60,000 training and 10,000 test images of 28 x 28 px, grey; other IDX files of images serve too.
 
     Raises UserError where the files are neither there nor to be had, damaged, or those of the other set.
     """

@@ -20,6 +20,7 @@ from evae.data.survey import survey
 from evae.data.whitening import intensities, whiten
 from evae.errors import UserError
 from evae.home import expanded
+from evae.sizes import ImageSize, in_px, sides
 
 SIDE_PX = 16
 HELD_OUT = 10
@@ -30,7 +31,7 @@ SPARE = 3
 """So many places are looked at for each that is wanted."""
 SPLITS = ("train", "validation", "test")
 Patches = dict[str, np.ndarray]
-"""Float32 (n, 1, side, side) by split."""
+"""Float32 (n, 1, h, w) by split."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +69,7 @@ def kind(path: str) -> str:
 
 @data_source("patches", path="optional", kind=kind)
 def read(recipe: DataRecipe, root: Path) -> Raw:
-    """Square patches from random places of the pictures in a folder, or of scikit-learn's two sample photos; no picture
+    """Patches from random places of the pictures in a folder, or of scikit-learn's two sample photos; no picture
     is in two splits (of the sample photos, no region).
 
     A tenth of the pictures is for validation and a tenth for the test, by a hash of their names, at least one each.
@@ -79,42 +80,43 @@ def read(recipe: DataRecipe, root: Path) -> Raw:
 
     Raises UserError for folders without a usable picture for each split, and for whitened patches in colour.
     """
-    asked, side = wanted(recipe.path), recipe.image_size or SIDE_PX
+    asked, size = wanted(recipe.path), recipe.image_size or SIDE_PX
     if recipe.channels == 3 and asked.whitened:
         raise UserError("whitened patches are grey: leave channels out")
-    splits, notes = _of_folder(asked, side) if asked.folder else _of_photos(asked, side)
+    splits, notes = _of_folder(asked, size, recipe) if asked.folder else _of_photos(asked, size)
     if (there := len(splits["train"])) < asked.count:
         notes.append(f"{there:,} training patches instead of {asked.count:,}: there are no other places")
     how = f"{'logarithms of ' * asked.log}intensities{', whitened' * asked.whitened}"
-    notes.append(f"patches of {side} px at random places of {how}, seed {asked.seed}")
+    notes.append(f"patches of {in_px(size)} at random places of {how}, seed {asked.seed}")
     if not asked.whitened:
         splits = {split: np.round(255 * patches).astype(np.uint8) for split, patches in splits.items()}
-    return Raw(**splits, image_size=side, channels=1, notes=tuple(notes), kind=kind(recipe.path))
+    return Raw(**splits, image_size=size, channels=1, notes=tuple(notes), kind=kind(recipe.path))
 
 
-def _of_photos(asked: Wanted, side: int) -> tuple[Patches, list[str]]:
+def _of_photos(asked: Wanted, size: ImageSize) -> tuple[Patches, list[str]]:
     from sklearn.datasets import load_sample_images
 
     photos = [to_channels(photo.transpose(2, 0, 1)[None], 1)[0, 0] for photo in load_sample_images().images]
     narrowest = min(last - first for first, last in REGIONS_PX.values())
-    if side > narrowest:
-        raise UserError(f"the sample photos have patches of at most {narrowest} px, not {side}: give patches:FOLDER")
+    if max(sides(size)) > narrowest:
+        most = f"at most {narrowest} px"
+        raise UserError(f"the sample photos have patches of {most}, not {in_px(size)}: give patches:FOLDER")
     columns = [f"{split} {first}-{last - 1}" for split, (first, last) in REGIONS_PX.items()]
     found = {}
     for split, (first, last) in REGIONS_PX.items():
         regions = [_made(photo[:, first:last], asked) for photo in photos]
-        found[split] = _cut(regions, len(regions), split, side, asked)
+        found[split] = _cut(regions, len(regions), split, size, asked)
     return found, ["of scikit-learn's sample photos china.jpg and flower.jpg; columns " + ", ".join(columns)]
 
 
-def _of_folder(asked: Wanted, side: int) -> tuple[Patches, list[str]]:
+def _of_folder(asked: Wanted, size: ImageSize, recipe: DataRecipe) -> tuple[Patches, list[str]]:
     folder = expanded(asked.folder)
     found = found_in(folder, "patches")
-    account = survey(Folder(folder, tuple(found.files)), found, shown(folder))
+    account = survey(Folder(folder, tuple(found.files)), found, shown(folder), recipe)
     for name, header in list(account.headers.items()):
-        if min(header.size) < side:
+        if min(header.size) < max(sides(size)):  # it may be turned
             del account.headers[name]
-            account.broken[name] = f"{header.size[0]} x {header.size[1]} px, smaller than a patch of {side} px"
+            account.broken[name] = f"{header.size[0]} x {header.size[1]} px, smaller than a patch of {in_px(size)}"
     names = sorted(account.headers, key=lambda name: hashlib.sha256(os.fsencode(name)).digest())
     held_out = max(1, len(names) // HELD_OUT)
     chosen = {"test": names[:held_out], "validation": names[held_out : 2 * held_out], "train": names[2 * held_out :]}
@@ -122,7 +124,7 @@ def _of_folder(asked: Wanted, side: int) -> tuple[Patches, list[str]]:
     cut = {}
     for split, mine in chosen.items():
         mine = mine[: _count(split, asked)]
-        cut[split] = _cut(_pictures(folder, mine, asked, account, seen), len(mine), split, side, asked)
+        cut[split] = _cut(_pictures(folder, mine, asked, account, seen), len(mine), split, size, asked)
     if not all(len(patches) for patches in cut.values()):
         why = f": {'; '.join(account.reasons())}" if account.reasons() else ""
         raise UserError(
@@ -163,14 +165,14 @@ def _count(split: str, asked: Wanted) -> int:
     return asked.count if split == "train" else max(1, asked.count // HELD_OUT)
 
 
-def _cut(pictures: Iterable[np.ndarray | None], n: int, split: str, side: int, asked: Wanted) -> np.ndarray:
+def _cut(pictures: Iterable[np.ndarray | None], n: int, split: str, size: ImageSize, asked: Wanted) -> np.ndarray:
     """The patches of a split at different places of its `n` pictures, as many of each as can be, in random order."""
     rng = np.random.default_rng([asked.seed, SPLITS.index(split)])
-    left, found = _count(split, asked), [np.empty((0, side, side), np.float32)]
+    left, found = _count(split, asked), [np.empty((0, *sides(size)), np.float32)]
     for place, picture in enumerate(pictures):
         if picture is None:
             continue
-        windows = np.lib.stride_tricks.sliding_window_view(picture, (side, side))
+        windows = np.lib.stride_tricks.sliding_window_view(picture, sides(size))
         rows, columns = windows.shape[:2]
         share = -(-left // (n - place))
         chosen = rng.choice(rows * columns, min(rows * columns, SPARE * share), replace=False)

@@ -6,6 +6,7 @@ import numpy as np
 
 from evae.data.base import DataRecipe, Raw, data_source, shuffled
 from evae.errors import UserError
+from evae.sizes import ImageSize, in_px, sides
 
 STRIDE_PX = 8
 # Columns of both photos (427 x 640 px) that belong to each split: regions, as neighbouring patches overlap.
@@ -23,8 +24,8 @@ def read(recipe: DataRecipe, root: Path) -> Raw:
     from sklearn.datasets import load_sample_images
 
     size = recipe.image_size or 32
-    if size > LARGEST_PX:
-        raise UserError(f"photos has patches of at most {LARGEST_PX} px, asked for {size}")
+    if max(sides(size)) > LARGEST_PX:
+        raise UserError(f"photos has patches of at most {LARGEST_PX} px, asked for {in_px(size)}")
     photos = load_sample_images().images
     splits = {
         name: _patches([photo[:, first:last] for photo in photos], size) for name, (first, last) in REGIONS_PX.items()
@@ -37,8 +38,8 @@ def read(recipe: DataRecipe, root: Path) -> Raw:
     return Raw(**splits, image_size=size, channels=3, notes=notes)
 
 
-def _patches(regions: list[np.ndarray], size: int) -> np.ndarray:
-    """All patches of the regions, each (h, w, 3), as (n, 3, size, size) in a fixed random order."""
-    windows = [np.lib.stride_tricks.sliding_window_view(region, (size, size), (0, 1)) for region in regions]
-    patches = np.concatenate([w[::STRIDE_PX, ::STRIDE_PX].reshape(-1, 3, size, size) for w in windows])
+def _patches(regions: list[np.ndarray], size: ImageSize) -> np.ndarray:
+    """All patches of the regions, each (h, w, 3), as (n, 3, h, w) in a fixed random order."""
+    windows = [np.lib.stride_tricks.sliding_window_view(region, sides(size), (0, 1)) for region in regions]
+    patches = np.concatenate([w[::STRIDE_PX, ::STRIDE_PX].reshape(-1, 3, *sides(size)) for w in windows])
     return patches[shuffled(len(patches))]

@@ -1,4 +1,4 @@
-"""Picture files of any format and mode as square uint8 arrays, many at a time."""
+"""Picture files of any format and mode as uint8 arrays of one size, many at a time."""
 
 import os
 import warnings
@@ -12,6 +12,7 @@ from PIL import ExifTags, Image
 
 from evae.data.bare import File, bare, opened
 from evae.data.levels import eight_bits, unknown_levels, unread_tiff
+from evae.sizes import ImageSize, sides
 
 BILINEAR = Image.Resampling.BILINEAR  # Pillow's resampling is antialiased
 # Formats that Pillow knows, but that are drawings, films or tables, or would start another program.
@@ -26,6 +27,7 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """What brings a picture upright, by the value of EXIF's Orientation."""
+SIDEWAYS = frozenset(TURNS[value] for value in (5, 6, 7, 8))
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -90,51 +92,64 @@ def has_several(picture: Image.Image) -> bool:
         return False
 
 
-def decode(file: File, size: int, channels: int, fit: str, crop: int | None = None) -> np.ndarray:
-    """One picture as uint8 (channels, size, size), the first frame where there are several.
+def decode(file: File, size: ImageSize, channels: int, fit: str, crop: int | None = None) -> np.ndarray:
+    """One picture as uint8 (channels, *sides(size)), the first frame where there are several.
 
     It is turned as its EXIF orientation says, if that can be read; transparency is laid over white, and black
     and white become 0 and 255, whatever the bits. `fit` is "resize" or "pad" of the recipe; `crop` (px) cuts a centred
     square of that side out first. Raises BrokenPicture.
     """
 
+    height, width = sides(size)
+
     def look(picture: Image.Image) -> np.ndarray:
         if crop is None and fit == "resize":
             # Lets JPEG decode at a half, quarter or eighth of its size, never below twice the size wanted.
-            picture.draft(None, (2 * size, 2 * size))
+            picture.draft(None, (2 * max(height, width), 2 * max(height, width)))
         picture = _upright(picture, channels)
         if crop is not None:
-            picture = picture.crop(_centred(picture.size, crop))
+            picture = picture.crop(_centred(picture.size, (crop, crop)))
         if fit == "resize":
             # Not resize(box=...), whose filter would reach across the edges of the box.
-            picture = picture.crop(_centred(picture.size, min(picture.size))).resize((size, size), BILINEAR)
+            times = min(picture.width / width, picture.height / height)
+            largest = _centred(picture.size, (round(width * times), round(height * times)))
+            picture = picture.crop(largest).resize((width, height), BILINEAR)
         else:
-            picture = _padded(picture, size)
+            picture = _padded(picture, width, height)
         return _pixels(picture)
 
     return look_at(file, look)
 
 
-def cut(file: File, side: int, channels: int, which: int | None = None) -> np.ndarray:
-    """The tiles of a picture as uint8 (n, channels, side, side), row by row, or the one that is asked for: squares that
-    touch each other, as many as there is room for, about the picture's middle, with its own pixels. Read as by
+def cut(file: File, size: ImageSize, channels: int, which: int | None = None) -> np.ndarray:
+    """The tiles of a picture as uint8 (n, channels, *sides(size)), row by row, or the one that is asked for: pieces
+    that touch each other, as many as there is room for, about the picture's middle, with its own pixels. Read as by
     `decode`. Raises BrokenPicture."""
+
+    height, width = sides(size)
 
     def look(picture: Image.Image) -> np.ndarray:
         picture = _upright(picture, channels)
-        across, down = picture.width // side, picture.height // side
-        left, top = (picture.width - across * side) // 2, (picture.height - down * side) // 2
-        corners = [(left + side * (i % across), top + side * (i // across)) for i in range(across * down)]
+        across, down = picture.width // width, picture.height // height
+        left, top = (picture.width - across * width) // 2, (picture.height - down * height) // 2
+        corners = [(left + width * (i % across), top + height * (i // across)) for i in range(across * down)]
         chosen = corners if which is None else corners[which : which + 1]
-        found = [_pixels(picture.crop((x, y, x + side, y + side))) for x, y in chosen]
-        return np.stack(found) if found else np.empty((0, channels, side, side), dtype=np.uint8)
+        found = [_pixels(picture.crop((x, y, x + width, y + height))) for x, y in chosen]
+        return np.stack(found) if found else np.empty((0, channels, height, width), dtype=np.uint8)
 
     return look_at(file, look)
 
 
-def tiles(size: tuple[int, int], side: int) -> int:
-    """How many tiles of that side a picture of a size (px) has, however it is turned."""
-    return (size[0] // side) * (size[1] // side)
+def tiles(picture: tuple[int, int], size: ImageSize) -> int:
+    """How many tiles of that size a picture of so many px (width, height), upright, has."""
+    height, width = sides(size)
+    return (picture[0] // width) * (picture[1] // height)
+
+
+def upright(picture: Image.Image) -> tuple[int, int]:
+    """(width, height) of a picture as its EXIF orientation turns it; of some formats this decodes all of it."""
+    width, height = picture.size
+    return (height, width) if _turn(picture) in SIDEWAYS else (width, height)
 
 
 def _upright(picture: Image.Image, channels: int) -> Image.Image:
@@ -186,17 +201,17 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _centred(size: tuple[int, int], side: int) -> tuple[int, int, int, int]:
-    """The box (left, top, right, bottom) of the centred square; rounded as torchvision's CenterCrop."""
-    left, top = (round((extent - side) / 2) for extent in size)
-    return left, top, left + side, top + side
+def _centred(size: tuple[int, int], part: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The box (left, top, right, bottom) of the centred part (width, height); rounded as torchvision's CenterCrop."""
+    left, top = (round((extent - mine) / 2) for extent, mine in zip(size, part, strict=True))
+    return left, top, left + part[0], top + part[1]
 
 
-def _padded(picture: Image.Image, size: int) -> Image.Image:
-    if max(picture.size) > size:
+def _padded(picture: Image.Image, width: int, height: int) -> Image.Image:
+    if picture.width > width or picture.height > height:
         # As ImageOps.contain, which leaves nothing of a picture much longer than wide.
-        width, height = (max(1, round(extent / max(picture.size) * size)) for extent in picture.size)
-        picture = picture.resize((width, height), BILINEAR)
-    square = Image.new(picture.mode, (size, size))
-    square.paste(picture, ((size - picture.width) // 2, (size - picture.height) // 2))
-    return square
+        times = min(width / picture.width, height / picture.height)
+        picture = picture.resize(tuple(max(1, round(extent * times)) for extent in picture.size), BILINEAR)
+    whole = Image.new(picture.mode, (width, height))
+    whole.paste(picture, ((width - picture.width) // 2, (height - picture.height) // 2))
+    return whole

@@ -7,7 +7,9 @@ import warnings
 import numpy as np
 
 from evae.data.stream import Split, Stream
+from evae.errors import UserError
 from evae.lazy import F, torch
+from evae.sizes import ImageSize, sides
 
 # Red, green and blue in 2^-16: ITU-R BT.601 luma, in the integers Pillow uses for its mode "L".
 LUMA = np.array([19595, 38470, 7471], dtype=np.uint32)
@@ -45,9 +47,12 @@ def batch(images: Split | torch.Tensor, which: slice | torch.Tensor, device: tor
 
 
 def to_channels(images: np.ndarray, channels: int) -> np.ndarray:
-    """uint8 images (n, 1 or 3, h, w) as (n, channels, h, w): grey by ITU-R BT.601 luma, RGB by repeating."""
+    """uint8 images (n, 1 or 3, h, w) as (n, channels, h, w): grey by ITU-R BT.601 luma, RGB by repeating. Raises
+    UserError for images of other channels, of which it is not known how."""
     if images.shape[1] == channels:
         return images
+    if images.shape[1] not in (1, 3):
+        raise UserError(f"channels of images with {images.shape[1]} cannot be made {channels}: leave channels out")
     if channels == 3:
         return np.repeat(images, 3, axis=1)
     grey = np.empty((len(images), 1, *images.shape[2:]), dtype=np.uint8)
@@ -57,23 +62,36 @@ def to_channels(images: np.ndarray, channels: int) -> np.ndarray:
     return grey
 
 
-def to_size(images: np.ndarray, size: int, fit: str) -> np.ndarray:
-    """Square uint8 images (n, c, h, h) as (n, c, size, size): zeros around ("pad") or bilinear ("resize")."""
-    side = images.shape[-1]
-    if side == size:
+def to_size(images: np.ndarray, size: ImageSize, fit: str) -> np.ndarray:
+    """uint8 images (n, c, h, w) as (n, c, *sides(size)): zeros around what is shrunk where it is too large ("pad"), or
+    the largest centred part of these proportions, bilinear ("resize")."""
+    wanted, there = sides(size), images.shape[2:]
+    if there == wanted:
         return images
-    if fit == "pad" and side < size:
-        before = (size - side) // 2
-        around = (before, size - side - before)
-        return np.pad(images, ((0, 0), (0, 0), around, around))
-    return _resized(images, size)
+    ratios = [to / have for to, have in zip(wanted, there, strict=True)]
+    if fit == "pad":
+        if min(ratios) < 1:
+            images = _resized(images, tuple(max(1, round(have * min(ratios))) for have in there))
+        around = [
+            ((to - have) // 2, to - have - (to - have) // 2) for to, have in zip(wanted, images.shape[2:], strict=True)
+        ]
+        return np.pad(images, ((0, 0), (0, 0), *around))
+    return _resized(
+        images[(..., *(_middle(have, to / max(ratios)) for to, have in zip(wanted, there, strict=True)))], wanted
+    )
 
 
-def _resized(images: np.ndarray, size: int) -> np.ndarray:
+def _middle(have: int, wanted: float) -> slice:
+    """So many of the places in the middle."""
+    first = (have - round(wanted)) // 2
+    return slice(first, first + round(wanted))
+
+
+def _resized(images: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
     """Bilinear with antialiasing, computed in float32 and rounded to the nearest integer."""
-    out = np.empty((*images.shape[:2], size, size), dtype=np.uint8)
+    out = np.empty((*images.shape[:2], *size), dtype=np.uint8)
     for start in range(0, len(images), CHUNK_IMAGES):
         chunk = tensor(images[start : start + CHUNK_IMAGES]).float()
-        chunk = F.interpolate(chunk, size=(size, size), mode="bilinear", antialias=True)
+        chunk = F.interpolate(chunk, size=size, mode="bilinear", antialias=True)
         out[start : start + CHUNK_IMAGES] = chunk.round_().to(torch.uint8).numpy()
     return out

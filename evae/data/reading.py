@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ from evae.data.pictures import BrokenPicture, many
 from evae.data.room import FITS
 from evae.data.stream import Split, Stream, checksum
 from evae.errors import UserError
+from evae.sizes import in_px
 
 CHUNK_FILES = 256
 CHUNK_BYTES = 2**28
@@ -50,7 +52,7 @@ class Reader:
         wanted = there if wanted is None else min(wanted, there)
         images = np.empty((wanted if self.keep else 0, *self.form.shape), dtype=np.uint8)
         left, taken, tiles, sums = iter(names), [], [], []
-        of_picture = self.form.size**2 * self.form.channels * max(map(self._count, names), default=1)
+        of_picture = math.prod(self.form.shape) * max(map(self._count, names), default=1)
         most = max(1, min(CHUNK_FILES, CHUNK_BYTES // of_picture))
         while chunk := list(itertools.islice(left, min(most, wanted - len(taken)))):
             for name, made in zip(chunk, many(self._decode, chunk), strict=True):
@@ -111,7 +113,7 @@ def take_splits(
     asked = {split: (names, cap) for split, (names, cap) in caps.items() if names is not None}
     counts = [(reader.count(names), cap) for names, cap in asked.values()]
     many = sum(there if cap is None else min(there, cap) for there, cap in counts)
-    reader.keep = fits(many * form.size**2 * form.channels)
+    reader.keep = fits(many * math.prod(form.shape))
     found = {split: reader.take(names, cap) for split, (names, cap) in asked.items()}
     images, names = ({split: pair[i] for split, pair in found.items()} for i in (0, 1))
     # One at least is cut from the training images where there is no validation yet.
@@ -133,7 +135,7 @@ def _check_tiles(form: Form, account: Account) -> None:
         least = min(min(size) for size in sizes.values())
         are = "picture is" if len(small) == 1 else "pictures are"
         raise UserError(
-            f"{len(small):,} of {len(sizes):,} {are} smaller than a tile of {form.size} px ({listed(small)}): take "
+            f"{len(small):,} of {len(sizes):,} {are} smaller than a tile of {in_px(form.size)} ({listed(small)}): take "
             f"them out, give image_size at most {least}, or let fit be resize."
         )
 

@@ -50,7 +50,7 @@ def read(recipe: DataRecipe, root: Path, fits: FITS) -> Raw:
     home = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in paths])
     index = [row for number, path in enumerate(paths) for row in _index(path, number, home, found, labels)]
     files = Shards(tuple(paths), tuple(found.files), np.array(index, dtype=np.int64).reshape(-1, 3))
-    account = survey(files, found, shown(recipe.path))
+    account = survey(files, found, shown(recipe.path), recipe)
     parts = _split(list(account.headers))
     account.leave_out(parts.outside)
     form = form_of(recipe, account)

@@ -7,7 +7,7 @@ from PIL import Image
 from evae.data.account import Account, Header
 from evae.data.base import DataRecipe
 from evae.data.files import Files, Form
-from evae.data.pictures import BrokenPicture, NotAPicture, has_several, is_grey, look_at, many
+from evae.data.pictures import BrokenPicture, NotAPicture, has_several, is_grey, look_at, many, upright
 from evae.data.walk import Found
 from evae.errors import UserError
 
@@ -15,14 +15,20 @@ DEFAULT_SIZE_PX = 64
 NATIVE_SIZES_PX = (32, 64)  # kept when all pictures have it
 
 
-def survey(files: Files, found: Found, place: str) -> Account:
+def survey(files: Files, found: Found, place: str, recipe: DataRecipe) -> Account:
     """All pictures by their headers; `files` are those that were found. Raises UserError where there is none in the
     place, which is what users call it."""
     account = Account(found)
+    # How many tiles a picture has then hangs on how it is turned; to find that out may take long.
+    turned = recipe.fit == "tiles" and isinstance(recipe.image_size, tuple)
+
+    def header(picture: Image.Image) -> Header:
+        size = upright(picture) if turned else picture.size
+        return Header(size, is_grey(picture), has_several(picture))
 
     def probe(number: int) -> Header | BrokenPicture:
         try:
-            return look_at(files.file(number), _header)
+            return look_at(files.file(number), header)
         except BrokenPicture as error:
             return error
 
@@ -52,7 +58,3 @@ def form_of(recipe: DataRecipe, account: Account) -> Form:
         size = width if native else DEFAULT_SIZE_PX
     channels = recipe.channels or (1 if all(header.grey for header in headers) else 3)
     return Form(size, channels, recipe.fit)
-
-
-def _header(picture: Image.Image) -> Header:
-    return Header(picture.size, is_grey(picture), has_several(picture))

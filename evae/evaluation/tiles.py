@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from evae.shapes import Codes, Images
+from evae.signals import in_colours
 
 COLUMNS = 8
 """Tiles in a row, unless told otherwise."""
@@ -55,11 +56,13 @@ def code_maps(x: Images, codes: Codes, shape: tuple[int, ...]) -> tuple[Float[Te
 
 
 def picture(kind: str, images: Tensor, columns: int = COLUMNS) -> dict:
-    """A row of the images table: tiles (n, c, h, w) in [0, 1] as one PNG, `columns` to a row, without gaps."""
+    """A row of the images table: tiles (n, c, h, w) in [0, 1] as one PNG, `columns` to a row, without gaps;
+    of other than 1 or 3 channels in false colours (`evae.signals.in_colours`). `image_size` is the tiles' height."""
     columns = min(columns, len(images))
     rows = len(images) // columns
-    n, c, h, w = images[: rows * columns].shape
-    grid = images[:n].float().mul(255).round().clamp(0, 255).byte().cpu()
+    images = in_colours(images[: rows * columns].float())
+    c, h, w = images.shape[1:]
+    grid = images.mul(255).round().clamp(0, 255).byte().cpu()
     grid = grid.view(rows, columns, c, h, w).permute(0, 3, 1, 4, 2).reshape(rows * h, columns * w, c)
     buffer = io.BytesIO()
     Image.fromarray(grid.squeeze(-1).numpy()).save(buffer, "PNG")

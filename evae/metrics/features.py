@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
-from evae.errors import UserError
 from evae.global_seed import global_seed
 from evae.metrics.names import DEFAULT_FEATURES, INCEPTION, features, features_column
+from evae.signals import in_colours
 
 
 class Features(nn.Module):
@@ -31,19 +31,17 @@ class Features(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: Tensor, batch_size: int = 64) -> Tensor:
-        """Features (n, dim), float32, of images (n, 1 or 3, h, w) in [0, 1], on the device of this module.
+        """Features (n, dim), float32, of images (n, c, h, w) in [0, 1], on the device of this module.
 
         Images are rounded to 8 bits first: the features are those of the picture as it would be saved. Grey
-        images are repeated to three channels. Raises UserError for another number of channels.
+        images are repeated to three channels, and others are seen as false colours (`evae.signals.in_colours`).
         """
-        if images.shape[1] not in (1, 3):
-            raise UserError(f"features need grey or RGB images, got {images.shape[1]} channels")
         device = next(self.network.parameters()).device
         with full_precision(device):
             return torch.cat([self._chunk(chunk.to(device)) for chunk in images.split(batch_size)])
 
     def _chunk(self, images: Tensor) -> Tensor:
-        images = images.float().mul(255).round_().clamp_(0, 255).div_(255)
+        images = in_colours(images.float()).mul(255).round_().clamp_(0, 255).div_(255)
         x = self._prepare(images.expand(-1, 3, -1, -1))
         # Channels last is what convolution libraries compute in: about a tenth faster on a CPU.
         return self.network(x.contiguous(memory_format=torch.channels_last)).mean((2, 3))

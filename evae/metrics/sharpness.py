@@ -15,9 +15,9 @@ GREY = (0.299, 0.587, 0.114)
 
 
 def grey(images: Tensor) -> Tensor:
-    """(n, h, w) from grey or RGB images (n, 1 or 3, h, w)."""
-    if images.shape[1] == 1:
-        return images[:, 0]
+    """(n, h, w) from images (n, c, h, w): of RGB the luma, of other channels their mean."""
+    if images.shape[1] != len(GREY):
+        return images.mean(1)
     return torch.einsum("nchw,c->nhw", images, images.new_tensor(GREY))
 
 
@@ -25,7 +25,7 @@ def grey(images: Tensor) -> Tensor:
 def sharpness(images: Tensor) -> Tensor:
     """(n,): the variance over an image of the response to the Laplacian [[0,1,0],[1,-4,1],[0,1,0]].
 
-    Images (n, 1 or 3, h, w) in [0, 1]. Only pixels with four neighbours count: padding with zeros would draw
+    Images (n, c, h, w) in [0, 1]. Only pixels with four neighbours count: padding with zeros would draw
     an edge around every image. More is not better without limit, for noise is sharp: compare with the real
     images' value.
     """

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from evae.errors import UserError, unknown
 from evae.lazy import nn
 from evae.registry import Registry
+from evae.sizes import ImageSize, in_px, sides
 
 NORMALISATIONS = ("affine", "batch", "group")
 SIZES: dict[str, float] = {"tiny": 0.25, "small": 0.5, "paper": 1.0, "large": 2.0}
@@ -28,13 +29,15 @@ class Network(ABC):
     """Whether the family is for points of d numbers, too: images (d channels) of one pixel."""
     of_any_size: ClassVar[bool] = False
     """Whether what is built for images of one size takes those of others too, if `check` does."""
+    takes_rectangles: ClassVar[bool] = False
+    """Whether the family is for images that are no squares, too: it is then given (height, width) of those."""
     sizes: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Further sizes that the family has by name, with the hyperparameters of each."""
 
-    def check(self, image_size: int, latent: int) -> None:  # noqa: B027  (there may be nothing to check)
-        """Raise UserError for images of that side in pixels, or latents, that the family cannot have; without torch."""
+    def check(self, image_size: ImageSize, latent: int) -> None:  # noqa: B027  (there may be nothing to check)
+        """Raise UserError for images of that size in pixels, or latents, that the family cannot have; without torch."""
 
-    def code_shape(self, image_size: int, latent: int) -> tuple[int, ...]:
+    def code_shape(self, image_size: ImageSize, latent: int) -> tuple[int, ...]:
         """The shape of an image's code: (latent,), or of code maps (latent, height, width), whose channels `latent`
         counts.
 
@@ -62,10 +65,10 @@ class Network(ABC):
         return None
 
     @abstractmethod
-    def build(self, image_size: int, channels: int, latent: int, heads: int) -> tuple[nn.Module, nn.Module]:
-        """The encoder and the decoder for square images of `image_size` pixels a side.
+    def build(self, image_size: ImageSize, channels: int, latent: int, heads: int) -> tuple[nn.Module, nn.Module]:
+        """The encoder and the decoder for images of `image_size` in pixels: the side of squares, or (height, width).
 
-        The encoder maps images (n, channels, image_size, image_size) in [0, 1] to (n, heads * numbers) with as many
+        The encoder maps images (n, channels, height, width) in [0, 1] to (n, heads * numbers) with as many
         numbers as `code_shape` has, all of the first head, then all of the second; the decoder codes (n, numbers) to
         what the likelihood reads, of the images' shape. A decoder that knows its weighted regression in closed form may
         have `regress(codes, wanted, weight)`, of which `evae.inference` makes use. Raises `UserError` where the family
@@ -102,8 +105,19 @@ def check_latent(latent: int) -> None:
         raise UserError(f"the latent size must be at least 1, not {latent}.")
 
 
-def check_image_size(name: str, image_size: int, supported: Iterable[int]) -> None:
+def check_square(name: str, image_size: ImageSize) -> None:
+    """Raise UserError for images that are no squares, which the networks of this name do not take."""
+    if isinstance(image_size, tuple):
+        theirs = ", ".join(sorted(each for each, family in network.items() if family.takes_rectangles))
+        raise UserError(
+            f"the {name} networks take square images, not {in_px(image_size)}. Use one number for image_size, or the "
+            f"networks {theirs}."
+        )
+
+
+def check_image_size(name: str, image_size: ImageSize, supported: Iterable[int]) -> None:
     """Raise UserError for a side in pixels that the networks of this name lack; it names the nearest they have."""
+    check_square(name, image_size)
     supported = list(supported)
     if image_size not in supported:
         nearest = min(supported, key=lambda size: abs(size - image_size))
@@ -113,13 +127,15 @@ def check_image_size(name: str, image_size: int, supported: Iterable[int]) -> No
         )
 
 
-def check_multiple(name: str, image_size: int, factor: int, least: int = 1) -> None:
+def check_multiple(name: str, image_size: ImageSize, factor: int, least: int = 1) -> None:
     """Raise UserError for a side in pixels that is not `least` times `factor`, by which these networks divide it, or a
     greater multiple; it names the nearest that are."""
-    times = image_size // factor
-    if times < least or image_size % factor:
-        near = sorted({factor * max(least, times), factor * max(least, times + 1)})
-        raise UserError(
-            f"the {name} networks take images whose sides are multiples of {factor} pixels, from {least * factor} on, "
-            f"not of {image_size}. Use image_size {' or '.join(map(str, near))}."
-        )
+    for side in sides(image_size):
+        times = side // factor
+        if times < least or side % factor:
+            near = sorted({factor * max(least, times), factor * max(least, times + 1)})
+            whose = "" if image_size == side else f" in the place of {side}"
+            raise UserError(
+                f"the {name} networks take images whose sides are multiples of {factor} pixels, from {least * factor} "
+                f"on, not of {side}. Use image_size {' or '.join(map(str, near))}{whose}."
+            )

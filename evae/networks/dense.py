@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
@@ -9,6 +10,7 @@ from typing import ClassVar
 from evae.errors import UserError
 from evae.lazy import nn
 from evae.networks.base import Network, check_latent, check_width, network
+from evae.sizes import ImageSize, sides
 
 HIDDEN = 128
 
@@ -22,6 +24,7 @@ class Dense(Network):
 
     family: ClassVar[str] = "dense"
     takes_points: ClassVar[bool] = True
+    takes_rectangles: ClassVar[bool] = True
 
     width: float = 1.0
     layers: int = 2
@@ -33,15 +36,15 @@ class Dense(Network):
                 f"the dense networks need at least 1 hidden layer, got {self.layers}: take linear for none."
             )
 
-    def check(self, image_size: int, latent: int) -> None:
+    def check(self, image_size: ImageSize, latent: int) -> None:
         check_latent(latent)
 
-    def build(self, image_size: int, channels: int, latent: int, heads: int) -> tuple[nn.Module, nn.Module]:
+    def build(self, image_size: ImageSize, channels: int, latent: int, heads: int) -> tuple[nn.Module, nn.Module]:
         self.check(image_size, latent)
-        numbers = channels * image_size**2
+        shape = channels, *sides(image_size)
+        numbers = math.prod(shape)
         encoder = nn.Sequential(nn.Flatten(), *self._stack(numbers, heads * latent))
-        shape = nn.Unflatten(1, (channels, image_size, image_size))
-        return encoder, nn.Sequential(*self._stack(latent, numbers), shape)
+        return encoder, nn.Sequential(*self._stack(latent, numbers), nn.Unflatten(1, shape))
 
     def _stack(self, before: int, after: int) -> list[nn.Module]:
         hidden = max(1, round(HIDDEN * self.width))

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from evae.lazy import nn
 from evae.registry import Registry
+from evae.sizes import ImageSize
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,13 +16,15 @@ class Discriminator(ABC):
     """A discriminator family with its hyperparameters."""
 
     family: ClassVar[str]
+    takes_rectangles: ClassVar[bool] = False
+    """Whether the family is for images that are no squares, too: it is then given (height, width) of those."""
 
-    def check(self, image_size: int) -> None:  # noqa: B027  (there may be nothing to check)
-        """Raise UserError for images of that side in pixels that it cannot judge; without torch."""
+    def check(self, image_size: ImageSize) -> None:  # noqa: B027  (there may be nothing to check)
+        """Raise UserError for images of that size in pixels that it cannot judge; without torch."""
 
     @abstractmethod
-    def build(self, image_size: int, channels: int) -> nn.Module:
-        """From images (n, channels, image_size, image_size) in [0, 1] to logits, above 0 for what looks real: a tensor
+    def build(self, image_size: ImageSize, channels: int) -> nn.Module:
+        """From images (n, channels, height, width) in [0, 1] to logits, above 0 for what looks real: a tensor
         (n, ...), or a tuple of them, whose losses are means of their own and added. Raises `UserError` where `check`
         does."""
 

@@ -43,6 +43,18 @@ class Affine(nn.Module):
         return addcmul(self.bias.to(x.dtype), x, self.weight.to(x.dtype))
 
 
+class Middle(nn.Module):
+    """The middle of maps, `height` x `width`."""
+
+    def __init__(self, height: int, width: int) -> None:
+        super().__init__()
+        self.height, self.width = height, width
+
+    def forward(self, x: Maps) -> Tensor:
+        top, left = (x.shape[2] - self.height) // 2, (x.shape[3] - self.width) // 2
+        return x[:, :, top : top + self.height, left : left + self.width]
+
+
 class Block(nn.Module):
     """A part of a network, `compute` of one tensor. If it is `recomputed`, nothing inside is kept for the backward
     pass, which computes it again: slower, in a fraction of the memory, and with the same numbers."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 from evae.lazy import nn
 from evae.networks.base import Network, check_latent, network
+from evae.sizes import ImageSize, sides
 
 STD = 0.05
 """Of the first weights."""
@@ -24,14 +26,15 @@ class Linear(Network):
     family: ClassVar[str] = "linear"
     is_linear: ClassVar[bool] = True
     takes_points: ClassVar[bool] = True
+    takes_rectangles: ClassVar[bool] = True
 
-    def check(self, image_size: int, latent: int) -> None:
+    def check(self, image_size: ImageSize, latent: int) -> None:
         check_latent(latent)
 
-    def build(self, image_size: int, channels: int, latent: int, heads: int) -> tuple[nn.Module, nn.Module]:
+    def build(self, image_size: ImageSize, channels: int, latent: int, heads: int) -> tuple[nn.Module, nn.Module]:
         self.check(image_size, latent)
-        shape = channels, image_size, image_size
-        pixels = channels * image_size**2
+        shape = channels, *sides(image_size)
+        pixels = math.prod(shape)
         encoder, decoder = nn.Linear(pixels, heads * latent, bias=False), nn.Linear(latent, pixels, bias=False)
         for layer in (encoder, decoder):
             nn.init.normal_(layer.weight, std=STD)

@@ -9,6 +9,7 @@ from typing import ClassVar
 from evae.errors import unknown
 from evae.lazy import nn
 from evae.networks.base import Network, check_latent, check_multiple, check_width
+from evae.sizes import ImageSize, sides
 
 CHANNELS = 128
 LEVELS = {4: (1, 2, 4), 8: (1, 2, 4, 4), 16: (1, 1, 2, 2, 4)}
@@ -33,6 +34,7 @@ class MapNetwork(Network):
     """
 
     of_any_size: ClassVar[bool] = True
+    takes_rectangles: ClassVar[bool] = True
 
     width: float = 1.0
     decoder_width: float = 1.0
@@ -54,21 +56,21 @@ class MapNetwork(Network):
     def of_width(cls, width: float) -> Network:
         return cls(width=width, decoder_width=width)
 
-    def check(self, image_size: int, latent: int) -> None:
+    def check(self, image_size: ImageSize, latent: int) -> None:
         check_latent(latent)
         # A code of one place would leave GroupNorm nothing to normalise over.
         check_multiple(self.family, image_size, self.downsampling, least=2)
 
-    def code_shape(self, image_size: int, latent: int) -> tuple[int, ...]:
-        side = image_size // self.downsampling
-        return latent, side, side
+    def code_shape(self, image_size: ImageSize, latent: int) -> tuple[int, ...]:
+        height, width = sides(image_size)
+        return latent, height // self.downsampling, width // self.downsampling
 
     @abstractmethod
     def maps(self, channels: int, outputs: int) -> nn.Module:
         """The encoder's maps (n, outputs, h / downsampling, w / downsampling) of images (n, channels, h, w) in
         [-1, 1]."""
 
-    def build(self, image_size: int, channels: int, latent: int, heads: int) -> tuple[nn.Module, nn.Module]:
+    def build(self, image_size: ImageSize, channels: int, latent: int, heads: int) -> tuple[nn.Module, nn.Module]:
         """See `Network.build`. Both take images of any other size too, whose sides are multiples of `downsampling`, as
         `evae.networks.code_maps.FromCode` says."""
         from evae.networks.code_maps import decoder, encoder

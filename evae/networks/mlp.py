@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,6 +10,7 @@ from evae.errors import UserError
 from evae.lazy import nn
 from evae.networks.base import Network, check_latent, check_width, network
 from evae.networks.linear import STD
+from evae.sizes import ImageSize, sides
 
 ENCODER, DECODER = 16, 8
 """Hidden numbers for each of an image's."""
@@ -27,31 +29,33 @@ class Mlp(Network):
     """
 
     family: ClassVar[str] = "mlp"
+    takes_rectangles: ClassVar[bool] = True
 
     width: float = 1.0
 
     def __post_init__(self) -> None:
         check_width(self.width)
 
-    def check(self, image_size: int, latent: int) -> None:
+    def check(self, image_size: ImageSize, latent: int) -> None:
         check_latent(latent)
 
-    def build(self, image_size: int, channels: int, latent: int, heads: int) -> tuple[nn.Module, nn.Module]:
+    def build(self, image_size: ImageSize, channels: int, latent: int, heads: int) -> tuple[nn.Module, nn.Module]:
         """See `Network.build`. Raises `UserError` for images that would take more than `MOST` weights."""
         from evae.networks.residual import normalised_dense
 
         self.check(image_size, latent)
-        pixels = channels * image_size**2
+        shape = channels, *sides(image_size)
+        pixels = math.prod(shape)
         hidden = [max(1, round(self.width * times * pixels)) for times in (ENCODER, DECODER)]
         weights = 2 * sum(hidden) * pixels + pixels * pixels + (heads + 1) * latent * pixels
         if weights > MOST:
             raise UserError(
-                f"the mlp networks would have {weights / 1e6:,.0f} million weights for images of {channels} x "
-                f"{image_size} x {image_size}: take smaller images, a smaller size, or the networks conv or linear."
+                f"the mlp networks would have {weights / 1e6:,.0f} million weights for images of "
+                f"{' x '.join(map(str, shape))}: take smaller images, a smaller size, or the networks conv or linear."
             )
         encoder = [nn.Flatten(), normalised_dense(pixels, hidden[0]), nn.Linear(pixels, heads * latent)]
         nn.init.normal_(encoder[-1].weight, std=STD)
         nn.init.zeros_(encoder[-1].bias)
         decoder = [nn.Linear(latent, pixels), nn.SiLU(), normalised_dense(pixels, hidden[1]), nn.SiLU()]
-        decoder += [nn.Linear(pixels, pixels), nn.Unflatten(1, (channels, image_size, image_size))]
+        decoder += [nn.Linear(pixels, pixels), nn.Unflatten(1, shape)]
         return nn.Sequential(*encoder), nn.Sequential(*decoder)

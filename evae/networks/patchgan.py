@@ -13,6 +13,7 @@ from evae.errors import UserError
 from evae.lazy import nn
 from evae.networks.base import check_multiple, check_normalisation, check_width
 from evae.networks.discriminator import Discriminator, discriminator
+from evae.sizes import ImageSize
 
 CHANNELS = (128, 128, 128, 64, 64)
 STRIDES = (2, 2, 2, 1, 1, 1)
@@ -39,6 +40,7 @@ class PatchGan(Discriminator):
     """
 
     family: ClassVar[str] = "patchgan"
+    takes_rectangles: ClassVar[bool] = True
     unnamed: ClassVar[bool] = True
     """Recipes are older than the choice: they do not name this family."""
 
@@ -52,13 +54,13 @@ class PatchGan(Discriminator):
         if not 0 <= self.dropout < 1:
             raise UserError(f"the discriminator's dropout must be at least 0 and below 1, not {self.dropout!r}.")
 
-    def check(self, image_size: int) -> None:
-        """Raise UserError for images whose side in pixels is no multiple of 8."""
+    def check(self, image_size: ImageSize) -> None:
+        """Raise UserError for images of which a side in pixels is no multiple of 8."""
         check_multiple("PatchGAN", image_size, 8)
 
-    def build(self, image_size: int, channels: int) -> nn.Module:
-        """From images (n, channels, image_size, image_size) in [0, 1] to logits (n, 1, image_size / 8, image_size / 8),
-        above 0 where a patch looks real. Raises `UserError` for an image size that is no multiple of 8."""
+    def build(self, image_size: ImageSize, channels: int) -> nn.Module:
+        """From images (n, channels, height, width) in [0, 1] to logits (n, 1, height / 8, width / 8), above 0 where a
+        patch looks real. Raises `UserError` for an image size that is no multiple of 8."""
         from evae.networks.layers import Centre, glorot, normalisation_layer
 
         self.check(image_size)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from evae.lazy import nn
-from evae.networks.base import Network, check_image_size, check_latent, check_normalisation, check_width, network
+from evae.networks.base import Network, check_latent, check_multiple, check_normalisation, check_width, network
+from evae.sizes import ImageSize, sides
 
-SUPPORTED = (32, 64, 128, 256)
 CHANNELS = 128
-SMALLEST = 4  # px, the side of the maps between encoder and code, and between code and decoder
+SMALLEST = 4  # px, the shorter side of the maps between encoder and code, and between code and decoder, at least
 COLOURS = 3  # channels of the last block, for grey images too: its ReLU on a single one may never pass anything
 LATENTS_PER_CHANNEL = 8  # of those maps
 
@@ -20,7 +20,8 @@ LATENTS_PER_CHANNEL = 8  # of those maps
 class ResNetV2(Network):
     """Pre-activated residual blocks (He et al., arXiv 1603.05027) down to maps of 4x4 pixels and up again.
 
-    Each stage halves or doubles the side, so images of 32, 64, 128 or 256 px take 3, 4, 5 or 6 of them. A stage of
+    Each stage halves or doubles the sides, so images of 32, 64, 128 or 256 px take 3, 4, 5 or 6 of them. Others are
+    halved as long as both sides are even, down to 4 px: 28 and 48 px to maps of 7x7 and 6x6. A stage of
     the encoder is two blocks with an identity shortcut and one that halves, a stage of the decoder one of the
     former and one that doubles. All maps have 128 channels; `width` multiplies them, 1 is the official network. The
     maps on both sides of the code have one channel for eight latents, rounded up, whatever the width.
@@ -37,6 +38,7 @@ class ResNetV2(Network):
     """
 
     family: ClassVar[str] = "resnet_v2"
+    takes_rectangles: ClassVar[bool] = True
 
     width: float = 1.0
     normalisation: str = "affine"
@@ -45,17 +47,19 @@ class ResNetV2(Network):
         check_width(self.width)
         check_normalisation(self.normalisation)
 
-    def check(self, image_size: int, latent: int) -> None:
+    def check(self, image_size: ImageSize, latent: int) -> None:
         check_latent(latent)
-        check_image_size(self.family, image_size, SUPPORTED)
+        check_multiple(self.family, image_size, 4, least=2)
 
-    def build(self, image_size: int, channels: int, latent: int, heads: int) -> tuple[nn.Module, nn.Module]:
+    def build(self, image_size: ImageSize, channels: int, latent: int, heads: int) -> tuple[nn.Module, nn.Module]:
         """See `Network.build`. The decoder's numbers have no activation: logits, or pixels in [-1, 1]."""
         from evae.networks.layers import EPS, Centre, glorot
         from evae.networks.residual import doubling, halving, same
 
         self.check(image_size, latent)
-        stages = (image_size // SMALLEST).bit_length() - 1
+        stages, (height, across) = 0, sides(image_size)
+        while not (height % 2 or across % 2) and min(height, across) >= 2 * SMALLEST:
+            stages, height, across = stages + 1, height // 2, across // 2
         width, thin = max(1, round(self.width * CHANNELS)), -(-latent // LATENTS_PER_CHANNEL)
         kind = self.normalisation
         down = [b for _ in range(stages) for b in (same(width, kind), same(width, kind), halving(width, kind))]
@@ -67,16 +71,16 @@ class ResNetV2(Network):
         encoder = nn.Sequential(
             Centre(),
             # Each channel of each image for itself, with a scale and a shift for each pixel.
-            nn.LayerNorm((image_size, image_size), eps=EPS),
+            nn.LayerNorm(sides(image_size), eps=EPS),
             nn.Conv2d(channels, width, 3, padding=1),
             *down,
             nn.Conv2d(width, thin, 1),
             nn.Flatten(),
-            nn.Linear(thin * SMALLEST**2, heads * latent),
+            nn.Linear(thin * height * across, heads * latent),
         )
         decoder = nn.Sequential(
-            nn.Linear(latent, thin * SMALLEST**2),
-            nn.Unflatten(1, (thin, SMALLEST, SMALLEST)),
+            nn.Linear(latent, thin * height * across),
+            nn.Unflatten(1, (thin, height, across)),
             nn.Conv2d(thin, width, 3, padding=1),
             *up,
             nn.Conv2d(COLOURS, channels, 1),

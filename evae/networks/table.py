@@ -8,6 +8,7 @@ from typing import ClassVar
 from evae.errors import UserError
 from evae.lazy import TYPE_CHECKING
 from evae.networks.base import Network, check_latent, check_width, network
+from evae.sizes import ImageSize, sides
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,6 +27,7 @@ class Table(Network):
 
     family: ClassVar[str] = "table"
     takes_points: ClassVar[bool] = True
+    takes_rectangles: ClassVar[bool] = True
 
     rows: int = 600
     width: float = 1.0
@@ -35,12 +37,12 @@ class Table(Network):
         if self.rows < 1:
             raise UserError(f"the table needs at least 1 row, got {self.rows}: as many as there are training points.")
 
-    def check(self, image_size: int, latent: int) -> None:
+    def check(self, image_size: ImageSize, latent: int) -> None:
         check_latent(latent)
 
-    def build(self, image_size: int, channels: int, latent: int, heads: int) -> tuple[nn.Module, nn.Module]:
+    def build(self, image_size: ImageSize, channels: int, latent: int, heads: int) -> tuple[nn.Module, nn.Module]:
         from evae.networks.dense import Dense
         from evae.networks.table_decoder import TableDecoder
 
         encoder, _ = Dense(width=self.width).build(image_size, channels, latent, heads)
-        return encoder, TableDecoder(self.rows, (channels, image_size, image_size))
+        return encoder, TableDecoder(self.rows, (channels, *sides(image_size)))

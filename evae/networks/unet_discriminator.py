@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,6 +10,7 @@ from evae.errors import UserError
 from evae.lazy import nn
 from evae.networks.base import check_multiple
 from evae.networks.discriminator import Discriminator, discriminator
+from evae.sizes import ImageSize, sides
 
 WIDTHS = (1, 2, 4, 8, 8, 16)
 """Of the path down, of images of 256 px: 16 at its end."""
@@ -29,6 +31,7 @@ class UNetDiscriminator(Discriminator):
     """
 
     family: ClassVar[str] = "unet"
+    takes_rectangles: ClassVar[bool] = True
 
     channels: int = 16
 
@@ -36,19 +39,20 @@ class UNetDiscriminator(Discriminator):
         if self.channels < 1:
             raise UserError(f"the discriminator's channels must be at least 1, got {self.channels}")
 
-    def check(self, image_size: int) -> None:
+    def check(self, image_size: ImageSize) -> None:
         check_multiple("U-Net", image_size, 8, least=4)
 
-    def widths(self, image_size: int) -> tuple[int, ...]:
+    def widths(self, image_size: ImageSize) -> tuple[int, ...]:
         """Channels after each block of the path down."""
-        levels = 1
-        while levels < len(WIDTHS) and not image_size % 2 ** (levels + 1) and image_size >> (levels + 1) >= LOWEST:
+        levels, (height, width) = 1, sides(image_size)
+        common, shorter = math.gcd(height, width), min(height, width)
+        while levels < len(WIDTHS) and not common % 2 ** (levels + 1) and shorter >> (levels + 1) >= LOWEST:
             levels += 1
         # As the paper has them at 256 and at 128 px, and without the widest at sides that are halved less often.
         widths = WIDTHS if levels == len(WIDTHS) else (1, 2, 4, 8, 16)[:levels]
         return tuple(width * self.channels for width in widths)
 
-    def build(self, image_size: int, channels: int) -> nn.Module:
+    def build(self, image_size: ImageSize, channels: int) -> nn.Module:
         from evae.networks.unet_layers import UNet
 
         self.check(image_size)

@@ -10,6 +10,7 @@ from evae.checkpoints import Kept
 from evae.networks.base import in_words
 from evae.release.best import Chosen, Value
 from evae.results import measures
+from evae.sizes import sides
 
 BETTER = {"min": "lower", "max": "higher"}
 ROUNDING = 1e-4
@@ -30,7 +31,7 @@ def card(
     of it, or why there is none; `pictures` are (file, what it shows); `scaled` says whether the scale of codes is
     known."""
     recipe = kept.recipe
-    shape = f"images of {kept.channels} x {kept.image_size} x {kept.image_size} in [0, 1]"
+    shape = f"images of {' x '.join(map(str, (kept.channels, *sides(kept.image_size))))} in [0, 1]"
     if kept.model.kind == "points":
         shape = f"points of {kept.channels} numbers"
     parts = [

@@ -9,12 +9,13 @@ from evae.errors import UserError
 from evae.recipe import Recipe
 from evae.search.constraints import Constraint
 from evae.search.space import Space
+from evae.sizes import ImageSize
 
 
 class Exact:
     """What recipes for images of this shape say of the exact ones among `constraints`, before anything is trained."""
 
-    def __init__(self, constraints: Iterable[Constraint], image_size: int, channels: int):
+    def __init__(self, constraints: Iterable[Constraint], image_size: ImageSize, channels: int):
         self.constraints = [each for each in constraints if each.exact]
         self._names = [each.metric for each in self.constraints]
         self._shape = image_size, channels

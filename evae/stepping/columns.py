@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from evae.criteria import criterion
+from evae.sizes import sides
 from evae.stepping.epoch import Steps
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def measured(training: Training, steps: Steps) -> dict[str, float]:
     if optimisation.changes_rate:
         found["train_learning_rate"] = optimisation.learning_rate * fmean(dials.rate for dials in plan.dials)
     if optimisation.half_size_epochs:
-        found["train_image_size"] = training.images.image_size // (1 + plan.halved)
+        found["train_image_size"] = sides(training.images.image_size)[0] // (1 + plan.halved)
     if optimisation.beta_warm_up_epochs:
         found["train_beta_factor"] = fmean(dials.beta for dials in plan.dials)
     changing = [training.recipe.posterior.scheduled(dials.progress) for dials in plan.dials]

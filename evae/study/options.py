@@ -22,6 +22,7 @@ from evae.search.job import FIRST_FRESH
 from evae.search.objectives import DEFAULTS, check_kind, labels_of, resolve_objectives
 from evae.search.samplers import sampler as samplers
 from evae.search.space import Space
+from evae.sizes import ImageSize
 from evae.study.base import recipe_of
 from evae.trackers import require
 
@@ -56,18 +57,19 @@ class StudyOptions:
     """Continue a study although a plug-in has changed since."""
 
     data: str = "mnist-5k"
-    """Data source: mnist-5k, mnist, fashion-mnist, cifar10, celeba, photos, folder:PATH, shards:PATTERN, patches (grey
-    ones of sample photos; patches:whitened; patches:FOLDER,whitened,log,count=80000), points:NAME (arc, abs, moon,
-    circle, figure-8, spiral, clusters, helix), points:FILE.npy or .csv, or one of a plug-in's."""
+    """Data source: mnist-5k, mnist, fashion-mnist, cifar10, celeba, photos, folder:PATH, shards:PATTERN, npz:FILE,
+    npy:FILE, pt:FILE (arrays; docs/images.md), patches (grey ones of sample photos; patches:whitened;
+    patches:FOLDER,whitened,log,count=80000), points:NAME (arc, abs, moon, circle, figure-8, spiral, clusters, helix),
+    points:FILE.npy or .csv, or one of a plug-in's."""
     data_root: str | None = None
     """Folder that holds the data, or into which it is downloaded (default: ./data)."""
-    image_size: int | None = None
-    """Side of the square images in pixels (default: the source's)."""
+    image_size: ImageSize | None = None
+    """Side of square images in pixels, or height and width, as in 48 64 (default: the source's)."""
     channels: int | None = None
     """1 for grey, 3 for colour (default: the source's)."""
     fit: str = "resize"
     """How pictures come to the image size: "resize" (bilinear, as the EVAE paper), "pad" (zeros around) or "tiles"
-    (pictures of files cut into squares with their own pixels)."""
+    (pictures of files cut into pieces of that size with their own pixels)."""
     train_images: int | None = None
     """At most this many training images (default: all)."""
     validation_images: int | None = None

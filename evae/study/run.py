@@ -27,6 +27,7 @@ from evae.search.job import ENDED
 from evae.search.rungs import Rungs
 from evae.search.samplers import sampler as samplers
 from evae.search.searcher import StudySearcher
+from evae.sizes import ImageSize, in_px
 from evae.study.manifest import PARTS, Manifest
 from evae.study.options import StudyOptions
 
@@ -49,7 +50,7 @@ def run_study(question: str, options: StudyOptions, console: Console, repeated_b
     base, space, objectives = options.base_recipe(), options.space, options.resolved_objectives()
     recipes = space.recipes(base)
     for recipe in recipes:
-        recipe.check_trainable(options.workers_per_trial, options.image_size)
+        recipe.check_trainable(options.workers_per_trial, recipe.data.image_size)
     # Controls come first: with no more trials than these, nothing else of the space is trained.
     some = options.total <= len(space.controls)
     notes = check_possible(options.objectives, recipes[: options.total] if some else recipes)
@@ -142,7 +143,7 @@ def _confirmation(
     )
 
 
-def densities_said(recipes: Iterable[Recipe], image_size: int) -> list[str]:
+def densities_said(recipes: Iterable[Recipe], image_size: ImageSize) -> list[str]:
     """What is to be known of how the densities of these recipes are fitted to their codes."""
     said = (
         each.said_of(recipe.network.code_shape(image_size, recipe.latent))
@@ -217,7 +218,7 @@ def _headline(options: StudyOptions, base: Recipe, images: ImageSet, confirmatio
 def _size(images: ImageSet) -> str:
     if images.kind == "points":
         return _count(images.channels, "number")
-    return f"{images.image_size} px, {images.channels} channel(s)"
+    return f"{in_px(images.image_size)}, {images.channels} channel(s)"
 
 
 def fresh_seeds(confirmation: Confirmation | None) -> str:

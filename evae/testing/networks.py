@@ -9,6 +9,7 @@ from evae.errors import UserError
 from evae.models import build_model
 from evae.networks.base import Network
 from evae.posteriors.gaussian import Gaussian
+from evae.sizes import ImageSize
 from evae.testing.contract import Check, expect
 
 SIZES = (28, 32, 64, 96, 128, 256)
@@ -27,14 +28,14 @@ def image_size(network: Network) -> int:
 
 
 def built(
-    network: Network, size: int, channels: int = 1, latent: int = 8, heads: int = 2
+    network: Network, size: ImageSize, channels: int = 1, latent: int = 8, heads: int = 2
 ) -> tuple[nn.Module, nn.Module]:
     """Encoder and decoder in evaluation mode."""
     encoder, decoder = network.build(size, channels, latent, heads)
     return encoder.eval(), decoder.eval()
 
 
-def numbers(network: Network, size: int, latent: int = 8) -> int:
+def numbers(network: Network, size: ImageSize, latent: int = 8) -> int:
     """How many numbers a code has."""
     return math.prod(network.code_shape(size, latent))
 
@@ -52,6 +53,24 @@ def shapes(network: Network) -> None:
         expect(found == wanted, "build", f"the encoder yields {found} instead of (n, heads * numbers), {wanted}")
         found = tuple(decoder(torch.randn(2, math.prod(shape))).shape)
         expect(found == tuple(images.shape), "build", f"the decoder yields {found} for images of {tuple(images.shape)}")
+
+
+def takes_rectangles(network: Network) -> None:
+    """A family that `takes_rectangles` is built for (height, width), and its code maps are as long and wide."""
+    if not network.takes_rectangles:
+        return
+    size = image_size(network)
+    for height, width in ((size, 2 * size), (2 * size, size)):
+        encoder, decoder = built(network, (height, width))
+        images, wanted = torch.rand(2, 1, height, width), (2, 2 * numbers(network, (height, width)))
+        found = tuple(encoder(images).shape)
+        expect(found == wanted, "build", f"of {height} x {width} px, the encoder yields {found} instead of {wanted}")
+        found = tuple(decoder(torch.randn(2, wanted[1] // 2)).shape)
+        expect(found == tuple(images.shape), "build", f"the decoder yields {found} for images of {tuple(images.shape)}")
+        shape = network.code_shape((height, width), 8)
+        expect(
+            len(shape) == 1 or (shape[1] < shape[2]) == (height < width), "code_shape", f"{shape} lies the other way"
+        )
 
 
 def points_go_through(network: Network) -> None:
@@ -128,6 +147,7 @@ def an_image_means_the_same_alone_as_among_others(network: Network) -> None:
 CHECKS: tuple[Check, ...] = (
     shapes,
     takes_other_sizes,
+    takes_rectangles,
     points_go_through,
     every_pixel_takes_part,
     the_loss_reaches_every_parameter,

@@ -2,7 +2,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from small_sets import write_celeba, write_cifar, write_mnist, write_pictures, write_shards
+from small_sets import (
+    write_arrays,
+    write_celeba,
+    write_cifar,
+    write_hugging_face,
+    write_mnist,
+    write_pictures,
+    write_shards,
+)
 
 
 @pytest.fixture(scope="session")
@@ -14,6 +22,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     write_celeba(root / "celeba")
     write_pictures(root / "pictures", 60)
     write_shards(root / "shards", 60)
+    write_hugging_face(root / "hugging-face", root / "pictures")
+    write_arrays(root)
     with pytest.MonkeyPatch.context() as patch:
         write_cifar(root, patch)
         yield root

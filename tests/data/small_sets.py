@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from torchvision.datasets import CIFAR10
 
@@ -35,6 +36,22 @@ def write_mnist(folder: Path, compressed: bool, seed: int) -> None:
                 (folder / f"{name}.gz").write_bytes(gzip.compress(content))
             else:
                 (folder / name).write_bytes(content)
+
+
+def write_arrays(root: Path) -> None:
+    """80 images as an array, with a name, without one, and as a tensor."""
+    images = noise(80, 16, 16, 3)
+    np.save(root / "arrays.npy", images)
+    np.savez(root / "arrays.npz", images=images)
+    torch.save(torch.from_numpy(images), root / "arrays.pt")
+
+
+def write_hugging_face(folder: Path, pictures: Path) -> None:
+    """The pictures below a folder as save_to_disk writes them."""
+    from datasets import Dataset, Features, Image
+
+    rows = {"image": [{"bytes": path.read_bytes(), "path": None} for path in sorted(pictures.rglob("*.png"))]}
+    Dataset.from_dict(rows, features=Features({"image": Image(decode=False)})).save_to_disk(folder)
 
 
 def write_celeba(home: Path) -> None:

@@ -24,8 +24,13 @@ NATIVE = {
     "patches": (16, 1),
     "folder": (64, 3),
     "shards": (64, 3),
+    "hf": (64, 3),
+    "npz": (16, 3),
+    "npy": (16, 3),
+    "pt": (16, 3),
 }
-PATHS = {"folder": "pictures", "shards": "shards"}
+ARRAYS = {ending: f"arrays.{ending}" for ending in ("npz", "npy", "pt")}
+PATHS = {"folder": "pictures", "shards": "shards", "hf": "hugging-face", **ARRAYS}
 SPLITS = ("train", "validation", "test")
 every_source = pytest.mark.parametrize("name", NATIVE)
 

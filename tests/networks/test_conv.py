@@ -28,7 +28,17 @@ def test_the_sizes_multiply_the_channels():
     }
 
 
-@pytest.mark.parametrize(("image_size", "advised"), [(28, 32), (0, 32), (48, 32), (128, 64)])
-def test_an_unsupported_image_size_is_an_error_that_lists_the_supported_ones(image_size, advised):
-    with pytest.raises(UserError, match=f"Supported: 32, 64. Use image_size {advised}"):
+def test_other_sizes_have_the_papers_network_that_is_nearest():
+    # Up to 32 px that of 32 px, whose output is cut; above, that of 64 px from another start.
+    of_32 = parameters(*Conv().build(32, 1, latent=64, heads=2))
+    assert {parameters(*Conv().build(size, 1, latent=64, heads=2)) for size in (16, 28, (24, 32))} == {of_32}
+    of_64 = parameters(*Conv().build(64, 1, latent=64, heads=2))
+    first_layer = 512 * (64 + 1)
+    for size, start in ((48, 36), (96, 144), ((48, 64), 48), ((33, 20), 15)):
+        assert parameters(*Conv().build(size, 1, latent=64, heads=2)) == of_64 + (start - 64) * first_layer
+
+
+@pytest.mark.parametrize(("image_size", "advised"), [(0, 16), (15, 16), (257, 256), ((32, 8), 16), ((300, 64), 256)])
+def test_an_unsupported_image_size_is_an_error_that_names_the_nearest(image_size, advised):
+    with pytest.raises(UserError, match=f"16 to 256 px a side.* Use image_size {advised}"):
         Conv().build(image_size, 1, latent=4, heads=2)

@@ -15,11 +15,11 @@ from evae.testing.networks import CHECKS, built, numbers
 SUPPORTED = {
     Cells: (28, 16),
     CellsLinear: (28, 16),
-    Conv: (32, 64),
+    Conv: (32, 64, 16, 28, 33, 48, 96),
     Dense: (16, 28),
     Linear: (16, 28, 64),
     Mlp: (16, 28),
-    ResNetV2: (32, 64, 128, 256),
+    ResNetV2: (32, 64, 128, 256, 28, 48, 96),
     SdVae: (16, 48),
     LiteVae: (16, 48),
     Table: (16, 28),

@@ -1,5 +1,6 @@
 """The official MoG-VAE's networks: sizes, normalisation, and what they refuse."""
 
+import math
 from itertools import pairwise
 
 import pytest
@@ -99,9 +100,19 @@ def test_under_autocast_the_maps_stay_in_bf16():
         assert Affine(2)(torch.rand(1, 2, 4, 4, dtype=torch.bfloat16)).dtype == torch.bfloat16
 
 
-@pytest.mark.parametrize(("image_size", "advised"), [(0, 32), (28, 32), (48, 32), (100, 128), (512, 256)])
-def test_an_unsupported_image_size_is_an_error_that_lists_the_supported_ones(image_size, advised):
-    with pytest.raises(UserError, match=f"resnet_v2 .* Supported: 32, 64, 128, 256. Use image_size {advised}"):
+@pytest.mark.parametrize(
+    ("image_size", "maps"), [(28, (7, 7)), (48, (6, 6)), (96, (6, 6)), (100, (25, 25)), ((48, 64), (6, 8)), (8, (4, 4))]
+)
+def test_sides_are_halved_as_long_as_both_are_even(image_size, maps):
+    encoder, decoder = ResNetV2(width=0.01).build(image_size, 1, latent=9, heads=2)
+    assert encoder[-1].in_features == 2 * math.prod(maps) and decoder[1].unflattened_size == (2, *maps)
+
+
+@pytest.mark.parametrize(
+    ("image_size", "advised"), [(0, 8), (30, "28 or 32"), ((32, 50), "48 or 52 in the place of 50")]
+)
+def test_an_unsupported_image_size_is_an_error_that_names_the_nearest(image_size, advised):
+    with pytest.raises(UserError, match=f"resnet_v2 .* multiples of 4 pixels, from 8 on.* Use image_size {advised}"):
         ResNetV2().build(image_size, 1, latent=4, heads=2)
 
 

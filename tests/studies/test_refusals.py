@@ -123,7 +123,7 @@ def test_a_value_that_cannot_be_is_refused(refused, arguments, answer):
 @pytest.mark.parametrize(
     ("arguments", "answer"),
     [
-        (["--image-size", "48"], "Supported: 32, 64"),
+        (["--image-size", "264"], "16 to 256 px a side"),
         (["--image-size", "50", "--network", "lite_vae"], "Use image_size 48 or 56"),
         (["--network", "lite_vae", "--size", "tinny"], "Did you mean 'tiny'?"),
         (["--network", "conv", "--size", "M"], "size of conv 'M'"),
@@ -142,8 +142,11 @@ def test_a_size_that_the_networks_lack_is_refused_before_training(refused, argum
         (["--mixture-sizes", "61"], "mixture_size is 61, but there are only 60 training images: give at most as many"),
         (["--batch-size", "1"], "mixture_size must be at least 2, got 1"),
         (["--batch-size", "2", "--workers-per-trial", "3"], "a batch of 2 cannot be shared by 3 processes"),
-        (["--image-size", "48", "--network", "resnet_v2"], "Supported: 32, 64, 128, 256. Use image_size"),
-        (["--image-size", "100", "--network", "resnet_v2"], "Supported: 32, 64, 128, 256. Use image_size 128"),
+        (["--image-size", "32", "64", "--network", "cells"], "the cells networks take square images, not 32 x 64 px"),
+        (
+            ["--image-size", "102", "--network", "resnet_v2"],
+            "multiples of 4 pixels, from 8 on, not of 102. Use image_size 100 or 104",
+        ),
         (["--network", "resnet_v3"], "Did you mean 'resnet_v2'?"),
     ],
     ids=lambda given: " ".join(given) if isinstance(given, list) else "",
