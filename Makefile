@@ -10,7 +10,7 @@ COMPILE := $(BIN)/python -m compileall -qq -j 0 -x '/tests?/' .venv/lib
 # What make runs keeps the rest too: our own files, and the tests as pytest rewrites them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: study test test-cpus test-cpu-plain test-cpu-avx2 docs lint clean
+.PHONY: study test test-gpu test-cpus test-cpu-plain test-cpu-avx2 docs lint clean
 
 study: .venv/installed
 	$(BIN)/python studies/kernel_sweep.py
@@ -19,6 +19,10 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test: .venv/installed-test
 	$(PYTEST)
+
+# On a machine with a CUDA device; without one they are skipped, and say so. One process: the device is one.
+test-gpu: .venv/installed-test
+	$(BIN)/python -m pytest -m gpu -rs
 
 # The tests that compute, as other x86-64 CPUs do: sums come in another order without vector instructions, with shorter
 # ones, and on two threads.

@@ -39,6 +39,16 @@ def threads():
         torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def device(request: pytest.FixtureRequest):
+    """Tests that need a GPU say so where there is none."""
+    if request.node.get_closest_marker("gpu"):
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("needs a CUDA device, and torch finds none here")
+
+
 @pytest.fixture
 def checked() -> tuple[str, ...]:
     """The packages and modules in which they are."""

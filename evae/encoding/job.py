@@ -20,6 +20,7 @@ from evae.data.base import ImageSet
 from evae.encoding import shards
 from evae.encoding.shards import FORMATS, Shard
 from evae.errors import UserError, unknown
+from evae.hardware import repeatable
 from evae.training import generator
 
 FORMAT = "evae-codes-1"
@@ -101,6 +102,7 @@ def encode(job: Job, folder: Path, device: torch.device, say: Callable[[str], No
     are no finite numbers.
     """
     about = job.describe()
+    repeatable(device)
     _begin(folder, about)
     todo = [(split, *file) for split in SPLITS for file in job.files(split) if not (folder / file[0]).exists()]
     total, there = sum(n for *_, n in todo), sum(len(getattr(job.images, split)) for split in SPLITS)

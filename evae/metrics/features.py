@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from evae.global_seed import global_seed
+from evae.hardware import repeatable
 from evae.metrics.names import DEFAULT_FEATURES, INCEPTION, features, features_column
 from evae.signals import in_colours
 
@@ -52,6 +53,7 @@ def load_features(name: str = DEFAULT_FEATURES, device: torch.device | str = "cp
 
     Raises UserError for an unknown name, and for weights that can neither be found nor downloaded.
     """
+    repeatable(torch.device(device))
     with global_seed(0):
         return features[name]().to(device)
 

@@ -48,7 +48,8 @@ class Loop:
         self.training = training
         device, size = training.device, training.recipe.optimisation.batch_size
         self.noise, self.flips = torch.Generator(device), torch.Generator(device)
-        recording = recorder(device, (self.noise, self.flips))
+        drawn = (self.noise, self.flips) if training.recipe.data.horizontal_flip else (self.noise,)
+        recording = recorder(device, drawn)
         self.program = Program(recording, obstacle(training) if recording else None)
         self.desk = Desk(len(training.train), training.steps, size, device) if recording else None
         self.tally = Tally(training.steps, device, self.desk and self.desk.at)

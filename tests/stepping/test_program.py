@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import POSTERIORS, Strided, adversarial_recipe, flipping, tiny_images, tiny_recipe
+from stepped import IMAGES, RECIPES, ROUNDED, STILL, differing, epochs
+from tiny import Strided, tiny_recipe
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from evae.errors import Diverged
@@ -18,11 +19,6 @@ from evae.recipe import Recipe
 from evae.stepping import epoch as loop
 from evae.stepping.obstacles import obstacle
 from evae.training import Training
-
-IMAGES = tiny_images()
-RATE = 2**-10
-"""A learning rate that float32 has, too: then the numbers on the device are those of the host."""
-CLOCKS = ("train_s", "images_per_s")
 
 
 class Again:
@@ -66,32 +62,6 @@ class OnDevice(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-class Halving(Strided):
-    """One that says it can be recorded."""
-
-    replayable = True
-
-
-def scheduled(recipe: Recipe, **changed: Any) -> Recipe:
-    return replace(recipe, optimisation=replace(recipe.optimisation, learning_rate=RATE, **changed))
-
-
-RECIPES = {posterior.family: scheduled(flipping(tiny_recipe(posterior))) for posterior in POSTERIORS}
-RECIPES |= {
-    "adversarial": scheduled(adversarial_recipe(start_step=4, weighting="adaptive", learning_rate=RATE), clip_norm=1.0),
-    "rising": scheduled(adversarial_recipe(Mixture(mixture_size=14), warm_up_epochs=2, weighting="per_number")),
-    "averaged": scheduled(tiny_recipe(optimiser="adamw", weight_decay=0.01), ema=0.5),
-    "adamax": scheduled(tiny_recipe(optimiser="adamax"), clip_norm=0.5, ema=0.9),
-    "half": scheduled(replace(tiny_recipe(), network=Halving(normalised=True)), half_size_epochs=2, epochs=4),
-    "warm": scheduled(tiny_recipe(), warm_up_epochs=1.5, schedule="cosine", beta_warm_up_epochs=2.0),
-    "bf16": scheduled(tiny_recipe(precision="bf16")),
-}
-STILL = [name for name, recipe in RECIPES.items() if name != "poisson"]
-"""All that can be recorded."""
-ROUNDED = ("rising", "categorical", "poisson", "warm", "averaged", "adamax")
-"""Those with numbers that are rounded on the device."""
-
-
 @pytest.fixture
 def on_device(monkeypatch):
     """How to have trainings work as on CUDA, with this for a recorder."""
@@ -102,33 +72,6 @@ def on_device(monkeypatch):
             return Training(recipe, images)
 
     return train
-
-
-def epochs(training: Training) -> list[dict[str, Any]]:
-    """All epochs' measurements, without clocks."""
-    rows = []
-    while not training.finished:
-        rows.append({n: v for n, v in (training.train_epoch() | training.validate()).items() if n not in CLOCKS})
-    return rows
-
-
-def state(training: Training) -> dict[str, torch.Tensor]:
-    """All that a training has: weights, means, moments, what is remembered."""
-    sides = {"model": (training.model, None), "trained": (training.trained, training.optimiser)}
-    if training.adversary:
-        sides["critic"] = training.adversary.module, training.adversary.optimiser
-    found = {"recent": training.recent.heads}
-    for name, (module, optimiser) in sides.items():
-        found |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
-        kept = optimiser.state_dict()["state"] if optimiser else {}
-        found |= {f"{name}.{i}.{key}": value for i, moments in kept.items() for key, value in moments.items()}
-    return {name: value.clone() for name, value in found.items()}
-
-
-def differing(a: Training, b: Training) -> list[str]:
-    mine, other = state(a), state(b)
-    assert mine.keys() == other.keys()
-    return [name for name in mine if not torch.equal(mine[name], other[name])]
 
 
 @pytest.mark.parametrize("name", STILL)
