@@ -2,6 +2,7 @@
 
     python benchmarks/utilisation.py [--documented 6] [--default-evaluation 8] [--results FOLDER]
     python benchmarks/utilisation.py --workers 2 --trials 10        # each trial on both cores: a worker group
+    python benchmarks/utilisation.py --lanes 3 --trials 24 --documented 0       # three trials in each of two processes
 
 Share = seconds inside `Training.train_epoch`, summed over trials, / (slots x wall of the search). The wall runs from
 the call of `Tuner.fit` to its return, so start-up of actors, searcher, evaluation, store and the idle end count
@@ -137,11 +138,11 @@ def fit_times() -> Iterator[list[float]]:
         tune.Tuner.fit = fit
 
 
-def with_study(way: str, trials: int, workers: int, train_images: int, held_out: int) -> Search:
+def with_study(way: str, trials: int, workers: int, train_images: int, held_out: int, lanes: int = 1) -> Search:
     """A real study, and what its store says of the trials' times."""
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder, fit_times() as times:
-        slots = CORES // workers
+        slots = CORES // workers * lanes
         options = ShortTrials(
             results=folder,
             train_images=train_images,
@@ -150,6 +151,7 @@ def with_study(way: str, trials: int, workers: int, train_images: int, held_out:
             trials=trials,
             workers_per_trial=workers,
             trials_at_once=slots,
+            lanes=lanes,
         )
         store = run_study(__doc__.splitlines()[0], options, Console())
         total_s = time.perf_counter() - begun
@@ -237,24 +239,28 @@ def main() -> None:
     parser.add_argument("--default-evaluation", type=int, default=0, help="trials evaluated on 500 + 500 images")
     parser.add_argument("--results", help="folder of a finished kernel sweep, for its evaluation share")
     parser.add_argument("--workers", type=int, default=1, choices=(1, CORES), help="of a trial")
+    parser.add_argument("--lanes", type=int, default=1, help="trials that share a process, which is one for each core")
     given = parser.parse_args()
-    if any(0 < count <= CORES for count in (given.trials, given.default_evaluation, given.documented)):
-        parser.error(f"give each way more than {CORES} trials: gaps are those of the later ones")
+    if any(0 < count <= CORES * given.lanes for count in (given.trials, given.default_evaluation, given.documented)):
+        parser.error(f"give each way more than {CORES * given.lanes} trials: gaps are those of the later ones")
     torch.set_num_threads(1)
-    count = calibrate(given.seconds)
-    searches = [with_study("study", given.trials, given.workers, count, HELD_OUT)]
+    # Lanes share a core: each trains at a part of its speed.
+    count = calibrate(given.seconds / given.lanes)
+    way = "study" if given.lanes == 1 else f"study, {given.lanes} lanes a process"
+    searches = [with_study(way, given.trials, given.workers, count, HELD_OUT, given.lanes)]
     if given.default_evaluation:
         searches.append(with_study("study, default evaluation", given.default_evaluation, given.workers, count, 500))
     if given.documented:
         searches.append(documented(given.documented, given.workers, count, HELD_OUT))
     text = summarise(searches) + (
-        f"\n{CORES // given.workers} slot(s) of {given.workers} core(s); trials of {EPOCHS} epochs of {count} grey "
-        f"digits at 32 px, tiny networks, one thread a process; ray {ray.__version__}. What is counted: see the "
-        "docstring.\n"
+        f"\n{searches[0].slots} slot(s), {CORES // given.workers} process(es) of {given.workers} core(s); trials of "
+        f"{EPOCHS} epochs of {count} grey digits at 32 px, tiny networks, one thread a process or lane; ray "
+        f"{ray.__version__}. What is counted: see the docstring.\n"
     )
     if given.results:
         text += evaluation_share(given.results)
-    write_result("utilisation" if given.workers == 1 else "worker-groups", __doc__.splitlines()[0], text)
+    name = "lanes" if given.lanes > 1 else "utilisation" if given.workers == 1 else "worker-groups"
+    write_result(name, __doc__.splitlines()[0], text)
 
 
 if __name__ == "__main__":

@@ -142,6 +142,8 @@ def trial_columns(study: StudyData) -> list[tuple[str, str, str]]:
     ]
     role = [("role", "role", "text")] if (trials["role"] == CONFIRM).any() else []
     restarts = [("restarts", "restarts", "number")] if trials["restarts"].notna().any() else []
+    # Trials that one process trained at a time; stores of before there were lanes do not say.
+    lanes = [("lanes", "lanes", "number")] if (trials["lanes"] > 1).any() else []
     return [
         ("number", "#", "number"),
         ("name", "configuration", "text"),
@@ -152,6 +154,7 @@ def trial_columns(study: StudyData) -> list[tuple[str, str, str]]:
         *parameters,
         ("epochs", "epochs", "number"),
         *restarts,
+        *lanes,
         ("wall_s", "wall time (s)", "number"),
         ("reason", "reason", "text"),
         ("trial", "trial", "text"),

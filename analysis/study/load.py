@@ -79,6 +79,7 @@ NUMBERS = {
         "images_per_s",
         "threads",
         "workers",
+        "lanes",
     ],
     "epochs": ["seed", "epoch", "val_distortion_nats", "val_rate_nats", "train_s", "evaluate_s"],
 }

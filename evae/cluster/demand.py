@@ -2,6 +2,11 @@
 
 from dataclasses import dataclass
 
+from evae.errors import UserError
+
+AUTO = "auto"
+MOST_LANES = 64
+
 
 @dataclass(frozen=True, kw_only=True)
 class Demand:
@@ -9,7 +14,9 @@ class Demand:
 
     `address` is that of a running Ray cluster, None for this machine alone. A trial has `workers` processes with
     `cpus` cores and `gpus` GPUs each (None: one GPU where there are any); at most `trials_at_once` are under way at a
-    time, by default as many as there is room for.
+    time, by default as many as there is room for. `lanes` trials share one such process; AUTO leaves it open.
+
+    Raises UserError for lanes that cannot be: a study that `measures_cost` has none, for one.
     """
 
     address: str | None = None
@@ -17,3 +24,29 @@ class Demand:
     cpus: float = 1
     gpus: float | None = None
     trials_at_once: int | None = None
+    lanes: int | str = AUTO
+    measures_cost: bool = False
+
+    def __post_init__(self) -> None:
+        if self.lanes == AUTO:
+            return
+        if not isinstance(self.lanes, int) or not 1 <= self.lanes <= MOST_LANES:
+            raise UserError(f"--lanes must be auto or a number from 1 to {MOST_LANES}, got {self.lanes}")
+        if self.lanes > 1 and (why := self._alone):
+            raise UserError(f"--lanes {self.lanes}: {why}; give --lanes 1, or leave it out")
+
+    @property
+    def may_share(self) -> bool:
+        """Whether trials may share a process."""
+        return self.lanes != 1 and self._alone is None
+
+    @property
+    def _alone(self) -> str | None:
+        """Why a process trains one trial at a time, if it has to."""
+        if self.workers > 1:
+            return "with --workers-per-trial a trial has processes of its own, and shares none"
+        if self.gpus not in (None, 0, 1):
+            return "lanes share one whole GPU, and --gpus-per-worker gives a process more or less than that"
+        if self.measures_cost:
+            return "what models cost, for which this study asks, is measured where nothing else is trained"
+        return None

@@ -85,7 +85,7 @@ class Failures(tune.Callback):
         self.waiting.pop(trial.trial_id, None)
         error = latest(trial.error_file)
         found, losses = loss(error), self.losses[trial.trial_id]
-        losses.add(found.machine)
+        losses.add(found.machine, found.shared)
         if losses.too_many is None:
             self._say(f"{trial.config['job'].trial} starts again: {found.why}")
             return

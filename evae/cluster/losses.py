@@ -19,12 +19,33 @@ class MachineLeaves(Exception):
     """The machine is about to leave the cluster, and takes no new work: the trial goes on elsewhere."""
 
 
+class WorkersLost(Exception):
+    """The workers of a trial cannot be brought back; the text says why."""
+
+
+class WorkerFailed(Exception):
+    """A worker in another process failed by itself: its error in words, and the stack trace."""
+
+    def __init__(self, error: str, trace: str):
+        super().__init__(error, trace)
+        self.error, self.trace = error, trace
+
+    def __str__(self) -> str:
+        return self.error
+
+
+class PackLost(Exception):
+    """The process that trained a trial, beside others in its lanes, has died."""
+
+
 @dataclass(frozen=True)
 class Loss:
-    """Why a trial's process is gone, in words, and whether that was its machine's doing."""
+    """Why a trial's process is gone, in words, and whether that was its machine's doing, or may have been that of a
+    trial with which it `shared` a process."""
 
     why: str
     machine: bool
+    shared: bool = False
 
 
 def loss(error: str) -> Loss:
@@ -33,6 +54,8 @@ def loss(error: str) -> Loss:
         return Loss("out of memory: Ray killed its process before the machine had none left", False)
     if MachineLeaves.__name__ in error:
         return Loss("its machine is about to leave the cluster", True)
+    if PackLost.__name__ in error:
+        return Loss("the process of its lane died (killed, or out of memory)", False, shared=True)
     if "its node has died" in error or "node died" in error:
         return Loss("lost with its machine, which died or could not be reached any more", True)
     if "receives a SIGTERM" in error:
@@ -46,7 +69,8 @@ def loss(error: str) -> Loss:
 
 
 class Losses:
-    """How often one trial has been lost. Its process may die `allowed` times."""
+    """How often one trial has been lost. Its process may die `allowed` times; one that it shares with other trials
+    so often in a row, without another epoch of it: who kills that one gets no further."""
 
     def __init__(self, allowed: int):
         self.allowed = allowed
@@ -54,19 +78,29 @@ class Losses:
         """Of each loss, whether it was its machine's doing."""
         self.before = 0
         """How many of them came before its latest epoch."""
+        self.shared = 0
+        """How often a process that it shared died since then."""
 
-    def add(self, machine: bool) -> None:
-        self.machines.append(machine)
+    def add(self, machine: bool, shared: bool = False) -> None:
+        if shared:
+            self.shared += 1
+        else:
+            self.machines.append(machine)
 
     def progress(self) -> None:
         """It has trained another epoch."""
-        self.before = len(self.machines)
+        self.before, self.shared = len(self.machines), 0
 
     @property
     def too_many(self) -> str | None:
         """Why the trial is given up, if it is."""
         if (processes := self.machines.count(False)) > self.allowed:
             return f"its process died {processes} times, of which --max-failures allows {self.allowed}"
+        if self.shared > self.allowed:
+            return (
+                f"the process of its lane died {self.shared} times without another epoch of it, of which "
+                f"--max-failures allows {self.allowed}"
+            )
         if (machines := self.machines[self.before :].count(True)) > IN_A_ROW:
             return f"it lost {machines} machines without another epoch in between"
         return None

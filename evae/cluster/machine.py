@@ -14,7 +14,7 @@ import ray
 
 from evae.cluster import private
 from evae.cluster.access import environment, knock, on_this_machine_only
-from evae.cluster.demand import Demand
+from evae.cluster.demand import AUTO, Demand
 from evae.cluster.losses import leaving
 from evae.cluster.versions import devices
 from evae.errors import UserError
@@ -23,7 +23,7 @@ from evae.hardware import accelerator
 private.quieten()
 private.name_driver()
 
-PRELOADED = "evae.cluster.trainable"
+PRELOADED = "evae.cluster.trainable,evae.cluster.worker"
 """What those processes import."""
 COUNT_EVERY_S = 2.0
 """How long a count of the machines holds."""
@@ -31,30 +31,38 @@ COUNT_EVERY_S = 2.0
 
 class Slots:
     """Room for trials, each of `workers` processes with these many CPU cores and GPUs, and at most `at_once` at a time.
+    With several `lanes`, so many trials share one such process.
 
     Machines come and go, so the room is counted anew whenever it is asked for. Where it `grows`, trials may be under
     way before there are machines for them: who has to wait for one makes the cluster start it.
     """
 
-    def __init__(self, workers: int, cpus: float, gpus: float, at_once: int | None = None, grows: bool = False):
-        self.workers, self.cpus, self.gpus = workers, cpus, gpus
+    def __init__(
+        self, workers: int, cpus: float, gpus: float, at_once: int | None = None, grows: bool = False, lanes: int = 1
+    ):
+        self.workers, self.cpus, self.gpus, self.lanes = workers, cpus, gpus, lanes
         self.at_once, self.grows = at_once or sys.maxsize, grows
         self.began = self.counted = time.monotonic()
         self.last = self.now()
         self.slot_s = 0.0
         self.idle_gpus = 0.0
         """How many GPUs Ray counts that the study leaves alone, since torch cannot use them."""
+        self.cuda = False
+        """Whether a process has a GPU of CUDA's, which lanes can share."""
 
     @property
     def resources(self) -> dict[str, float]:
         """What Tune's actor of a trial takes. One that only leads a worker group leaves the cores to its workers."""
         if self.workers > 1:
             return {"CPU": 0, "node:__internal_head__": 0.001}
-        return {"CPU": self.cpus, "GPU": self.gpus}
+        # Ray counts in parts of 10,000, and those of all lanes must not come to more than the whole.
+        return {kind: math.floor(1e4 * n / self.lanes) / 1e4 for kind, n in (("CPU", self.cpus), ("GPU", self.gpus))}
 
     @property
     def need(self) -> str:
         """What a trial takes, in words."""
+        if self.lanes > 1:
+            return f"a lane, of which {self.lanes} share {self.cpus:g} CPUs and {self.gpus:g} GPUs"
         return f"{self.workers} worker(s) with {self.cpus:g} CPUs and {self.gpus:g} GPUs each"
 
     def now(self) -> int:
@@ -64,7 +72,7 @@ class Slots:
             math.floor(min(node.get("CPU", 0) / self.cpus, node.get("GPU", 0) / self.gpus if self.gpus else math.inf))
             for node in _living()
         )
-        return min(places // self.workers, self.at_once)
+        return min(places * self.lanes // self.workers, self.at_once)
 
     def room(self) -> int:
         """How many trials may be under way now."""
@@ -147,10 +155,11 @@ def _not_there(address: str | None, why: str) -> UserError:
 
 def _most_cores_train(demand: Demand) -> bool:
     """Whether Ray's first processes will be Tune's actors that train, on about every core: then they may all import
-    torch in advance. A worker group is started later, by Ray Train."""
+    torch in advance. A worker group is started later, by Ray Train, and who works in a lane's process needs none."""
     cores = os.cpu_count() or 1
     at_once = min(cores / demand.cpus, demand.trials_at_once or cores)
-    return demand.workers == 1 and 2 * at_once >= cores and (demand.gpus == 0 or accelerator() == "cpu")
+    own = demand.workers == 1 and demand.lanes in (1, AUTO)
+    return own and 2 * at_once >= cores and (demand.gpus == 0 or accelerator() == "cpu")
 
 
 def find_slots(demand: Demand) -> Slots:
@@ -172,7 +181,13 @@ def find_slots(demand: Demand) -> Slots:
             "give --gpus-per-worker 0, or leave --workers-per-trial out."
         )
     gpus = demand.gpus if demand.gpus is not None else float(bool(usable))
-    slots = Slots(demand.workers, demand.cpus, gpus, demand.trials_at_once, grows)
+    lanes = demand.lanes if demand.may_share and demand.lanes != AUTO else 1
+    slots = Slots(demand.workers, demand.cpus, gpus, demand.trials_at_once, grows, lanes)
+    if gpus and lanes > 1 and there and "cuda" not in there:
+        raise UserError(
+            "lanes share CPUs or a GPU of CUDA's, which is not here: give --lanes 1, or --gpus-per-worker 0"
+        )
+    slots.cuda = bool(gpus and "cuda" in there)
     slots.idle_gpus = have["GPU"] if demand.gpus is None and not usable else 0
     if slots.room() < 1:
         raise UserError(

@@ -1,12 +1,17 @@
 """What all trials of a study share."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from evae.data.base import ImageSet
-from evae.metrics.reference import Reference
 from evae.plugins import Plugin
 from evae.results.store import Store
+
+if TYPE_CHECKING:
+    from evae.metrics.reference import Reference  # imports torch, which not everybody needs who has a setting
 
 
 @dataclass(frozen=True)
@@ -17,6 +22,9 @@ class Setting:
     process imports the `plugins` before its first trial. Where the study is `followed`, whole rows go to the driver.
     `searched` are the metrics that the search looks at, None for all. Where a trial `recomputes`, its networks keep
     little for gradients (`evae.networks.layers.Block`).
+
+    With several `lanes` so many trials share the cores and GPUs of one process, which is a pack's; `packs` are who
+    knows them and what they are started with, and who hands work to a lane has no images (`evae.cluster.packs`).
     """
 
     study: str
@@ -32,3 +40,10 @@ class Setting:
     plugins: tuple[Plugin, ...] = ()
     followed: bool = False
     searched: tuple[str, ...] | None = None
+    lanes: int = 1
+    packs: Any = None
+
+    @property
+    def threads(self) -> int:
+        """Of a process, or lane."""
+        return max(1, int(self.cpus))

@@ -16,15 +16,11 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import Any
 
-import torch
 from ray import tune
 
-from evae.cluster.losses import MachineLeaves, Watch
+from evae.cluster.losses import MachineLeaves, PackLost, Watch, WorkerFailed, WorkersLost
 from evae.cluster.setting import Setting
-from evae.cluster.worker import Worker
-from evae.cluster.worker_group import WorkerFailed, WorkerGroup, WorkersLost
 from evae.errors import Diverged, UserError
-from evae.hardware import accelerator
 from evae.identity import identity
 from evae.numerics import NUMERICS
 from evae.plugins import load
@@ -39,19 +35,13 @@ RETRY_S = 1.0
 
 
 class EpochTrainable(tune.Trainable):
-    """Trains the Job in `config["job"]` epoch by epoch: in this process, or in a worker group of several."""
+    """Trains the Job in `config["job"]` epoch by epoch: in this process, in a worker group of several, or in a lane of
+    one that it shares with other trials."""
 
     def setup(self, config: dict[str, Any], setting: Setting) -> None:
         self.setting = setting
-        load(setting.plugins)
         self.watch = Watch()
-        self.threads = max(1, int(setting.cpus))
-        if setting.workers > 1:
-            self.worker = WorkerGroup(setting)
-        else:
-            device = torch.device(accelerator() if setting.gpus > 0 else "cpu")
-            given = setting.images, setting.references, device, self.threads
-            self.worker = Worker(*given, searched=setting.searched, recomputes=setting.recomputes)
+        self.worker = worker(setting)
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -98,13 +88,12 @@ class EpochTrainable(tune.Trainable):
             self._epoch()
             if self.row["epochs"] >= self.row["epochs_planned"]:
                 self._finish()
-        except StoreError:
+        except (StoreError, PackLost):
             raise
         except Diverged as error:
             self._end("diverged", str(error))
         except Exception as error:
-            cause = "out of memory: " if is_out_of_memory(error) else ""
-            self._end("failed", f"{cause}{type(error).__name__}: {error}"[:1000], trace(error))
+            self._end("failed", in_words(error), trace(error))
 
     def _later(self, method: str, *arguments: Any) -> None:
         """Have a method of the store called at the end of this step, after what is waiting already."""
@@ -128,8 +117,9 @@ class EpochTrainable(tune.Trainable):
         self.row |= {
             "restarts": 1 + before[0].get("restarts", 0) if before else 0,
             "slot": f"{platform.node()}:{os.getpid()}",
-            "threads": self.threads,
+            "threads": self.setting.threads,
             "workers": self.setting.workers,
+            "lanes": self.setting.lanes,
         }
         self.started = self.checkpointed = time.perf_counter()
         begun = self.worker.begin(job.recipe, saved)
@@ -222,9 +212,28 @@ class EpochTrainable(tune.Trainable):
         return {n: value for n, value in self.row.items() if n not in left_out and not isinstance(value, list)}
 
 
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether memory could not be had. PyTorch has an error class for GPUs only."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+def worker(setting: Setting) -> Any:
+    """What trains the trials of one actor. An actor that only speaks for its trials imports no torch."""
+    if setting.lanes > 1:
+        from evae.cluster.packs import LaneWorker
+
+        return LaneWorker(setting)
+    load(setting.plugins)
+    if setting.workers > 1:
+        from evae.cluster.worker_group import WorkerGroup
+
+        return WorkerGroup(setting)
+    from evae.cluster.worker import worker_of
+
+    return worker_of(setting)
+
+
+def in_words(error: Exception) -> str:
+    """Why a trial failed, for its row."""
+    words = str(error) if isinstance(error, WorkerFailed) else f"{type(error).__name__}: {error}"
+    # PyTorch has an error class for GPUs only.
+    lacking = "MemoryError" in words.partition(":")[0] or "can't allocate memory" in words
+    return f"{'out of memory: ' if lacking else ''}{words}"[:1000]
 
 
 def trace(error: Exception) -> str | None:

@@ -9,6 +9,7 @@ from ray.tune.search import Searcher
 
 from evae.cluster import private
 from evae.cluster.machine import Slots
+from evae.cluster.packs import shared
 from evae.cluster.setting import Setting
 from evae.cluster.trainable import EpochTrainable
 from evae.search.rungs import Rungs
@@ -78,6 +79,7 @@ def tuner(
     A callback counts how often trials are lost, and puts those that are not to be started again into `given_up`.
     `scratch` is a folder for Tune's own files, which nobody needs afterwards.
     """
+    setting = shared(setting) if setting.lanes > 1 else setting
     trainable = tune.with_parameters(EpochTrainable, setting=setting)
     return tune.Tuner(
         tune.with_resources(trainable, slots.resources),

@@ -1,5 +1,7 @@
 """What trains a study's trials, one after the other: in a Tune actor itself, or in each process of a worker group."""
 
+from __future__ import annotations
+
 import contextlib
 import time
 from collections.abc import Mapping, Sequence
@@ -10,10 +12,11 @@ from typing import Any
 import torch
 
 from evae.checkpoints import dump_model, dump_training, restore_training
+from evae.cluster.setting import Setting
 from evae.data.base import ImageSet
 from evae.errors import UserError
 from evae.evaluation import Evaluated, evaluate
-from evae.hardware import processor
+from evae.hardware import accelerator, processor
 from evae.metrics.features import Features, load_features
 from evae.metrics.reference import Reference
 from evae.ranks import Ranks
@@ -30,6 +33,13 @@ class Begun:
     precision: str
     processor: str
     parameters: int
+
+
+def worker_of(setting: Setting) -> Worker:
+    """What trains a study's trials with one process each, in this one."""
+    device = torch.device(accelerator() if setting.gpus > 0 else "cpu")
+    given = setting.images, setting.references, device, setting.threads
+    return Worker(*given, searched=setting.searched, recomputes=setting.recomputes)
 
 
 class Worker:

@@ -23,7 +23,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from torch import nn
 
 from evae.cluster.board import Board, Caretaker
-from evae.cluster.losses import Losses, MachineLeaves, Watch, gone
+from evae.cluster.losses import Losses, MachineLeaves, Watch, WorkerFailed, WorkersLost, gone
 from evae.cluster.process_group import process_group
 from evae.cluster.setting import Setting
 from evae.cluster.worker import Begun, Worker
@@ -36,21 +36,6 @@ MISSED_AFTER_S = 30.0
 """A machine that has died is missed by Ray after about half of that."""
 
 
-class WorkersLost(Exception):
-    """The workers cannot be brought back; the text says why."""
-
-
-class WorkerFailed(Exception):
-    """A worker failed by itself, and starts anew with its whole group: its error in words, and the stack trace."""
-
-    def __init__(self, error: str, trace: str):
-        super().__init__(error, trace)
-        self.error, self.trace = error, trace
-
-    def __str__(self) -> str:
-        return self.error
-
-
 def serve(config: dict[str, Any]) -> None:
     """In each worker: do what the board says until it says to leave. Raises MachineLeaves where the machine does, upon
     which Ray Train starts the workers elsewhere."""
@@ -61,8 +46,7 @@ def serve(config: dict[str, Any]) -> None:
     device = train.torch.get_device() if setting.gpus > 0 else torch.device("cpu")
     if ranks.rank == 0:
         ray.get(config["caretaker"].hold.remote(get_current_placement_group()))
-    threads = max(1, int(setting.cpus))
-    given = setting.images, setting.references, device, threads, ranks, setting.searched
+    given = setting.images, setting.references, device, setting.threads, ranks, setting.searched
     worker = Worker(*given, recomputes=setting.recomputes)
     era, number = _enlist(board, ranks)
     watch = Watch()

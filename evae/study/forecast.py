@@ -4,40 +4,19 @@ import math
 import os
 import resource
 import sys
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 
 import torch
 
-from evae.cluster.demand import Demand
+from evae.cluster.demand import AUTO, Demand
 from evae.data.base import ImageSet
-from evae.errors import Diverged
-from evae.evaluation import evaluate
 from evae.hardware import accelerator
-from evae.metrics.features import load_features
-from evae.metrics.reference import references
 from evae.recipe import Recipe
-from evae.training import Training
+from evae.study.in_small import measure, tried
+from evae.study.room import Room, find_room
 
-STEPS = 20
-"""Of training that are timed, after as many that are not, or an epoch's where it has fewer."""
-HELD_OUT = 500
-"""Images that an evaluation is timed on at most."""
-KINDS = 3
-"""Recipes that are tried: the first of each posterior, which controls are."""
 PER_TRIAL_MB = 0.3
 """Rows and pictures of a trial, on average over the studies here."""
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Of one trial: seconds of an epoch, the mean over all of them, and of its evaluation, and 10^6 bytes of its
-    weights."""
-
-    epoch_s: float
-    evaluate_s: float
-    weights_mb: float
 
 
 def forecast(demand: Demand, recipes: Sequence[Recipe], images: ImageSet, trials: int, keep_weights: bool) -> str:
@@ -49,75 +28,34 @@ def forecast(demand: Demand, recipes: Sequence[Recipe], images: ImageSet, trials
     device = torch.device("cpu" if demand.gpus == 0 else accelerator())
     if device.type == "cpu":
         torch.set_num_threads(max(1, int(demand.cpus)))
-    tried = list({recipe.posterior.family: recipe for recipe in reversed(recipes)}.values())[::-1][:KINDS]
-    found = [measure(recipe, images, device) for recipe in tried]
+    found = [measure(recipe, images, device) for recipe in tried(recipes)]
+    room = Room()
+    if demand.may_share and (device.type == "cuda" or demand.lanes != AUTO):
+        room = find_room(tried(recipes), images, device.type, demand.lanes)
     epoch_s, evaluate_s, weights_mb = (
         sum(getattr(one, name) for one in found) / len(found) for name in ("epoch_s", "evaluate_s", "weights_mb")
     )
     epochs = recipes[0].optimisation.epochs
     trial_s = epochs * epoch_s + evaluate_s
-    at_once = _at_once(demand, device)
-    wall_s = math.ceil(trials / at_once) * trial_s
+    at_once = _at_once(demand, device) * room.lanes
+    wall_s = math.ceil(trials / at_once) * trial_s * room.lanes / room.gain
     of_device = (
-        f"{trials * trial_s * _units(demand, device) / 3600:.2g} {'core' if device.type == 'cpu' else 'GPU'}-hours"
+        f"{trials * trial_s / room.gain * _units(demand, device) / 3600:.2g} "
+        f"{'core' if device.type == 'cpu' else 'GPU'}-hours"
     )
     disk = trials * (PER_TRIAL_MB + weights_mb * keep_weights)
-    memory = at_once * demand.workers * _resident_gb() if device.type == "cpu" else _resident_gb()
+    processes = at_once // room.lanes * demand.workers if device.type == "cpu" else 1
     where = ", on this machine and not on the cluster" if demand.address else ""
     return "\n".join(
         [
             f"dry run: about {trials} trials x (epochs: {epochs} x {epoch_s:.3g} s + evaluation: {evaluate_s:.3g} s), "
             f"measured on {device.type}{where}: {_duration(trial_s)} each",
             f"about {_duration(wall_s)} with {at_once} at a time, beside some seconds to start; {of_device}",
-            f"about {_size(disk)} of results, {memory:.1f} GB of memory{_of_images(images)}",
+            f"about {_size(disk)} of results, {processes * _resident_gb():.1f} GB of memory{_of_images(images)}",
+            *([room.note] if room.note else []),
             "nothing was trained for the study, and nothing written",
         ]
     )
-
-
-def measure(recipe: Recipe, images: ImageSet, device: torch.device) -> Measured:
-    """What a trial of the recipe takes, from a part of the images; a discriminator takes part from the first step."""
-    size = recipe.optimisation.batch_size
-    few = min(len(images.train), max(STEPS * size, recipe.posterior.memory, 2))
-    # Points cost next to nothing, and what is known of each of them has their order.
-    most = HELD_OUT if images.kind == "images" else None
-    held = {split: getattr(images, split)[:most] for split in ("validation", "test")}
-    some = replace(images, train=images.train[:few], labels=None, **held)
-    judged = recipe.adversarial and recipe.adversarial.at_once()
-    recipe = replace(recipe, evaluation=replace(recipe.evaluation, downstream=()), adversarial=judged)
-    training = Training(recipe, some, device)
-    features, known = None, dict.fromkeys(held)
-    if images.kind == "images":
-        features = load_features(recipe.evaluation.features, device)
-        known = references({split: getattr(some, split) for split in held}, some.train, features, cache=None)
-    weights = sum(p.nbytes for p in training.model.state_dict().values()) / 1e6
-    try:
-        epoch_s = _epoch_s(training, device) * len(images.train) / few
-        epoch_s += _seconds(training.validate, device) * len(images.validation) / len(some.validation)
-        share = len(images.test) / len(some.test)
-        return Measured(epoch_s, _seconds(lambda: evaluate(training, features, known), device) * share, weights)
-    except Diverged:
-        return Measured(math.nan, math.nan, weights)
-
-
-def _epoch_s(training: Training, device: torch.device) -> float:
-    """Seconds of an epoch, the mean over those at half the size and the others."""
-    optimisation = training.recipe.optimisation
-    training.train_epoch()  # not timed: it makes the optimiser's state
-    seconds, half = 0.0, optimisation.half_size_epochs
-    for number, count in ((1, half), (optimisation.epochs, optimisation.epochs - half)):
-        if count:
-            training.epoch = number - 1
-            seconds += count * _seconds(training.train_epoch, device)
-    return seconds / optimisation.epochs
-
-
-def _seconds(work: Callable[[], object], device: torch.device) -> float:
-    began = time.perf_counter()
-    work()
-    if device.type != "cpu":
-        getattr(torch, device.type).synchronize()
-    return time.perf_counter() - began
 
 
 def _at_once(demand: Demand, device: torch.device) -> int:

@@ -209,6 +209,9 @@ class StudyOptions:
     """CPU cores, and so threads, of one such process."""
     gpus_per_worker: float | None = None
     """GPUs of one such process, fractions allowed (default: 1 where there are GPUs that torch can use, else 0)."""
+    lanes: int | str = "auto"
+    """Trials that one process trains beside each other, with the numbers that each has alone: auto (as many as a GPU's
+    memory and speed have room for; on CPUs one), or a number."""
     trials_at_once: int | None = None
     """At most this many trials at a time (default: as many as the machines have room for). On a cluster, trials then
     also wait for machines that are not there yet, which makes an autoscaler start them."""
@@ -271,6 +274,7 @@ class StudyOptions:
                 "the workers of one trial need whole GPUs each: NCCL does not share one; raise --gpus-per-worker"
             )
         self.base_recipe()  # says what else cannot be, and so does what follows
+        self.demand()
         self.resolved_objectives()
         self.constraints()
         check_kind([text.split()[-1] for text in self.claim if text.split()], self.kind)
@@ -357,6 +361,8 @@ class StudyOptions:
             cpus=self.cpus_per_worker,
             gpus=self.gpus_per_worker,
             trials_at_once=self.trials_at_once,
+            lanes=self.lanes,
+            measures_cost=self.measures_cost,
         )
 
     def base_recipe(self) -> Recipe:

@@ -30,6 +30,7 @@ from evae.study.followers import Callbacks, Followers
 from evae.study.manifest import Manifest
 from evae.study.options import StudyOptions
 from evae.study.progress import StudyProgress, summary, verdicts
+from evae.study.room import room_on_gpus
 from evae.study.tracking import Tracking
 
 
@@ -47,6 +48,10 @@ def train(
     _check_builds(recipes, images, options.recompute)
     console.print(Text(f"the first configuration's loss as training begins: {balance(recipes[0], images)}"))
     slots = find_slots(demand)
+    room = room_on_gpus(demand, slots, recipes, images)
+    slots.lanes = room.lanes
+    if room.note:
+        console.print(Text(room.note))
     if slots.idle_gpus:
         counted = f"Ray counts {slots.idle_gpus:g} GPU(s) that torch cannot use"
         console.print(f"{counted}: trials train on the CPU", highlight=False)
@@ -64,6 +69,7 @@ def train(
         plugins=tuple(options.plugins),
         followed=bool(callback or options.track),
         searched=tuple(metric for metric, _ in options.resolved_objectives()),
+        lanes=slots.lanes,
     )
     manifest.write(store, slots=float(slots.now()), sampler=options.sampler)
     searcher.room = slots.room

@@ -88,7 +88,7 @@ def test_processes_that_have_imported_what_a_trial_needs_wait_for_it():
     with ray_session(Demand()):
         time.sleep(3)
         there = family(os.getpid())
-        ask = ray.remote(lambda: (os.getpid(), "evae.cluster.trainable" in sys.modules))
+        ask = ray.remote(lambda: (os.getpid(), "evae.cluster.worker" in sys.modules))
         process, imported = ray.get(ask.remote())
         assert process in there and imported
 

@@ -6,7 +6,7 @@ import pytest
 import ray
 
 from evae.cluster import losses, private, worker_group
-from evae.cluster.losses import Losses, Watch, gone
+from evae.cluster.losses import Losses, Watch, gone, loss
 from evae.cluster.worker_group import WorkerGroup
 
 
@@ -61,3 +61,15 @@ def test_a_group_that_had_others_before_ray_missed_the_machine_does_not_count_it
     assert group._count(frozenset({"one", "two"})).startswith("its process died 2 times")
     cluster.alive.discard("two")
     assert group._count(frozenset({"one"})) is None and group.losses == 4
+
+
+def test_who_kills_a_shared_process_is_given_up_and_not_who_gets_on_beside_it():
+    found = loss("evae.cluster.losses.PackLost")
+    assert found.shared and not found.machine
+    killer, neighbour = Losses(2), Losses(2)
+    for _ in range(3):
+        assert killer.too_many is None and neighbour.too_many is None
+        killer.add(found.machine, found.shared), neighbour.add(found.machine, found.shared)
+        neighbour.progress()
+    assert killer.too_many.startswith("the process of its lane died 3 times without another epoch of it")
+    assert neighbour.too_many is None

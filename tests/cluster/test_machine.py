@@ -23,6 +23,9 @@ def node(cpus: float, gpus: float = 0, alive: bool = True) -> dict:
         ([node(8, gpus=2)], {"gpus": 0.25}, 8),
         ([node(8, gpus=2)], {"gpus": 0}, 8),
         ([node(2)], {"workers": 2}, 1),
+        ([node(2)], {"lanes": 3}, 6),
+        ([node(8, gpus=2)], {"lanes": 16}, 32),
+        ([node(8, gpus=2)], {"lanes": 16, "trials_at_once": 20}, 20),
         ([node(4), node(4), node(8, alive=False)], {"workers": 3}, 2),
         # A worker needs all of its cores on one node: 3 + 3 cores hold two workers of two cores, not three.
         ([node(3), node(3)], {"workers": 2, "cpus": 2}, 1),
@@ -110,3 +113,20 @@ def test_a_leader_of_a_worker_group_leaves_the_cores_to_its_workers(monkeypatch)
     monkeypatch.setattr(ray, "nodes", lambda: [node(4, gpus=2)])
     assert Slots(1, 2.0, 0.5).resources == {"CPU": 2.0, "GPU": 0.5}
     assert Slots(2, 2.0, 1.0).resources["CPU"] == 0
+
+
+@pytest.mark.parametrize("lanes", range(1, 65))
+def test_the_lanes_of_a_process_have_room_in_what_it_takes(monkeypatch, lanes):
+    """As Ray counts, in parts of 10,000."""
+    monkeypatch.setattr(ray, "nodes", lambda: [])
+    taken = Slots(1, 1, 1, at_once=1, lanes=lanes).resources
+    for whole in taken.values():
+        assert 0 < lanes * round(whole * 1e4) <= 1e4 < (lanes + 1) * round(whole * 1e4)
+
+
+def test_lanes_are_not_for_every_gpu(monkeypatch):
+    monkeypatch.setattr(ray, "nodes", lambda: [node(8, gpus=1)])
+    monkeypatch.setattr(machine, "accelerator", lambda: "mps")
+    with pytest.raises(UserError, match="a GPU of CUDA's, which is not here: give --lanes 1"):
+        find_slots(Demand(lanes=2))
+    assert find_slots(Demand()).lanes == 1 and find_slots(Demand(lanes=2, gpus=0)).lanes == 2

@@ -12,8 +12,8 @@ from tiny import Strided, adversarial_recipe, tiny_images, tiny_recipe
 from evae.cluster.demand import Demand
 from evae.posteriors.autoencoder import Autoencoder
 from evae.posteriors.gaussian import Gaussian
-from evae.study import forecast
-from evae.study.forecast import Measured
+from evae.study import forecast, in_small
+from evae.study.in_small import Measured
 from evae.study.run import run_study
 from studies.kernel_sweep import KernelSweep
 
@@ -49,10 +49,10 @@ def test_seconds_are_those_of_all_images(monkeypatch):
         work()
         return 1.0
 
-    monkeypatch.setattr(forecast, "_seconds", one_second)
+    monkeypatch.setattr(in_small, "_seconds", one_second)
     recipe = tiny_recipe(Gaussian())
-    few = forecast.measure(recipe, tiny_images(train=24), torch.device("cpu"))
-    many = forecast.measure(recipe, tiny_images(train=600, test=1000), torch.device("cpu"))
+    few = in_small.measure(recipe, tiny_images(train=24), torch.device("cpu"))
+    many = in_small.measure(recipe, tiny_images(train=600, test=1000), torch.device("cpu"))
     assert (few.epoch_s, few.evaluate_s) == (2, 1) and (many.epoch_s, many.evaluate_s) == (4, 2)
     assert few.weights_mb == many.weights_mb > 0
 
@@ -65,10 +65,10 @@ def test_an_epoch_is_timed_at_both_sizes_and_with_a_discriminator_that_comes_lat
         timed.append(row)
         return 1.0 if isinstance(row, dict) and row.get("train_image_size") == 16 else 4.0
 
-    monkeypatch.setattr(forecast, "_seconds", seconds_by_size)
+    monkeypatch.setattr(in_small, "_seconds", seconds_by_size)
     recipe = replace(adversarial_recipe(Gaussian(), start_epoch=3), network=Strided())
     recipe = replace(recipe, optimisation=replace(recipe.optimisation, half_size_epochs=2))
-    found = forecast.measure(recipe, tiny_images(), torch.device("cpu"))
+    found = in_small.measure(recipe, tiny_images(), torch.device("cpu"))
     # Two epochs of a second, one of four, and four for the validation of each.
     assert found.epoch_s == pytest.approx((2 * 1 + 4) / 3 + 4)
     assert all("train_adversarial" in row for row in timed[:2])

@@ -137,6 +137,12 @@ def test_options_are_shown_without_the_keys_of_their_results():
         ({"budget": 2.0}, "--budget is what --until decided may cost"),
         ({"seeds": 1001}, "--seeds must be at most 1000"),
         ({"gpus_per_worker": -0.5}, "--gpus-per-worker must not be negative"),
+        ({"lanes": 0}, "--lanes must be auto or a number from 1 to 64"),
+        ({"lanes": 1000}, "--lanes must be auto or a number from 1 to 64"),
+        ({"lanes": "many"}, "--lanes must be auto or a number from 1 to 64"),
+        ({"lanes": 2, "workers_per_trial": 2}, "--lanes 2: with --workers-per-trial .* give --lanes 1"),
+        ({"lanes": 2, "gpus_per_worker": 0.5}, "--lanes 2: lanes share one whole GPU"),
+        ({"lanes": 2, "cost": True}, "--lanes 2: what models cost"),
     ],
 )
 def test_a_study_that_cannot_be_is_refused_when_its_options_are_made(given, text):

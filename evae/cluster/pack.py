@@ -1,0 +1,117 @@
+"""A pack: one process that trains several trials at once, each in a lane of its own.
+
+A lane is a thread with a `Worker`, and on a GPU with a CUDA stream: it runs exactly the code of a trial alone, the same
+kernels in the same order, so its numbers are bit for bit those that the trial has alone, whatever runs beside it. Any
+recipe goes beside any other. A trial that diverges or finds no memory ends in its own thread, and a lane that is free
+takes the next trial while the others go on. On a GPU each lane's training step is a captured CUDA graph, and the graphs
+of all lanes run on their streams beside each other.
+
+The other way is to stack the parameters of K models and to train them as one by `torch.vmap`. Grouped operations sum in
+another order, so no trial would be what it is alone; all of a pack would need equal shapes, and wait for each other;
+and each family, a user's own too, would have to be one that vmap can take. Processes that share a GPU, the third way,
+have a host loop and a CUDA context each, and the GPU serves one of them at a time. Which of these is how fast has not
+been measured yet (benchmarks/gpu.py has a row for each).
+"""
+
+import os
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import is_dataclass
+from threading import Lock
+from types import SimpleNamespace
+from typing import Any
+
+from evae.cluster.losses import WorkerFailed
+from evae.cluster.setting import Setting
+from evae.errors import Diverged, UserError
+from evae.lazy import torch
+from evae.plugins import load
+
+_LOADING = Lock()
+
+
+class Lane:
+    """A thread, and what it trains: one trial at a time, for the process `holder`."""
+
+    def __init__(self, setting: Setting):
+        self.setting = setting
+        self.holder: int | None = None
+        self.thread = ThreadPoolExecutor(1, "lane")
+        self.worker: Any = None
+
+    def do(self, name: str, arguments: tuple) -> Any:
+        """What the worker's method returns, or the error that it raises."""
+        return self.thread.submit(self._do, name, arguments).result()
+
+    def take(self, holder: int | None) -> None:
+        """Belong to this process from now on. What the one before has left behind is forgotten, once it has ended."""
+        self.holder = holder
+        self.thread.submit(self._forget)
+
+    def _do(self, name: str, arguments: tuple) -> Any:
+        try:
+            if self.worker is None:
+                self.worker = self._made()
+            return light(getattr(self.worker, name)(*arguments))
+        except (Diverged, UserError) as error:
+            return error
+        except Exception as error:
+            return WorkerFailed(f"{type(error).__name__}: {error}", traceback.format_exc())
+
+    def _made(self) -> Any:
+        from evae.cluster.worker import worker_of  # imports torch, for which who only speaks of lanes does not wait
+
+        with _LOADING:
+            load(self.setting.plugins)
+        made = worker_of(self.setting)
+        if made.device.type == "cuda":
+            torch.cuda.set_stream(torch.cuda.Stream())
+        return made
+
+    def _forget(self) -> None:
+        if self.worker is not None:
+            self.worker.end()
+
+
+class Pack:
+    """The lanes of one GPU, or on CPUs of one trial's cores. An actor: its process is theirs."""
+
+    def __init__(self, setting: Setting, gpu: str | None):
+        """`gpu` is the one that CUDA shall see."""
+        if gpu is not None:
+            os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+            # By itself CUDA has 8 queues, and streams that share one wait for each other.
+            os.environ.setdefault("CUDA_DEVICE_MAX_CONNECTIONS", "32")
+        self.lanes = [Lane(setting) for _ in range(setting.lanes)]
+        self.taking = Lock()
+
+    def take(self, holder: int) -> int | None:
+        """The number of a lane that is free, or whose process has died, from now on that of the process `holder` on
+        this machine; None where there is none."""
+        with self.taking:
+            for number, lane in enumerate(self.lanes):
+                if lane.holder is None or not lives(lane.holder):
+                    lane.take(holder)
+                    return number
+        return None
+
+    def do(self, number: int, name: str, *arguments: Any) -> Any:
+        """As a lane does."""
+        return self.lanes[number].do(name, arguments)
+
+    def give_back(self, number: int) -> None:
+        self.lanes[number].take(None)
+
+
+def lives(process: int) -> bool:
+    """Whether there is a process of this id on this machine."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def light(answer: Any) -> Any:
+    """A dataclass as nothing but its attributes: who reads it need not import its class, and torch with it."""
+    return SimpleNamespace(**vars(answer)) if is_dataclass(answer) else answer
