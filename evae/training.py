@@ -14,8 +14,9 @@ from torch import Tensor
 from evae import batch_statistics
 from evae.adversary import Adversary
 from evae.compiled import Compiled
-from evae.data import batch, tensor
+from evae.data import batch
 from evae.data.base import ImageSet
+from evae.data.pixels import on_device
 from evae.data.stream import Stream
 from evae.errors import Diverged
 from evae.hardware import repeatable
@@ -109,7 +110,7 @@ class Training:
         heads = recipe.posterior.heads * self.model.latent
         self.recent = Recent(recipe.posterior.memory, torch.zeros(0, heads, device=self.device))
         self.train, self._validation = (
-            split if isinstance(split, Stream) else tensor(split).to(self.device)
+            split if isinstance(split, Stream) else on_device(split, self.device)
             for split in (images.train, images.validation)
         )
         self._test = images.test

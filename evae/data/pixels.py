@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from threading import Lock
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -24,6 +26,27 @@ def tensor(array: np.ndarray) -> torch.Tensor:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(array)
+
+
+_PLACED: WeakValueDictionary[tuple, torch.Tensor] = WeakValueDictionary()
+_PLACING = Lock()
+
+
+def on_device(images: np.ndarray, device: torch.device) -> torch.Tensor:
+    """A split's images there: the same memory on the CPU, and elsewhere one copy for all who hold it in this process.
+
+    Never modify it in place: the trials of other threads are trained on it.
+    """
+    if device.type == "cpu":
+        return tensor(images)
+    key = images.__array_interface__["data"][0], images.shape, images.dtype.str, device
+    with _PLACING:
+        there = _PLACED.get(key)
+        if there is None:
+            _PLACED[key] = there = tensor(images).to(device)
+            # Others compute in streams of their own, which do not wait for this one's copy: who reads it has waited.
+            there.flatten()[:1].cpu()
+    return there
 
 
 def rows(images: Split | torch.Tensor, which: slice | torch.Tensor) -> torch.Tensor:

@@ -52,7 +52,7 @@ def setting(tmp_path_factory) -> Setting:
 def finish(lane: Lane, recipe: Recipe) -> dict[str, Any]:
     """All that a trial of this recipe leaves, but for times."""
     begun = lane.do("begin", (recipe.to_dict(), None))
-    assert begun.epochs == 0 and begun.device == "cpu"
+    assert begun.epochs == 0 and begun.device == ("cuda" if lane.setting.gpus else "cpu")
     epochs = [lane.do("train_epoch", ()) for _ in range(recipe.optimisation.epochs)]
     evaluated = lane.do("evaluate", ())
     found = {"metrics": evaluated.metrics, "pictures": evaluated.pictures, "weights": lane.do("weights", ())}
