@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 
+from analysis.study import naming
 from analysis.study.load import StudyData
-from evae.search.rungs import rung_epochs
+from evae.search.rungs import RULES, Rungs, rung_epochs
 
 EVERY_EPOCH = ("val_distortion_nats", "val_rate_nats")
 """What training measures after each epoch, early stopping or not."""
@@ -49,3 +50,16 @@ def _at_rungs(study: StudyData, epochs: pd.DataFrame) -> pd.Series:
     at = {n: set(rung_epochs(int(n))) for n in planned.dropna().unique()} if stops_early else {}
     each = [epoch in at.get(n, ()) for epoch, n in zip(epochs["epoch"], planned, strict=True)]
     return pd.Series(each, epochs.index, dtype=bool)
+
+
+def foresight(study: StudyData) -> list[str]:
+    """What the rungs were found to see at the end of the study, a sentence each; none where nothing is known."""
+    rule, planned = study.manifest.get("options", {}).get("early_stopping"), study.searched["epochs_planned"].max()
+    searched = [(f"val_{o.metric}", o.direction) for o in study.objectives]
+    if rule not in RULES or not all(metric in study.epochs and metric in study.trials for metric, _ in searched):
+        return []
+    rungs = Rungs(rule, int(planned), searched)
+    at, ended = study.epochs[study.epochs["epoch"].isin(rungs.epochs)], study.searched
+    rungs.take_over(*(each.astype(object).where(each.notna(), None).to_dict("records") for each in (at, ended)))
+    said = (rungs.sentence(epoch, lambda metric: naming.label(metric.removeprefix("val_"))) for epoch in rungs.epochs)
+    return [*filter(None, said)]

@@ -51,6 +51,7 @@ def progress(study: StudyData) -> str:
     if len(ended):
         each = [f"{row.stopped:,} of {row.judged:,} after epoch {row.epoch:g}" for row in ended.itertuples()]
         text += f" Trials that fell behind others were stopped early, and are not ranked: {', '.join(each)}."
+    text += "".join(f" {sentence}" for sentence in epochs.foresight(study))
     share = timing.timing(study).set_index("activity")["share"]
     if len(share):
         text += f" The workers spent {100 * share['training']:.0f}{naming.NARROW}% of their time training."

@@ -12,7 +12,7 @@ from evae.cluster.machine import Slots
 from evae.cluster.packs import shared
 from evae.cluster.setting import Setting
 from evae.cluster.trainable import EpochTrainable
-from evae.search.rungs import Rungs
+from evae.search.rungs import Rungs, is_spared
 from evae.search.searcher import FINISHED, StudySearcher
 
 private.share_processes()
@@ -55,7 +55,7 @@ class Order(FIFOScheduler):
         # What waits to be written is judged once it is in the store: a later session rebuilds the rungs from there.
         if self.rungs is None or result["epochs"] not in job.rungs or result["waits_for"] is not None:
             return TrialScheduler.CONTINUE
-        why = self.rungs.judge(job.trial, result["epochs"], result, spared=job.origin != "searched")
+        why = self.rungs.judge(job.trial, result["epochs"], result, is_spared(job.origin, job.number))
         return TrialScheduler.STOP if why else TrialScheduler.CONTINUE
 
     def choose_trial_to_run(self, tune_controller: Any) -> Any:

@@ -140,6 +140,8 @@ class StudySearcher:
         if job is not None:
             if self.rungs is not None and job.trial in self.rungs.stopped:
                 row = {"state": "stopped"}
+            elif self.rungs is not None and job.rungs and row["state"] == "finished":
+                self.rungs.end(job.trial, row)
             # When the time is up, Tune completes the trials in flight with their last epoch: they have not ended.
             if row["state"] in ENDED:
                 configuration = self.configurations[job.configuration]

@@ -15,6 +15,7 @@ from typing import Any
 
 from evae.errors import UserError
 from evae.search.job import ENDED, Job
+from evae.search.rungs import is_spared
 from evae.search.searcher import FINISHED, StudySearcher
 
 
@@ -85,7 +86,7 @@ def _state(searcher: StudySearcher, job: Job, row: Mapping[str, Any], last: bool
     if last:
         recorded = row.get("state")
         return recorded if recorded in ENDED else "finished"
-    spared = job.origin != "searched"
+    spared = is_spared(job.origin, job.number)
     if row["epoch"] in job.rungs and searcher.rungs.judge(job.trial, row["epoch"], row, spared):
         return "stopped"
     return "running"

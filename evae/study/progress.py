@@ -31,6 +31,8 @@ class StudyProgress(Callback):
         self.searcher, self.console, self.epochs = searcher, console, epochs
         self.before = self.done
         self.searcher.on_confirm = self.on_confirm
+        if self.searcher.rungs is not None:
+            self.searcher.rungs.on_change = self.on_rung
         self.started = self.spoken = time.monotonic()
         self.confirming = self.warned = False
         self.now: dict[str, str] = {}
@@ -81,6 +83,10 @@ class StudyProgress(Callback):
             self.confirming, self.spoken = True, time.monotonic()
             self.console.print(Text(confirming(more)))
         self.bar.update(self.task, total=self.total)
+
+    def on_rung(self, epoch: int) -> None:
+        """A rung begins or ceases to see something."""
+        self.console.print(Text(self.searcher.rungs.sentence(epoch, named)))
 
     def _ended(self, trial_id: str) -> None:
         self.now.pop(trial_id, None)
@@ -158,6 +164,17 @@ def summary(progress: StudyProgress, states: Sequence[str]) -> str:
     """How the trials of the study ended, in a line."""
     counts = {state: states.count(state) for state in sorted(set(states))}
     return f"{progress.done} of {progress.total} trials: " + ", ".join(f"{n} {s}" for s, n in counts.items())
+
+
+def named(metric: str) -> str:
+    """A metric that the search sees on the validation split, as the report names it."""
+    return metric.removeprefix("val_")
+
+
+def rungs_said(searcher: StudySearcher) -> list[str]:
+    """What is known of each rung, in a line each."""
+    rungs = searcher.rungs
+    return [*filter(None, (rungs.sentence(epoch, named) for epoch in rungs.epochs))] if rungs else []
 
 
 def verdicts(searcher: StudySearcher, finished: bool = True) -> list[str]:

@@ -78,9 +78,9 @@ def run_study(question: str, options: StudyOptions, console: Console, repeated_b
         notes += manifest.check_continues(store, options.resume, options.extend, options.accept_changed_plugins)
         searched = [(f"val_{metric}", direction) for metric, direction in objectives]
         rungs = None if options.early_stopping == "none" else Rungs(options.early_stopping, options.epochs, searched)
-        if rungs is not None:
-            rungs.take_over(store.rows("epochs"))
         history = read_history(store)
+        if rungs is not None:
+            rungs.take_over(store.rows("epochs"), history)
         _check_resumable(store, history)
         searcher = StudySearcher(
             space,

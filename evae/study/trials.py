@@ -29,7 +29,7 @@ from evae.study.balance import balance
 from evae.study.followers import Callbacks, Followers
 from evae.study.manifest import Manifest
 from evae.study.options import StudyOptions
-from evae.study.progress import StudyProgress, summary, verdicts
+from evae.study.progress import StudyProgress, rungs_said, summary, verdicts
 from evae.study.room import room_on_gpus
 from evae.study.tracking import Tracking
 
@@ -132,7 +132,7 @@ def _search(
     except StoreError as error:
         console.print(Text(f"the small files of the results stay as they are: {error}"))
     console.print(summary(progress, [row["state"] for row in store.rows("trials")]))
-    for line in verdicts(searcher, state == "finished"):
+    for line in [*rungs_said(searcher), *verdicts(searcher, state == "finished")]:
         console.print(Text(line))
     if searcher.exhausted and len(searcher.configurations) < options.trials:
         console.print(f"The search came up with no more than these {len(searcher.configurations)} configurations.")

@@ -146,6 +146,16 @@ def test_rungs_are_not_all_epochs_where_training_measures_the_objective(racing: 
     assert epochs.rungs(never)["epoch"].tolist() == [2]
 
 
+def test_what_rungs_see_is_said(racing: StudyData) -> None:
+    assert epochs.foresight(racing) == []
+    manifest = racing.manifest | {"options": racing.manifest["options"] | {"early_stopping": "halving"}}
+    of = dataclasses.replace(racing, objectives=[Objective("distortion_nats", "min")], manifest=manifest)
+    of.trials["val_distortion_nats"] = of.trials["distortion_nats"]
+    one, three = epochs.foresight(of)
+    assert one.startswith("The rung after 1 epoch") and three.startswith("The rung after 3 epochs")
+    assert "of 9 trials: distortion" in three and three in words.progress(of)
+
+
 def test_replicates_may_differ_in_number(racing: StudyData) -> None:
     table = tables.configurations(racing).set_index("number")
     assert list(table.loc[[1, 4, 0, 6], "n"]) == [3, 3, 1, 0]

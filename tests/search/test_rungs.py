@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from driving import seeing
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
 from evae.cluster.tune import Order
 from evae.errors import UserError
 from evae.search.job import Job
-from evae.search.rungs import Rungs, halving, median, rung_epochs
+from evae.search.rungs import SPARED, Rungs, halving, median, rung_epochs
 
 ONE = [("val_a", "min")]
 TWO = [("val_a", "min"), ("val_b", "max")]
@@ -38,7 +39,7 @@ def test_one_objective_is_decided_as_by_tunes_asha(direction, seed):
         time_attr="epoch", metric="val_a", mode=direction, max_t=27, grace_period=1, reduction_factor=3,
         stop_last_trials=False,
     )  # fmt: skip
-    ours = Rungs("halving", 27, [("val_a", direction)])
+    ours = seeing(Rungs("halving", 27, [("val_a", direction)]))
     waiting, under_way, verdicts = [f"t{i}" for i in range(60)], {}, []
     while waiting or under_way:
         while waiting and len(under_way) < 10:
@@ -67,7 +68,7 @@ def measured(a: float, b: float) -> dict[str, float]:
 
 
 def test_several_objectives_keep_the_front_and_stop_what_is_dominated():
-    rungs = Rungs("halving", 9, TWO)
+    rungs = seeing(Rungs("halving", 9, TWO))
     for number in range(9):
         x = number / 8
         rungs.judge(f"t{number}", 3, measured(x, x))  # all on one front: a lower a costs b
@@ -91,13 +92,13 @@ def test_the_order_of_arrival_of_earlier_trials_does_not_matter():
 
 def test_about_a_third_goes_on():
     rng = np.random.default_rng(3)
-    rungs = Rungs("halving", 9, TWO)
+    rungs = seeing(Rungs("halving", 9, TWO))
     went_on = [rungs.judge(str(n), 1, measured(*rng.normal(size=2))) is None for n in range(600)]
     assert 0.28 < np.mean(went_on[100:]) < 0.40
 
 
 def test_a_rung_is_judged_once_and_only_at_its_epoch():
-    rungs = Rungs("halving", 9, ONE)
+    rungs = seeing(Rungs("halving", 9, ONE))
     assert rungs.judge("good", 3, {"val_a": 1.0}) is None
     assert rungs.judge("bad", 2, {"val_a": 9.0}) is None
     assert rungs.judge("bad", 3, {"val_a": 9.0}).startswith("stopped at the rung after epoch 3: place 2 of 2")
@@ -108,7 +109,7 @@ def test_a_rung_is_judged_once_and_only_at_its_epoch():
 
 @pytest.mark.parametrize("bad", [{}, {"val_a": None}, {"val_a": float("nan")}, {"val_a": float("inf")}], ids=str)
 def test_what_was_not_measured_is_neither_judged_nor_compared_with(bad):
-    rungs = Rungs("halving", 9, ONE)
+    rungs = seeing(Rungs("halving", 9, ONE))
     rungs.judge("good", 1, {"val_a": 1.0})
     assert rungs.judge("odd", 1, bad) is None
     assert rungs.judge("also good", 1, {"val_a": 1.0}) is None
@@ -116,7 +117,7 @@ def test_what_was_not_measured_is_neither_judged_nor_compared_with(bad):
 
 @pytest.mark.parametrize("kind", ["bound", "none"])
 def test_a_rate_that_is_no_divergence_is_neither_judged_nor_compared_with(kind):
-    rungs = Rungs("halving", 6, [("val_rate_nats", "min")])
+    rungs = seeing(Rungs("halving", 6, [("val_rate_nats", "min")]))
     for i in range(6):
         assert rungs.judge(f"other {i}", 2, {"val_rate_nats": 0.0, "val_rate_is": kind}) is None
     assert rungs.judge("first", 2, {"val_rate_nats": 20.0, "val_rate_is": "exact"}) is None
@@ -125,29 +126,11 @@ def test_a_rate_that_is_no_divergence_is_neither_judged_nor_compared_with(kind):
 
 
 def test_the_spared_are_compared_with_but_go_on():
-    rungs = Rungs("halving", 9, ONE)
+    rungs = seeing(Rungs("halving", 9, ONE))
     assert rungs.judge("first", 1, {"val_a": 1.0}) is None
     assert rungs.judge("control", 1, {"val_a": 2.0}, spared=True) is None
     assert rungs.judge("third", 1, {"val_a": 1.5}) is not None
     assert "place 2 of 3" in rungs.stopped["third"]
-
-
-def test_rungs_taken_over_decide_as_those_that_were_there():
-    rng = np.random.default_rng(5)
-    whole, rows = Rungs("halving", 9, TWO), []
-    for number in range(40):
-        values = measured(*rng.normal(size=2))
-        if whole.judge(f"t{number}", 1, values) is None:
-            whole.judge(f"t{number}", 3, values)
-            rows.append({"trial": f"t{number}", "seed": 0, "epoch": 3} | values)
-        rows += [{"trial": f"t{number}", "seed": 0, "epoch": 1} | values]
-        rows += [{"trial": f"t{number}", "seed": 0, "epoch": 2, "val_a": None, "val_b": None}]
-        rows += [{"trial": f"t{number}-s1", "seed": 1, "epoch": 1} | measured(-9.0, 9.0)]
-    again = Rungs("halving", 9, TWO)
-    again.take_over(rows[::-1])
-    for number in range(30):
-        values, epoch = measured(*rng.normal(size=2)), (1, 3)[number % 2]
-        assert whole.judge(f"n{number}", epoch, values) == again.judge(f"n{number}", epoch, values)
 
 
 def test_the_median_stops_what_is_worse_in_every_objective():
@@ -157,14 +140,14 @@ def test_the_median_stops_what_is_worse_in_every_objective():
     assert median(earlier[:3], np.array([9.0, 9.0])) is None
 
 
-def trial_of(rungs: Rungs, origin: str = "searched", seed: int = 0) -> Any:
+def trial_of(rungs: Rungs, origin: str = "searched", seed: int = 0, number: int = 1) -> Any:
     epochs = rungs.epochs if seed == 0 else ()
-    job = Job("c", 0, seed, 1, {}, {}, origin, None, epochs)
+    job = Job(f"c{number}", number, seed, 1, {}, {}, origin, None, epochs)
     return SimpleNamespace(config={"job": job})
 
 
 def test_tune_hears_of_a_verdict_only_once_the_rung_is_in_the_store():
-    rungs = Rungs("halving", 9, ONE)
+    rungs = seeing(Rungs("halving", 9, ONE))
     rungs.judge("first", 1, {"val_a": 1.0})
     scheduler, trial = Order(rungs, []), trial_of(rungs)
     result = {"epochs": 1, "val_a": 2.0, "waits_for": "a disk"}
@@ -172,9 +155,10 @@ def test_tune_hears_of_a_verdict_only_once_the_rung_is_in_the_store():
     assert scheduler.on_trial_result(None, trial, result | {"waits_for": None}) == TrialScheduler.STOP
 
 
-def test_controls_and_further_replicates_go_on():
-    rungs = Rungs("halving", 9, ONE)
+def test_controls_further_replicates_and_a_share_that_is_spared_go_on():
+    rungs = seeing(Rungs("halving", 9, ONE))
     rungs.judge("first", 1, {"val_a": 1.0})
     result = {"epochs": 1, "val_a": 2.0, "waits_for": None}
-    for trial in (trial_of(rungs, origin="control"), trial_of(rungs, seed=1)):
+    for trial in (trial_of(rungs, origin="control"), trial_of(rungs, seed=1), trial_of(rungs, number=2 * SPARED)):
         assert Order(rungs, []).on_trial_result(None, trial, result) == TrialScheduler.CONTINUE
+    assert Order(rungs, []).on_trial_result(None, trial_of(rungs, number=2), result) == TrialScheduler.STOP

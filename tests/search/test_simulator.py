@@ -6,7 +6,7 @@ from typing import Any
 
 import optuna
 import pytest
-from driving import BASE, OBJECTIVES, searcher
+from driving import BASE, OBJECTIVES, searcher, seeing
 from optuna.trial import TrialState
 
 from evae.errors import UserError
@@ -69,14 +69,15 @@ def test_one_machine_after_another_and_several_at_once_take_the_time_that_was_re
 @pytest.mark.parametrize("slots", [1, 5])
 def test_every_run_is_the_same(slots):
     first, second = (
-        run(slots=slots, total=40, rungs=Rungs("halving", EPOCHS, OBJECTIVES), race=True, seeds=3)[1] for _ in range(2)
+        run(slots=slots, total=40, rungs=seeing(Rungs("halving", EPOCHS, OBJECTIVES)), race=True, seeds=3)[1]
+        for _ in range(2)
     )
     assert first == second and len(first) > 40
 
 
 @pytest.mark.parametrize("slots", [1, 7])
 def test_halving_spends_less_stops_the_dominated_and_tells_them_pruned(slots):
-    search, events = run(slots=slots, total=55, rungs=Rungs("halving", EPOCHS, OBJECTIVES))
+    search, events = run(slots=slots, total=55, rungs=seeing(Rungs("halving", EPOCHS, OBJECTIVES)))
     states = Counter(e.state for e in events)
     assert events[-1].epochs < 0.7 * 55 * EPOCHS and states["stopped"] > 20
     odd = Counter(e.state for e in events if e.job.params["latent"] % 2)
@@ -88,7 +89,9 @@ def test_halving_spends_less_stops_the_dominated_and_tells_them_pruned(slots):
 
 
 def test_the_median_is_gentler_than_halving():
-    spent = [run(total=50, rungs=Rungs(rule, EPOCHS, OBJECTIVES))[1][-1].epochs for rule in ("halving", "median")]
+    spent = [
+        run(total=50, rungs=seeing(Rungs(rule, EPOCHS, OBJECTIVES)))[1][-1].epochs for rule in ("halving", "median")
+    ]
     assert spent[0] < spent[1] < 50 * EPOCHS
 
 
@@ -100,15 +103,21 @@ def test_a_budget_of_epochs_is_kept():
 def test_a_search_broken_off_at_any_moment_and_taken_over_ends_with_every_configuration_once():
     options = {"total": 25, "seeds": 2, "race": True}
     for broken_at in (1, 5, 12, 24, 26):
-        search = searcher(WIDE, sampler="random", **options, rungs=Rungs("halving", EPOCHS, OBJECTIVES))
+        search = searcher(WIDE, sampler="random", **options, rungs=seeing(Rungs("halving", EPOCHS, OBJECTIVES)))
         events = [event for event, _ in zip(simulate(search, CURVES, 3), range(broken_at), strict=False)]
         rows = [
             {name: getattr(e.job, name) for name in ("configuration", "number", "seed", "attempt", "params", "recipe")}
-            | {"origin": e.job.origin, "label": e.job.label, **e.row, "state": e.state}
+            | {"origin": e.job.origin, "label": e.job.label, **e.row, "state": e.state, "trial": e.job.trial}
+            | {"epochs": e.row["epoch"], "ended_at": e.time_s}
             for e in events
         ]
         rungs = Rungs("halving", EPOCHS, OBJECTIVES)
-        rungs.take_over([r | {"trial": e.job.trial} for e in events for r in CURVES.of(e.job)[: e.row["epoch"]]])
+        came = [
+            row | {"trial": e.job.trial, "ended_at": e.time_s - e.row["epoch"] + row["epoch"]}
+            for e in events
+            for row in CURVES.of(e.job)[: e.row["epoch"]]
+        ]
+        rungs.take_over(came, rows)
         again = searcher(WIDE, sampler="random", **options, rungs=rungs, history=rows)
         events += simulate(again, CURVES, 3)
         names = [e.job.trial for e in events]
