@@ -1,6 +1,6 @@
 """The study as Optuna's own tools see it: a journal file in the results folder.
 
-    optuna-dashboard results/kernel-sweep/optuna/journal.log
+    cd results/kernel-sweep/optuna; optuna-dashboard journal.log --artifact-dir artifacts
 
     storage = JournalStorage(JournalFileBackend("results/kernel-sweep/optuna/journal.log"))
     optuna.load_study(study_name="kernel-sweep", storage=storage)
@@ -26,6 +26,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from evae.results.store import Store
 from evae.search.configuration import Configuration
 from evae.search.searcher import StudySearcher
+from evae.search.shown import artifacts, note, note_attributes
 
 FOLDER, FILE = "optuna", "journal.log"
 
@@ -69,9 +70,25 @@ class Journal:
             if trial.number not in self.numbers:
                 self._add(trial, configuration)
             else:
-                self.study.tell(self.numbers[trial.number], trial.values, trial.state)
+                self._end(trial, configuration)
         except OSError:
             self.study = None
+
+    def _end(self, trial: FrozenTrial, configuration: Configuration) -> None:
+        number = self.numbers[trial.number]
+        for name, value in artifacts(self.store, configuration).items():
+            self.storage.set_trial_system_attr(self._id(number), name, value)
+        self._note(number, configuration)
+        self.study.tell(number, trial.values, trial.state)
+
+    def _note(self, number: int, configuration: Configuration) -> None:
+        study = self.storage.get_study_id_from_name(self.name)
+        for name, value in note_attributes(self._id(number), note(configuration)).items():
+            self.storage.set_study_system_attr(study, name, value)
+
+    def _id(self, number: int) -> int:
+        study = self.storage.get_study_id_from_name(self.name)
+        return self.storage.get_trial_id_from_study_id_trial_number(study, number)
 
     def _begin(self) -> None:
         """Open the journal, and add what it lacks."""
@@ -90,7 +107,7 @@ class Journal:
             self._complete(Counter((t.user_attrs.get("configuration"), t.state) for t in there))
 
     def _open(self) -> optuna.Study:
-        storage = JournalStorage(JournalFileBackend(str(self.path)))
+        self.storage = storage = JournalStorage(JournalFileBackend(str(self.path)))
         directions = self.searcher.study.directions
         study = optuna.create_study(study_name=self.name, storage=storage, directions=directions, load_if_exists=True)
         with warnings.catch_warnings():
@@ -119,9 +136,12 @@ class Journal:
                 params=trial.params,
                 distributions=trial.distributions,
                 user_attrs={name: value for name, value in attrs.items() if value is not None},
+                system_attrs=artifacts(self.store, configuration),
             )
         )
-        self.numbers[trial.number] = len(self.study.get_trials(deepcopy=False)) - 1
+        self.numbers[trial.number] = number = len(self.study.get_trials(deepcopy=False)) - 1
+        if trial.state != TrialState.RUNNING:
+            self._note(number, configuration)
 
 
 def mend(path: Path) -> None:

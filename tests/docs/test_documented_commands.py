@@ -25,7 +25,7 @@ from evae.search.deciding import known
 from evae.study.options import StudyOptions
 from studies import command as evae_command
 
-OTHERS = (".", "cd", "pip", "ray", "optuna-dashboard", "docker", "kubectl")
+OTHERS = (".", "cd", "pip", "ray", "optuna-dashboard", "tensorboard", "docker", "kubectl")
 """Programs that are not ours, by what stands first."""
 INSIDE = {"sbatch": "cluster-slurm.sh", "docker run": "evae"}
 """After what, in these programs' commands, a command of `evae` follows."""
