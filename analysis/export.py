@@ -1,23 +1,19 @@
-"""Each figure of a report as files for elsewhere: the drawn points as CSV, and SVG and PNG by a browser.
+"""A report as files for elsewhere: its tables as CSV, LaTeX and Markdown; of each figure the drawn points as CSV, and
+SVG, PNG and PDF by a browser.
 
-Plotly draws in a browser, so pictures need one: the Chromium or Chrome that is installed draws the page's own figures,
-without any further package. CSV needs none.
+Plotly draws in a browser, so pictures need one: kaleido has the Chromium or Chrome that is installed draw the page's
+own figures. All else needs none.
 """
 
-import base64
 import csv
 import io
-import json
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import plotly.offline
-
-from analysis import files
+from analysis import files, papers
 from analysis.page import page
 from analysis.study import tables, verdicts
 from analysis.study.load import StudyData
@@ -28,13 +24,14 @@ from evae.search.job import CONFIRM, SEARCH
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 WIDTH, SCALE = 900, 2  # pixels, and PNG pixels to each of them
-TIMEOUT_S = 300
+FORMATS = ("svg", "png", "pdf")
+TIMEOUT_S = 300  # of a picture
 LONGEST_NAME = 200  # of a file, without its ending; file systems take 255 bytes
 
 
 def export(study: StudyData, folder: Path) -> list[Path]:
-    """Write every figure of the study into `folder`: NAME.csv, and NAME.svg and NAME.png where there is a browser; and
-    the verdicts of its claims, if it has any.
+    """Write every table of the study into `folder`, table-NAME.csv, .tex and .md, and every figure: NAME.csv, and
+    NAME.svg, .png and .pdf where there is a browser; and the verdicts of its claims as numbers, if it has any.
 
     Returns the files. Raises UserError when they cannot be written.
     """
@@ -44,7 +41,8 @@ def export(study: StudyData, folder: Path) -> list[Path]:
     found = named([chart for section in drawn.values() for chart in section])
     roles = dict(zip(study.trials["trial"], study.trials["role"], strict=True))
     roles |= {row.configuration: CONFIRM if row.confirmed else SEARCH for row in table.itertuples()}
-    written = _write(folder, {f"{name}.csv": as_csv(chart, roles) for name, chart in found.items()})
+    written = _write(folder, papers.files(papers.all_tables(study, front)))
+    written += _write(folder, {f"{name}.csv": as_csv(chart, roles) for name, chart in found.items()})
     if judged := verdicts.verdicts(study):
         written += _write(folder, {"verdicts.csv": verdicts.numbers(judged).to_csv(index=False)})
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
@@ -79,52 +77,26 @@ def as_csv(chart: Chart, roles: Mapping[str, str]) -> str:
     return text.getvalue()
 
 
-def pictures(browser: str, found: dict[str, Chart]) -> dict[str, bytes]:
-    """NAME.svg and NAME.png of each figure, by the names of `named`. Raises UserError when the browser does not draw
-    them, or has no room for its own files.
+def pictures(browser: str, found: Mapping[str, Chart]) -> dict[str, bytes]:
+    """NAME.svg, NAME.png and NAME.pdf of each figure, by the names of `named`. Raises UserError when the browser does
+    not draw them, or there is no room for its own files.
     """
-    drawn = [[key, page.plain(chart.figure)] for key, chart in found.items()]
-    try:
-        ran = _draw(browser, _page(drawn))
-    except subprocess.TimeoutExpired:
-        raise UserError(f"{browser} took longer than {TIMEOUT_S} s to draw; the CSV files are there.") from None
-    except OSError as error:
-        raise UserError(f"{browser} could not draw: {error}. The CSV files are there.") from None
-    links = re.findall(r'<a id="([^"]+)" href="data:image/[^;,]+;base64,([^"]*)"', ran.stdout)
-    if len(links) < 2 * len(found):
-        said = ran.stderr.strip().splitlines()
-        raise UserError(
-            f"{browser} drew {len(links)} of {2 * len(found)} pictures ({said[-1] if said else 'no message'})."
-        )
-    return {name: base64.b64decode(text) for name, text in links}
+    import kaleido  # not before a picture is to be drawn
 
-
-def _draw(browser: str, text: str) -> subprocess.CompletedProcess[str]:
-    with tempfile.TemporaryDirectory(prefix="evae-export-", ignore_cleanup_errors=True) as scratch:
-        place = Path(scratch) / "figures.html"
-        place.write_text(text, encoding="utf-8", errors="backslashreplace")
-        arguments = ["--headless", "--disable-gpu", "--no-first-run", f"--user-data-dir={scratch}/profile"]
-        # Root, as in containers, has no sandbox; the page is our own.
-        command = [browser, *arguments, "--no-sandbox", "--virtual-time-budget=600000", "--dump-dom", place.as_uri()]
-        return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S)
-
-
-def _page(drawn: list[list[object]]) -> str:
     layout = {"template": page.themes()["light"], "paper_bgcolor": "#ffffff", "font": {"family": theme.FONT}}
-    script = f"""
-      const drawn = {page.script_json(drawn)}, common = {json.dumps(layout)};
-      (async () => {{
-        for (const [key, figure] of drawn) for (const format of ["svg", "png"]) {{
-          const scale = format === "png" ? {SCALE} : 1;
-          const size = {{ format, width: {WIDTH}, height: figure.layout.height ?? 420, scale }};
-          const url = await Plotly.toImage({{ data: figure.data, layout: {{ ...figure.layout, ...common }} }}, size);
-          const [head, body] = [url.slice(0, url.indexOf(",")), url.slice(url.indexOf(",") + 1)];
-          const text = head.includes("base64") ? body : btoa(unescape(encodeURIComponent(decodeURIComponent(body))));
-          const link = document.createElement("a");
-          link.id = key + "." + format;
-          link.href = "data:image/" + format + ";base64," + text;
-          document.body.append(link);
-        }}
-      }})();"""
-    scripts = f"<script>{plotly.offline.get_plotlyjs()}</script><script>{script}</script>"
-    return f"<!doctype html><meta charset='utf-8'><body>{scripts}</body>"
+    try:
+        with tempfile.TemporaryDirectory(prefix="evae-export-", ignore_cleanup_errors=True) as scratch:
+            drawn = []
+            for name, chart in found.items():
+                plain = page.plain(chart.figure)
+                figure = {"data": plain["data"], "layout": plain["layout"] | layout}
+                size = {"width": WIDTH, "height": plain["layout"].get("height") or 420}
+                for form in FORMATS:
+                    options = {**size, "format": form, "scale": SCALE if form == "png" else 1}
+                    drawn.append({"fig": figure, "path": Path(scratch) / f"{name}.{form}", "opts": options})
+            # MathJax would come from the web, and nothing here is set by it.
+            kaleido.write_fig_from_object_sync(drawn, kopts={"path": browser, "mathjax": False, "timeout": TIMEOUT_S})
+            return {path.name: path.read_bytes() for path in sorted(Path(scratch).iterdir())}
+    except Exception as error:  # of its own kinds, of the browser's, of the disk
+        words = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{browser} could not draw: {words[:500]}. The tables and CSV files are there.") from None

@@ -2,7 +2,7 @@
 
 python analysis/report.py results/kernel-sweep              # writes results/kernel-sweep/report.html
 python analysis/report.py results/kernel-sweep --watch      # serves it on this machine while the study runs
-python analysis/report.py results/kernel-sweep --export figures     # each figure as CSV, SVG and PNG
+python analysis/report.py results/kernel-sweep --export figures     # tables and figures for a paper
 """
 
 import sys
@@ -51,7 +51,10 @@ def main(
     port: Annotated[int, tyro.conf.arg(help="with --watch: the port on 127.0.0.1 (0: any free one)")] = 8765,
     export: Annotated[
         Path | None,
-        tyro.conf.arg(metavar="FOLDER", help="write the figures there as CSV, SVG and PNG instead of the page"),
+        tyro.conf.arg(
+            metavar="FOLDER",
+            help="instead of the page, write tables (CSV, LaTeX, Markdown) and figures (CSV, SVG, PNG, PDF) there",
+        ),
     ] = None,
 ) -> None:
     """Write the report of a study: one HTML page that opens without the web."""
@@ -66,7 +69,7 @@ def main(
         written = figure_files.export(load(results), export)
         print("\n".join(map(files.shown, written)))
         if not any(file.suffix == ".svg" for file in written):
-            print("No Chromium or Chrome was found: SVG and PNG are left out.", file=sys.stderr)
+            print("No Chromium or Chrome was found: SVG, PNG and PDF are left out.", file=sys.stderr)
     else:
         print(files.shown(write_report(results, output)))
 

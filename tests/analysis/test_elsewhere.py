@@ -106,12 +106,13 @@ def test_csv_holds_what_is_drawn(study: StudyData) -> None:
 
 
 @pytest.mark.skipif(not Path("/usr/bin/chromium").exists(), reason="needs chromium at /usr/bin/chromium")
-def test_a_browser_draws_svg_and_png(study: StudyData) -> None:
+def test_a_browser_draws_svg_png_and_pdf(study: StudyData) -> None:
     some = {key: chart for key, chart in drawn(study).items() if key in ("front", "timeline")}
     found = export.pictures("/usr/bin/chromium", some)
-    assert sorted(found) == ["front.png", "front.svg", "timeline.png", "timeline.svg"]
+    assert sorted(found) == [f"{name}.{form}" for name in ("front", "timeline") for form in ("pdf", "png", "svg")]
     assert Image.open(io.BytesIO(found["front.png"])).size == (1800, 1080)
     assert b"real images" in found["front.svg"] and found["front.svg"].startswith(b"<svg")
+    assert found["front.pdf"].startswith(b"%PDF-")
 
 
 def test_the_example_notebook_runs(results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
