@@ -14,6 +14,7 @@ been measured yet (benchmarks/gpu.py has a row for each).
 """
 
 import os
+import sys
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import is_dataclass
@@ -27,6 +28,7 @@ from evae.errors import Diverged, UserError
 from evae.lazy import torch
 from evae.plugins import load
 
+SWITCH_S = 5e-4
 _LOADING = Lock()
 
 
@@ -82,6 +84,9 @@ class Pack:
             os.environ["CUDA_VISIBLE_DEVICES"] = gpu
             # By itself CUDA has 8 queues, and streams that share one wait for each other.
             os.environ.setdefault("CUDA_DEVICE_MAX_CONNECTIONS", "32")
+        # So long a lane that computes in Python keeps another waiting that comes back from its GPU. By itself it is
+        # 5 ms, in which a GPU takes several steps of a small network.
+        sys.setswitchinterval(SWITCH_S)
         self.lanes = [Lane(setting) for _ in range(setting.lanes)]
         self.taking = Lock()
 

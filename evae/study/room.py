@@ -6,10 +6,11 @@ long as all together then train at least `WORTH` times as fast.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Barrier
+from typing import Any
 
 import ray
 import torch
@@ -18,6 +19,7 @@ from evae.cluster.demand import AUTO, MOST_LANES, Demand
 from evae.cluster.machine import Slots
 from evae.data.base import ImageSet
 from evae.hardware import accelerator
+from evae.plugins import Plugin, load
 from evae.recipe import Recipe
 from evae.study.in_small import in_small, measure, tried
 from evae.training import Training
@@ -40,17 +42,26 @@ class Room:
     note: str = ""
 
 
-def room_on_gpus(demand: Demand, slots: Slots, recipes: Sequence[Recipe], images: ImageSet) -> Room:
+def room_on_gpus(
+    demand: Demand, slots: Slots, recipes: Sequence[Recipe], images: ImageSet, plugins: Sequence[Plugin]
+) -> Room:
     """The lanes of a study's processes, where each has a GPU: measured on one of these, as another process's work."""
     if not (demand.may_share and slots.cuda and slots.now()):
         return Room(slots.lanes)
-
-    there = ray.remote(num_cpus=slots.cpus, num_gpus=1, max_calls=1, max_retries=0)(find_room)
+    there = ray.remote(num_cpus=slots.cpus, num_gpus=1, max_calls=1, max_retries=0)(_find_room)
     try:
-        return ray.get(there.remote(tried(recipes), images, accelerator(), demand.lanes))
+        return ray.get(there.remote(plugins, [recipe.to_dict() for recipe in tried(recipes)], images, demand.lanes))
     except ray.exceptions.RayError as error:
         why = str(error).strip().rpartition("\n")[2]
         return Room(note=f"one lane a GPU: how many have room could not be measured ({why})")
+
+
+def _find_room(
+    plugins: Sequence[Plugin], recipes: Sequence[Mapping[str, Any]], images: ImageSet, lanes: int | str
+) -> Room:
+    """In a process of Ray's, which knows no family of a plug-in before it has been imported."""
+    load(plugins)
+    return find_room([Recipe.from_dict(recipe) for recipe in recipes], images, accelerator(), lanes)
 
 
 def find_room(recipes: Sequence[Recipe], images: ImageSet, device: str, lanes: int | str) -> Room:

@@ -48,7 +48,7 @@ def train(
     _check_builds(recipes, images, options.recompute)
     console.print(Text(f"the first configuration's loss as training begins: {balance(recipes[0], images)}"))
     slots = find_slots(demand)
-    room = room_on_gpus(demand, slots, recipes, images)
+    room = room_on_gpus(demand, slots, recipes, images, options.plugins)
     slots.lanes = room.lanes
     if room.note:
         console.print(Text(room.note))

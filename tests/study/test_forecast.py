@@ -14,6 +14,7 @@ from evae.posteriors.autoencoder import Autoencoder
 from evae.posteriors.gaussian import Gaussian
 from evae.study import forecast, in_small
 from evae.study.in_small import Measured
+from evae.study.room import Room
 from evae.study.run import run_study
 from studies.kernel_sweep import KernelSweep
 
@@ -40,6 +41,15 @@ def test_trials_times_seconds_are_hours_disk_and_memory(monkeypatch, threads):
     assert "about 12 MB of results" in without
     of_two = forecast.forecast(Demand(gpus=0.0, cpus=2, trials_at_once=1), recipes, tiny_images(), 40, True)
     assert "; 2 core-hours" in of_two
+
+
+def test_lanes_share_a_core_and_what_they_gain(monkeypatch, threads):
+    monkeypatch.setattr(forecast, "measure", lambda *_: Measured(10.0, 20.0, 4.0))
+    monkeypatch.setattr(forecast, "find_room", lambda *_: Room(3, 1.5, "3 lanes"))
+    demand = Demand(gpus=0.0, cpus=10**6, lanes=3)
+    text = forecast.forecast(demand, [tiny_recipe(Gaussian())], tiny_images(), trials=40, keep_weights=False)
+    # Of 50 s each, three at a time, at half of the speed: 14 times 100 s.
+    assert "about 23 minutes with 3 at a time" in text and "\n3 lanes\n" in text
 
 
 def test_seconds_are_those_of_all_images(monkeypatch):

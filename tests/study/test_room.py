@@ -1,11 +1,17 @@
 """How many lanes have room: the rule, and that it is measured."""
 
+from dataclasses import replace
+
 import pytest
+import ray
 import torch
 from tiny import tiny_images, tiny_recipe
 
+from evae.cluster.demand import Demand
+from evae.cluster.machine import Slots
+from evae.posteriors.evae import Evae
 from evae.study import room
-from evae.study.room import Room, find_room, images_per_s, worth
+from evae.study.room import Room, find_room, images_per_s, room_on_gpus, worth
 
 IMAGES = tiny_images()
 
@@ -49,6 +55,28 @@ def test_lanes_are_timed_together(monkeypatch):
     monkeypatch.setattr(room, "TIMED_S", 0.05)
     assert images_per_s(tiny_recipe(), IMAGES, torch.device("cpu"), 2) > 0
     assert images_per_s(tiny_recipe(learning_rate=1e30), IMAGES, torch.device("cpu"), 2) == 0
+
+
+def test_lanes_are_measured_where_a_gpu_is_and_what_fails_there_is_said(monkeypatch):
+    """On a machine whose GPU is made up: torch finds none, and measures its CPU."""
+    monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True, "Resources": {"CPU": 2, "GPU": 1}}])
+    slots = Slots(1, 1, 1)
+    slots.cuda = True
+    ray.init(num_cpus=1, num_gpus=1, include_dashboard=False, logging_level="CRITICAL", log_to_driver=False)
+    try:
+        found = room_on_gpus(Demand(lanes=2), slots, [tiny_recipe(Evae())], IMAGES, [])
+        assert found.lanes == 2 and found.gain > 0 and found.note.startswith("2 lanes a process")
+        wrong = replace(IMAGES, train=None)
+        failed = room_on_gpus(Demand(), slots, [tiny_recipe()], wrong, [])
+        assert failed.lanes == 1 and "could not be measured" in failed.note and "\n" not in failed.note
+    finally:
+        ray.shutdown()
+
+
+def test_without_a_gpu_of_cuda_nothing_is_measured(monkeypatch):
+    monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True, "Resources": {"CPU": 2}}])
+    assert room_on_gpus(Demand(lanes=3), Slots(1, 1, 0, lanes=3), [], IMAGES, []) == Room(3)
+    assert room_on_gpus(Demand(), Slots(1, 1, 0), [], IMAGES, []) == Room(1)
 
 
 @pytest.mark.gpu
