@@ -62,6 +62,8 @@ class Failures(tune.Callback):
         return {}
 
     def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict[str, Any], **info: Any) -> None:
+        if result["waits_for"] is None:
+            self.losses[trial.trial_id].trained()
         if result["epochs"] > self.epochs.get(trial.trial_id, 0):
             self.epochs[trial.trial_id] = result["epochs"]
             self.losses[trial.trial_id].progress()

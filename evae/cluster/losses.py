@@ -12,7 +12,8 @@ from evae.cluster import private
 LOOK_EVERY_S = 5.0
 """How often a process asks whether its machine is about to leave."""
 IN_A_ROW = 20
-"""So many machines a trial may lose one after the other without another epoch. More, and it kills them itself."""
+"""So many machines, or shared processes, a trial may lose one after the other without another epoch. More, and it kills
+them itself."""
 
 
 class MachineLeaves(Exception):
@@ -69,8 +70,8 @@ def loss(error: str) -> Loss:
 
 
 class Losses:
-    """How often one trial has been lost. Its process may die `allowed` times; one that it shares with other trials
-    so often in a row, without another epoch of it: who kills that one gets no further."""
+    """How often one trial has been lost. Its process may die `allowed` times. One that it shares with other trials may
+    die so often before the trial has trained an epoch in it: who kills that one gets no further."""
 
     def __init__(self, allowed: int):
         self.allowed = allowed
@@ -79,13 +80,19 @@ class Losses:
         self.before = 0
         """How many of them came before its latest epoch."""
         self.shared = 0
-        """How often a process that it shared died since then."""
+        """How often a process that it shared has died since then."""
+        self.idle = 0
+        """How often one did in which it had trained nothing."""
 
     def add(self, machine: bool, shared: bool = False) -> None:
         if shared:
-            self.shared += 1
+            self.shared, self.idle = self.shared + 1, self.idle + 1
         else:
             self.machines.append(machine)
+
+    def trained(self) -> None:
+        """It has trained an epoch, which it may have trained before."""
+        self.idle = 0
 
     def progress(self) -> None:
         """It has trained another epoch."""
@@ -96,11 +103,13 @@ class Losses:
         """Why the trial is given up, if it is."""
         if (processes := self.machines.count(False)) > self.allowed:
             return f"its process died {processes} times, of which --max-failures allows {self.allowed}"
-        if self.shared > self.allowed:
+        if self.idle > self.allowed:
             return (
-                f"the process of its lane died {self.shared} times without another epoch of it, of which "
+                f"the process of its lane died {self.idle} times in a row before it had trained an epoch, of which "
                 f"--max-failures allows {self.allowed}"
             )
+        if self.shared > IN_A_ROW:
+            return f"the process of its lane died {self.shared} times without another epoch in between"
         if (machines := self.machines[self.before :].count(True)) > IN_A_ROW:
             return f"it lost {machines} machines without another epoch in between"
         return None

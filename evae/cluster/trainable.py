@@ -161,7 +161,9 @@ class EpochTrainable(tune.Trainable):
             self._write_epochs()
             self._later("write", "trials", self.job.trial, [dict(self.row)])
         finished = epoch["epoch"] >= self.row["epochs_planned"]
-        if time.perf_counter() - self.checkpointed > CHECKPOINT_EVERY_S and not finished:
+        # Where one of the trials in a process kills it again and again, the others must get on in between.
+        every_s = 0.0 if self.setting.lanes > 1 and self.row["restarts"] else CHECKPOINT_EVERY_S
+        if time.perf_counter() - self.checkpointed > every_s and not finished:
             self._checkpoint()
 
     def _checkpoint(self) -> None:

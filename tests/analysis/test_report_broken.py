@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from synthetic import BEGAN, CONTROLS, DISTANCE, SHARPNESS, write_manifest, write_study, write_trial
 
+from analysis.page.page import trial_columns
 from analysis.report import write_report
 from analysis.study.load import load
 from evae.errors import UserError
@@ -209,6 +210,14 @@ def test_states_that_came_later(store: Store, state: str) -> None:
     text = text_of(store)
     assert f"1 {state}" in text
     assert ("Most frequent reason for not finishing: as it happened" in text) == (state != "stopped")
+
+
+def test_lanes_are_shown_where_trials_shared_a_process(store: Store) -> None:
+    write_manifest(store, BEGAN + timedelta(seconds=9))
+    add(store, 0, "finished")
+    for lanes, shown in ((..., []), (1.0, []), (16, ["lanes"])):
+        change(store, lanes=lanes)
+        assert [key for key, *_ in trial_columns(load(store.location)) if key == "lanes"] == shown
 
 
 def test_unreadable_pictures(store: Store) -> None:

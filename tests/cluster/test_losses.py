@@ -70,6 +70,18 @@ def test_who_kills_a_shared_process_is_given_up_and_not_who_gets_on_beside_it():
     for _ in range(3):
         assert killer.too_many is None and neighbour.too_many is None
         killer.add(found.machine, found.shared), neighbour.add(found.machine, found.shared)
+        neighbour.trained()  # what it has lost, anew
+    assert killer.too_many.startswith("the process of its lane died 3 times in a row before it had trained an epoch")
+    assert neighbour.too_many is None
+
+
+def test_who_kills_a_shared_process_after_an_epoch_is_given_up_in_the_end():
+    killer, neighbour = Losses(2), Losses(2)
+    for _ in range(losses.IN_A_ROW + 1):
+        assert killer.too_many is None and neighbour.too_many is None
+        for one in (killer, neighbour):
+            one.add(machine=False, shared=True)
+            one.trained()
         neighbour.progress()
-    assert killer.too_many.startswith("the process of its lane died 3 times without another epoch of it")
+    assert killer.too_many.startswith("the process of its lane died 21 times without another epoch")
     assert neighbour.too_many is None
