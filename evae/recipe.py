@@ -14,7 +14,7 @@ from typing import Any
 
 from evae import plugins
 from evae.adversarial import Adversarial
-from evae.backbones.names import source
+from evae.backbones.names import DISTANCES
 from evae.criteria import Criterion, criterion
 from evae.data.base import SOURCES, DataRecipe
 from evae.data.names import shown
@@ -68,7 +68,7 @@ class Evaluation:
         if min(self.downstream, default=1) < 1 or len(set(self.downstream)) < len(self.downstream):
             given = ", ".join(map(str, self.downstream))
             raise UserError(f"downstream must be numbers of labels, 1 or more, each given once; got {given}")
-        if len({source(name) for name in self.perceptual}) < len(self.perceptual):  # raises for a name not known
+        if len({DISTANCES[name] for name in self.perceptual}) < len(self.perceptual):  # raises for a name not known
             raise UserError("a perceptual distance is given twice: give each once.")
         _check_seed(self.seed)
         if len({each.family for each in self.densities}) < len(self.densities):
@@ -240,7 +240,7 @@ class Recipe:
                 "give at most as many."
             )
         for name in self.evaluation.perceptual:
-            source(name).find()
+            DISTANCES[name].find()
         if train_images is not None and self.adversarial is not None:
             steps = -(-train_images // self.optimisation.batch_size) * self.optimisation.epochs
             if self.adversarial.start_step >= steps:
@@ -303,6 +303,8 @@ class Recipe:
         parts += [*self.evaluation.densities, self.adversarial and self.adversarial.discriminator]
         kinds = {type(part): kind for part in parts for kind in FAMILIES if isinstance(part, kind)}
         used = [FAMILIES[kinds[type(part)]].plugin_of(part.family) for part in parts if part is not None]
+        distances = [*self.evaluation.perceptual, *(getattr(each, "distance", "") for each in self.criteria)]
+        used += map(DISTANCES.plugin_of, distances)
         used += [SOURCES.plugin_of(self.data.name), features.plugin_of(self.evaluation.features)]
         return {name for name in used if name is not None}
 

@@ -23,7 +23,7 @@ from evae.networks.sd_vae import SdVae
 from evae.networks.unet_discriminator import UNetDiscriminator
 from evae.posteriors.gaussian import Gaussian
 from evae.recipe import Recipe
-from evae.search.space import Control, Space
+from evae.search.space import Control, Space, check_undecided
 
 KL, WAVELET, HIGH_FREQUENCY = 1e-6, 1.0, 0.5
 """Weights where absolute errors have 1, all summed over an image: kl-f8's for the rate, ours for the others."""
@@ -80,6 +80,7 @@ def maps_of(base: Recipe) -> MapNetwork:
 
 def paper(base: Recipe) -> Recipe:
     """`base` with LiteVAE's B, as wide as its networks, and the losses that are not adversarial; its criteria stay."""
+    check_undecided(base)
     mine = maps_of(base)
     network = LiteVae(size="B", width=mine.width, decoder_width=mine.decoder_width, downsampling=mine.downsampling)
     criteria = {each.family: each for each in base.criteria} | {

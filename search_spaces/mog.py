@@ -17,7 +17,7 @@ from evae.networks import PatchGan
 from evae.posteriors.gaussian import Gaussian
 from evae.posteriors.mixture import READINGS, Mixture
 from evae.recipe import Recipe
-from evae.search.space import Control, Space
+from evae.search.space import Control, Space, check_undecided
 
 BETA1 = 0.5
 OFFICIAL = {
@@ -36,7 +36,9 @@ OFFICIAL = {
 
 
 def official(base: Recipe) -> Recipe:
-    """`base` with what the official code leaves to nobody's choice: likelihood and optimiser."""
+    """`base` with what the official code leaves to nobody's choice: likelihood and optimiser. Raises UserError where it
+    has a discriminator, which is the space's."""
+    check_undecided(base)
     return replace(base, likelihood=Laplace(), optimisation=replace(base.optimisation, beta1=BETA1))
 
 

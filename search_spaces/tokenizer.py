@@ -22,7 +22,7 @@ from evae.networks.map_network import LEVELS
 from evae.networks.sd_vae import SdVae
 from evae.posteriors.gaussian import Gaussian
 from evae.recipe import Recipe
-from evae.search.space import Control, Space
+from evae.search.space import Control, Space, check_undecided
 from evae.sizes import ImageSize, sides
 from search_spaces.litevae_paper import AS_SMALL, beside, judge, maps_of
 
@@ -42,7 +42,9 @@ def encoder(name: str, width: float, downsampling: int) -> Network:
 
 def space(base: Recipe, image_size: ImageSize) -> Space:
     """Around a study's `base`, whose networks have code maps, for images of that size (px). The controls have its
-    latents, and downsample by 8 or as nearly so as the images allow. Raises UserError for other networks."""
+    latents, and downsample by 8 or as nearly so as the images allow. Raises UserError for other networks, and
+    for a discriminator of its own."""
+    check_undecided(base)
     decoder_width = maps_of(base).decoder_width
     # Where there is none, the networks say which sides they take.
     fitting = [each for each in LEVELS if all(s % each == 0 and s // each >= 2 for s in sides(image_size))]

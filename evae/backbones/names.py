@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evae.backbones import files
-from evae.errors import UserError, unknown
+from evae.errors import UserError
 from evae.global_seed import global_seed
+from evae.registry import Registry
 
 if TYPE_CHECKING:
     import torch
@@ -29,13 +30,16 @@ class Source:
     read: Callable[..., PerceptualDistance]
 
 
-@cache
 def load(name: str, device: torch.device) -> PerceptualDistance:
     """The distance of that name on a device, loaded once a process. Raises UserError for an unknown name, and for
     weights that are not there or not those that they should be."""
-    found = source(name)
+    return _load(DISTANCES[name], device)
+
+
+@cache
+def _load(source: Source, device: torch.device) -> PerceptualDistance:
     with global_seed(0):
-        return found.read(*found.find()).to(device)
+        return source.read(*source.find()).to(device)
 
 
 def _st_lpips(trunk: str, digest: str) -> tuple[Path, ...]:
@@ -92,16 +96,11 @@ LPIPS = {
 }
 """The files of torchvision's trunks and of the heads in lpips 0.1.4, with their digests."""
 
-DISTANCES = {
-    **{f"st_lpips_{t}": Source(partial(_st_lpips, t, ST_LPIPS[t]), partial(_read_st_lpips, t)) for t in ST_LPIPS},
-    **{f"lpips_{t}": Source(partial(_lpips, *LPIPS[t]), partial(_read_lpips, t)) for t in LPIPS},
-    "efficientnet_features": Source(_efficientnet, _read_efficientnet),
-}
-"""All perceptual distances."""
+DISTANCES: Registry[Source] = Registry("perceptual distance")
+"""All perceptual distances; `evae.metrics.perceptual_distance` adds a plug-in's."""
 
-
-def source(name: str) -> Source:
-    """Where the distance of that name comes from. Raises UserError for a name that is not known."""
-    if name not in DISTANCES:
-        raise unknown("perceptual distance", name, DISTANCES)
-    return DISTANCES[name]
+for _trunk, _digest in ST_LPIPS.items():
+    DISTANCES.add(f"st_lpips_{_trunk}", Source(partial(_st_lpips, _trunk, _digest), partial(_read_st_lpips, _trunk)))
+for _trunk, _files in LPIPS.items():
+    DISTANCES.add(f"lpips_{_trunk}", Source(partial(_lpips, *_files), partial(_read_lpips, _trunk)))
+DISTANCES.add("efficientnet_features", Source(_efficientnet, _read_efficientnet))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from evae.backbones.names import DEFAULT, load, source
+from evae.backbones.names import DEFAULT, DISTANCES, load
 from evae.criteria.base import criterion
 from evae.criteria.images import ImageCriterion
 from evae.lazy import TYPE_CHECKING
@@ -31,10 +31,10 @@ class Perceptual(ImageCriterion):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        source(self.distance)  # raises for a name that is not known
+        DISTANCES[self.distance]  # raises for a name that is not known
 
     def check(self, image_size: int) -> None:
-        source(self.distance).find()
+        DISTANCES[self.distance].find()
 
     def means(self, x: Images, made: Images) -> Float[Tensor, " n"]:
         return load(self.distance, x.device)((x + 1) / 2, (made + 1) / 2)

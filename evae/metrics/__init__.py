@@ -15,5 +15,6 @@ from evae.metrics import (  # noqa: F401  (they register themselves)
     shattering,
 )
 from evae.metrics.base import metric
+from evae.metrics.perceptual import perceptual_distance
 
-__all__ = ["metric"]
+__all__ = ["metric", "perceptual_distance"]

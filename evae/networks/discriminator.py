@@ -19,6 +19,11 @@ class Discriminator(ABC):
     takes_rectangles: ClassVar[bool] = False
     """Whether the family is for images that are no squares, too: it is then given (height, width) of those."""
 
+    @classmethod
+    def of_width(cls, width: float) -> Discriminator:
+        """With channels `width` times as many as by default; a family without a `width` has one size."""
+        return cls(width=width) if "width" in cls.__dataclass_fields__ else cls()
+
     def check(self, image_size: ImageSize) -> None:  # noqa: B027  (there may be nothing to check)
         """Raise UserError for images of that size in pixels that it cannot judge; without torch."""
 

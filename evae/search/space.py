@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from evae.errors import UserError
 from evae.lazy import optuna
 from evae.recipe import Recipe
 
@@ -13,6 +14,12 @@ DRAWS = 200
 """Random points of a space that show what it holds: every branch of some weight is among them."""
 
 Suggest = Callable[["optuna.trial.BaseTrial", Recipe], Recipe]
+
+
+def check_undecided(base: Recipe) -> None:
+    """Raise UserError where a study's `base` has a discriminator, in a space that says of each recipe which it has."""
+    if base.adversarial is not None:
+        raise UserError("this study's own search says which discriminator a model has: leave --discriminator out")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from tyro.conf import Positional, UseAppendAction, arg
 
-from evae.backbones.names import DISTANCES, source
+from evae.backbones.names import DISTANCES
 from evae.densities import Density, density
 from evae.errors import UserError, unknown
 from evae.metrics.base import METRICS
@@ -98,7 +98,7 @@ class Asked:
             if name not in known and not labels_of(name):
                 raise unknown("metric", name, known)
         for name in self.perceptual:
-            source(name).find()
+            DISTANCES[name].find()
 
     @property
     def _of_own(self) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evae.criteria import Criterion, criterion
+from evae.adversarial import Adversarial
+from evae.criteria import criterion
 from evae.data.base import DataRecipe
 from evae.densities import density
 from evae.errors import UserError
 from evae.inference import inference
 from evae.likelihoods import likelihood
-from evae.networks import network
+from evae.networks import Network, discriminator, network
 from evae.priors import prior
 from evae.recipe import Evaluation, Optimisation, Recipe
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 def recipe_of(options: StudyOptions) -> Recipe:
     """The recipe that a study's options define; a search space varies it."""
     family = likelihood[options.likelihood]
+    networks = network[options.network].of_size(options.size)
     return Recipe(
         data=DataRecipe(
             source=options.data,
@@ -32,10 +34,11 @@ def recipe_of(options: StudyOptions) -> Recipe:
             test_images=options.test_images,
             horizontal_flip=options.horizontal_flip,
         ),
-        network=network[options.network].of_size(options.size),
+        network=networks,
         likelihood=family.for_points() if options.kind == "points" else family(),
         prior=None if options.prior is None else prior[options.prior](),
-        criteria=tuple(map(_criterion, options.criteria)),
+        criteria=tuple(criterion[name](**weight) for name, weight in map(_weighted, options.criteria)),
+        adversarial=None if options.discriminator is None else _adversarial(options.discriminator, networks),
         inference=inference[options.inference](),
         importance_samples=options.importance_samples,
         latent=options.latent,
@@ -68,10 +71,16 @@ def recipe_of(options: StudyOptions) -> Recipe:
     )
 
 
-def _criterion(given: str) -> Criterion:
-    """The criterion of "name", or of "name=weight". Raises UserError for what is neither."""
+def _adversarial(given: str, networks: Network) -> Adversarial:
+    """With the discriminator of that name, as wide as the networks."""
+    name, weight = _weighted(given)
+    return Adversarial(discriminator=discriminator[name].of_width(getattr(networks, "width", 1.0)), **weight)
+
+
+def _weighted(given: str) -> tuple[str, dict[str, float]]:
+    """The name and the weight, where one is given, of "name" or "name=weight". Raises UserError for what is neither."""
     name, equals, weight = given.partition("=")
     try:
-        return criterion[name](weight=float(weight)) if equals else criterion[name]()
+        return name, {"weight": float(weight)} if equals else {}
     except ValueError:
-        raise UserError(f"{given!r}: the weight of a criterion must be a number, as in {name}=0.5") from None
+        raise UserError(f"{given!r}: the weight must be a number, as in {name}=0.5") from None

@@ -58,7 +58,7 @@ class StudyOptions:
 
     data: str = "mnist-5k"
     """Data source: mnist-5k, mnist, fashion-mnist, cifar10, celeba, photos, folder:PATH, shards:PATTERN, npz:FILE,
-    npy:FILE, pt:FILE (arrays; docs/images.md), patches (grey ones of sample photos; patches:whitened;
+    npy:FILE, pt:FILE (arrays), hf:NAME (docs/images.md), patches (grey ones of sample photos; patches:whitened;
     patches:FOLDER,whitened,log,count=80000), points:NAME (arc, abs, moon, circle, figure-8, spiral, clusters, helix),
     points:FILE.npy or .csv, or one of a plug-in's."""
     data_root: str | None = None
@@ -100,6 +100,9 @@ class StudyOptions:
     criteria: tuple[str, ...] = ()
     """Further terms of the loss, NAME or NAME=WEIGHT (by default mostly 1): l1, l2, charbonnier, wavelet,
     high_frequency, perceptual, mmd, or one of a plug-in's."""
+    discriminator: str | None = None
+    """A discriminator of reconstructions, NAME or NAME=WEIGHT of its loss (by default 100, as in MoG-VAE's code):
+    patchgan, unet, or one of a plug-in's. Studies that search for one have none of this."""
     inference: str = "amortised"
     """How codes are found in training: amortised (an encoder that learns with the decoder), inner_loop (He et al.: the
     encoder catches up before each step), mapa (MAPA-inspired: the decoder alone, by weights that the data give), em
@@ -164,8 +167,8 @@ class StudyOptions:
     step. Some tenths of a second a trial; without this, where an objective or constraint is of one."""
     perceptual: tuple[str, ...] = ()
     """Perceptual distances of reconstructions, rec_NAME: st_lpips_alex, st_lpips_vgg (pip install 'evae[perceptual]'),
-    lpips_alex, lpips_vgg (weights to be given), efficientnet_features (default: those of objectives, constraints
-    and claims)."""
+    lpips_alex, lpips_vgg (weights to be given), efficientnet_features, or one of a plug-in's (default: those of
+    objectives, constraints and claims)."""
     trials: int = 24
     """Configurations in all, the controls included; each is trained once for every seed."""
     seeds: int = 1

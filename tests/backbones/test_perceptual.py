@@ -9,7 +9,7 @@ from torch import nn
 
 from evae.backbones import files, names
 from evae.backbones.lpips import Blur, load_lpips, read
-from evae.backbones.names import DISTANCES, load, source
+from evae.backbones.names import DISTANCES, load
 from evae.backbones.perceptual import PerceptualDistance
 from evae.criteria import Perceptual
 from evae.errors import UserError
@@ -41,7 +41,7 @@ def test_st_lpips_is_that_of_its_authors(authors, trunk):
     x, made = pictures(0), pictures(1)
     with torch.no_grad():
         theirs = authors(net=trunk, variant="shift_tolerant", verbose=False)(2 * x - 1, 2 * made - 1)
-        ours = source(f"st_lpips_{trunk}")
+        ours = DISTANCES[f"st_lpips_{trunk}"]
         torch.testing.assert_close(ours.read(*ours.find())(x, made), theirs.flatten(), rtol=1e-4, atol=1e-7)
 
 
@@ -115,10 +115,10 @@ def test_weights_are_found_by_digest_or_the_remedy_is_said(tmp_path, monkeypatch
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub"))
     file = names.LPIPS["alex"][0][0]
     with pytest.raises(UserError, match=rf"{file} .* is not on this machine. It is to be had from .*EVAE_WEIGHTS"):
-        source("lpips_alex").find()
+        DISTANCES["lpips_alex"].find()
     (tmp_path / file).write_bytes(b"something else")
     with pytest.raises(UserError, match=r"damaged or another file: its sha256 begins .* should begin 7be5be79"):
-        source("lpips_alex").find()
+        DISTANCES["lpips_alex"].find()
     with pytest.raises(UserError, match=r"no-such-package, which is not installed: pip install 'evae\[perceptual\]'"):
         files.of_package("no-such-package", "weights.pth", "00", "perceptual")
     with pytest.raises(UserError, match="another version, or damaged"):

@@ -72,7 +72,7 @@ def test_what_a_study_writes_repeats_it(tmp_path, monkeypatch):
         name='ü-"quoted"',
         ema=1e-5,
         objectives=("rec_fd", "rec_ssim"),
-        image_size=64,
+        image_size=(48, 64),
         claim=("VAE < EVAE, paper in rec_fd",),
         data="folder:caf\udce9",  # a name that is no UTF-8
         cpus_per_worker=2,

@@ -16,10 +16,13 @@ from evae.search.deciding import Deciding
 from evae.search.samplers import sampler as samplers
 from evae.study.options import StudyOptions
 from evae.study.run import fresh_seeds
+from studies.discriminator_sweep import DiscriminatorSweep
+from studies.mog_sweep import MogSweep
+from studies.tokenizer_sweep import TokenizerSweep
 
 RECIPE_OPTIONS = {
     "data": ("photos", lambda r: r.data.source),
-    "image_size": (64, lambda r: r.data.image_size),
+    "image_size": ((48, 64), lambda r: r.data.image_size),
     "channels": (3, lambda r: r.data.channels),
     "fit": ("pad", lambda r: r.data.fit),
     "train_images": (11, lambda r: r.data.train_images),
@@ -65,6 +68,36 @@ def test_an_option_of_another_one_reaches_the_recipe_beside_it(with_them, option
     given = StudyOptions(**with_them, **{option: value}).base_recipe()
     assert getattr(given.optimisation, option) == value
     assert differences(usual, given) == [f"optimisation.{option}"]
+
+
+@pytest.mark.parametrize(
+    ("given", "family", "weight"),
+    [("patchgan", "patchgan", 100.0), ("unet=0.5", "unet", 0.5), ("patchgan=2", "patchgan", 2)],
+)
+def test_a_discriminator_is_as_wide_as_the_networks_and_has_its_weight(given, family, weight):
+    found = StudyOptions(discriminator=given, size="small").base_recipe().adversarial
+    assert (found.discriminator.family, found.weight) == (family, weight)
+    assert family != "patchgan" or found.discriminator.width == 0.5
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("patchgun", "Did you mean 'patchgan'"),
+        ("unet=much", "'unet=much': the weight must be a number"),
+        ("unet=-1", "above 0"),
+    ],
+)
+def test_a_discriminator_that_cannot_be_is_refused(given, said):
+    with pytest.raises(UserError, match=said):
+        StudyOptions(discriminator=given)
+
+
+def test_a_space_with_discriminators_of_its_own_takes_no_other():
+    for study in (MogSweep, DiscriminatorSweep, TokenizerSweep):
+        given = study(discriminator="patchgan")
+        with pytest.raises(UserError, match="this study's own search says which discriminator"):
+            given.space.recipes(given.base_recipe())
 
 
 def differences(a: Recipe, b: Recipe) -> list[str]:
