@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_sets import write_pictures, write_shard, write_shards
+import webdataset
+from small_sets import noise, write_pictures, write_shard, write_shards
 
 from evae.data import DataRecipe, ImageSet, load
 from evae.data.stream import PictureLost
@@ -62,6 +63,22 @@ def test_a_picture_has_the_pixels_of_its_file(tmp_path):
     }
     pixels = [{image.tobytes() for split in SPLITS for image in getattr(images, split)} for images in of.values()]
     assert pixels[0] == pixels[1] and len(pixels[0]) == 40
+
+
+def test_shards_of_the_webdataset_library_have_its_pictures_and_classes(tmp_path):
+    given = noise(40, 16, 16, 3)
+    with webdataset.ShardWriter(str(tmp_path / "part-%06d.tar"), maxcount=15, verbose=0) as shards_of:
+        for number, image in enumerate(given):
+            shards_of.write({"__key__": f"{number:06d}", "png": image, "cls": number % 4, "json": {"seen": True}})
+    images = shards(tmp_path, image_size=16)
+    class_of = {image.transpose(2, 0, 1).tobytes(): str(i % 4) for i, image in enumerate(given)}
+    found = [(image.tobytes(), label) for split in SPLITS for image, label in both(images, split)]
+    assert len(found) == 40
+    assert all(class_of[image] == images.labels.classes[label] for image, label in found)
+
+
+def both(images: ImageSet, split: str) -> zip:
+    return zip(getattr(images, split), getattr(images.labels, split), strict=True)
 
 
 def test_classes_are_any_whole_numbers_however_large(tmp_path):

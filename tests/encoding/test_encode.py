@@ -14,6 +14,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 from tiny import labelled, tiny_images, tiny_recipe
 from torch import nn
+from webdataset import tariterators
 
 from evae import encode as command
 from evae.checkpoints import Kept, dump_model
@@ -94,6 +95,24 @@ def test_a_channel_that_says_nothing_keeps_its_scale(images, tmp_path):
     for parameter in one.model.encoder[-1].parameters():
         nn.init.zeros_(parameter)
     assert encode(Job(one, images), tmp_path, CPU, silent)["scale"] == [1, 1, 1]
+
+
+def test_the_webdataset_library_reads_codes_and_classes_in_their_order(images, tmp_path):
+    one = kept(Maps())
+    encode(Job(one, images, form="webdataset", per_shard=100), tmp_path, CPU, silent)
+    encode(Job(one, images, per_shard=1000), tmp_path / "whole", CPU, silent)
+    codes = load_file(tmp_path / "whole" / "train-000000.safetensors")["codes"]
+    given = [sample for path in sorted(tmp_path.glob("train-*.tar")) for sample in samples(path)]
+    assert [sample["__key__"] for sample in given] == [f"{number:09d}" for number in range(len(images.train))]
+    np.testing.assert_array_equal(np.stack([np.load(io.BytesIO(sample["npy"])) for sample in given]), codes)
+    assert [int(sample.get("cls", -1)) for sample in given] == images.labels.train.tolist()
+
+
+def samples(path: Path) -> list[dict]:
+    """Of a shard, by the library's own reader, which leaves open what it has opened itself."""
+    with open(path, "rb") as file:
+        files = tariterators.tar_file_expander([{"stream": file, "url": str(path)}])
+        return list(tariterators.group_by_keys(files))
 
 
 def test_archives_hold_what_the_other_format_holds_under_names_that_webdataset_reads(images, tmp_path):
