@@ -20,6 +20,7 @@ COMMANDS = {
     "sample": ("evae.sample", "new images of a trained model"),
     "encode": ("evae.encode", "the codes of a data set under a trained model"),
     "repeat": ("evae.repeat", "train one recipe again, and print what it measures"),
+    "upgrade": ("evae.upgrade", "bring the results of an earlier version to the present layout"),
     "doctor": ("evae.doctor", "is this machine, or this cluster, fit for a study?"),
 }
 NO_STUDIES = ("__init__", "cli", "command", "configured")
