@@ -1,4 +1,4 @@
-"""A real Slurm on this machine (slurm.sh): three nodes of one core, and jobs of cluster-slurm.sh."""
+"""A real Slurm on this machine (slurm.sh): three nodes of two cores and a GPU that is none, and jobs of cluster-slurm.sh."""
 
 import os
 import re
@@ -33,6 +33,7 @@ ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
 MpiDefault=none
+GresTypes=gpu
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 PreemptType=preempt/partition_prio
@@ -62,11 +63,12 @@ class Slurm:
             name.mkdir()
         host, ports = socket.gethostname(), free_ports(1 + len(NODES))
         each = (
-            f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=2 RealMemory=8000"
+            f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=2 RealMemory=8000 Gres=gpu:1"
             for node, port in zip(NODES, ports[1:], strict=True)
         )
         text = CONFIGURATION.format(host=host, port=ports[0], folder=folder)
         (folder / "slurm.conf").write_text("\n".join([text, *each, ""]))
+        (folder / "gres.conf").write_text("Name=gpu File=/dev/null\n")
         with open(folder / "log", "wb") as log:
             self.process = subprocess.Popen([Path(__file__).with_name("slurm.sh"), folder], stdout=log, stderr=log)
         wait_until(lambda: self.process.poll() is not None or self.idle(), "Slurm does not start")

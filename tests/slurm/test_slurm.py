@@ -108,6 +108,11 @@ def test_the_doctor_asks_all_nodes_of_the_job(slurm, tmp_path):
     assert "Ray uses 2 of the 2 node(s)" in said and "Ray takes no more than the job's 1 core(s)" in said, said
 
 
+def test_ray_has_the_gpus_that_the_job_has(slurm, tmp_path):
+    job = slurm.submit(["doctor", "--store", str(tmp_path)], **{"nodes": 2, "gpus-per-node": 1})
+    assert "2 node(s) with 2 CPUs and 2 GPUs" in job.wait_for("COMPLETED", "FAILED"), job.said()
+
+
 def test_a_mistyped_option_ends_the_job_with_one_message(slurm, tmp_path):
     job = slurm.submit(["study", "kernel-sweep", "--trails", "3", "--results", str(tmp_path)], nodes=1)
     said = job.wait_for("COMPLETED", "FAILED")
