@@ -1,8 +1,8 @@
 """A store of an earlier version brought to the present layout: its rows get the columns that they lack, where what
 stands in them can be known. What cannot be known stays empty, and what is there is not changed.
 
-Trials come first, and the manifests, which say of which layout the store is, last. A file at a time is written anew, as
-atomically as any: stopped or killed in between, the same call goes on with the rest.
+Trials come first, then the manifests, which say of which layout the store is, and at last small files are made a few. A
+file at a time is written anew, as atomically as any: stopped or killed in between, the same call goes on with the rest.
 """
 
 import json
@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from evae.errors import UserError
+from evae.results.compaction import compact
 from evae.results.lock import sole_driver
 from evae.results.store import SCHEMA_VERSION, Store, to_json
 from evae.search.job import SEARCH
@@ -37,8 +38,8 @@ class Change:
 def upgrade(store: Store, console: Console, apply: bool) -> None:
     """Say what there is to do, and with `apply` do it.
 
-    Raises UserError where there is no study, where a driver is at work on it or a newer version has written it, and
-    StoreError where something cannot be read or written; what was written until then is as good as the rest.
+    Raises UserError where there is no study and where a driver is at work on it, and StoreError where something cannot
+    be read or written, or is a newer version's; what was written until then is as good as the rest.
     """
     _tell(store, changes(store), console)
     if not apply:
@@ -48,6 +49,8 @@ def upgrade(store: Store, console: Console, apply: bool) -> None:
         for change in changes(store):
             rows = store.rows(change.kind, change.key)
             store.write(change.kind, change.key, [row | change.values for row in rows])
+        if count := compact(store):
+            console.print(f"{count} small files have become a few.")
 
 
 def changes(store: Store) -> list[Change]:
@@ -55,10 +58,6 @@ def changes(store: Store) -> list[Change]:
     sessions = store.rows("study")
     if not sessions:
         raise UserError(f"no study in {store.location!r}: give the results folder of a study")
-    if (newest := max(row.get("schema_version") or 0 for row in sessions)) > SCHEMA_VERSION:
-        raise UserError(
-            f"{store.location} is of layout {newest}, and this version of evae knows {SCHEMA_VERSION}: take a newer one"
-        )
     known = dict(_of_trials([_identity(store, row) for row in sessions]))
     found = [Change("trials", row["trial"], lacking) for row in store.rows("trials") if (lacking := _lacks(row, known))]
     now = OF_SESSIONS | {"schema_version": SCHEMA_VERSION}

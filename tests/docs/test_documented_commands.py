@@ -135,6 +135,8 @@ def test_commands_are_what_they_are_said_to_be(command, parsed):
     elif words[:2] == ["ray", "exec"]:
         inner = [shlex.split(part) for part in words[3].split("&&")]
         test_commands_are_what_they_are_said_to_be(shlex.join(inner[-1]), parsed)
+    elif words[:3] == ["python", "-m", "pytest"]:
+        assert all((ROOT / word).exists() for word in words if "/" in word)
     elif given := inside(words):
         parsed(["evae", *given])
     elif words[0] in ("evae", "python"):

@@ -16,6 +16,7 @@ import pytest
 import torch
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from rich.console import Console
 from tiny import tiny_images
 
 from analysis.report import write_report
@@ -33,6 +34,7 @@ from evae.search.samplers import sampler as samplers
 from evae.search.searcher import FINISHED, StudySearcher
 from evae.study.manifest import Manifest
 from evae.study.run import read_history
+from evae.study.upgrading import upgrade
 from evae.training import Training
 from search_spaces.kernels import SPACE
 from studies.kernel_sweep import KernelSweep
@@ -59,9 +61,12 @@ OPTIONS = KernelSweep(
 )
 
 
-@pytest.fixture
-def store(tmp_path) -> Store:
-    return Store(shutil.copytree(HERE / "store", tmp_path / "of-0.1.0"))
+@pytest.fixture(params=["as it was left", "upgraded"])
+def store(tmp_path, request) -> Store:
+    left = Store(shutil.copytree(HERE / "store", tmp_path / "of-0.1.0"))
+    if request.param == "upgraded":
+        upgrade(left, Console(quiet=True), apply=True)
+    return left
 
 
 @pytest.fixture(scope="module")

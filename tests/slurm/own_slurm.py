@@ -1,4 +1,4 @@
-"""A real Slurm on this machine (slurm.sh): three nodes of two cores and a GPU that is none, and jobs of cluster-slurm.sh."""
+"""A real Slurm on this machine (slurm.sh): nodes of two cores and a GPU that is none, and jobs of cluster-slurm.sh."""
 
 import os
 import re

@@ -93,6 +93,16 @@ def test_stopped_anywhere_it_loses_nothing_and_goes_on(store, monkeypatch, writt
         assert store.rows(kind) == whole.rows(kind)
 
 
+def test_many_small_files_become_a_few(store):
+    rows = {row["trial"]: row for row in store.rows("trials")}
+    for number in range(70):
+        trial = f"{number:012x}-s0"
+        store.write("trials", trial, [next(iter(rows.values())) | {"trial": trial}])
+    assert "80 small files have become a few" in said(store, apply=True)
+    assert len(store.rows("trials")) == 80 and not changes(store)
+    assert {row["role"] for row in store.rows("trials")} == {"search"}
+
+
 def test_plug_ins_that_changed_between_sessions_are_not_guessed(store):
     (session,) = store.rows("study")
     later = json.loads(session["identity"]) | {"plug-ins": {"mine": "1234"}}
