@@ -71,13 +71,15 @@ class Conv(Network):
         self.check(image_size, latent)
         plan = plan_of(image_size)
         widths = [max(1, round(self.width * c)) for c in plan.channels]
+        # The encoder first: random numbers are drawn in the order in which parts are made, and so are first weights.
+        encoder = _encoder(plan, channels, widths, heads * latent)
         decoder = _decoder(plan, channels, widths, latent)
         made = tuple(8 * (start if plan.kernel % 2 else start + 3) for start in plan.start)
         if made != (wanted := sides(image_size)):
             from evae.networks.layers import Middle
 
             decoder.append(Middle(*wanted))
-        return _encoder(plan, channels, widths, heads * latent), decoder
+        return encoder, decoder
 
 
 def _encoder(plan: Plan, channels: int, widths: list[int], outputs: int) -> nn.Module:
