@@ -1,7 +1,8 @@
 """The one training loop: advances a trial by an epoch and says what it measured.
 
 All randomness of an epoch is derived from (recipe seed, epoch), so a trial restored after epoch e continues with the
-numbers it would have had: on one device the results are bit-identical.
+numbers it would have had: bit-identical on one CPU with as many threads, and on one GPU with CUDA, whether its steps
+are captured or not, but for operations that torch has no deterministic kernel for (docs/images.md).
 """
 
 import copy

@@ -144,6 +144,9 @@ def trial_columns(study: StudyData) -> list[tuple[str, str, str]]:
     restarts = [("restarts", "restarts", "number")] if trials["restarts"].notna().any() else []
     # Trials that one process trained at a time; stores of before there were lanes do not say.
     lanes = [("lanes", "lanes", "number")] if (trials["lanes"] > 1).any() else []
+    # On CPUs there is nothing to say.
+    captured = trials["stepped"].dropna().ne("as it comes").any()
+    stepped = [("stepped", "training steps", "text")] if captured else []
     return [
         ("number", "#", "number"),
         ("name", "configuration", "text"),
@@ -155,6 +158,7 @@ def trial_columns(study: StudyData) -> list[tuple[str, str, str]]:
         ("epochs", "epochs", "number"),
         *restarts,
         *lanes,
+        *stepped,
         ("wall_s", "wall time (s)", "number"),
         ("reason", "reason", "text"),
         ("trial", "trial", "text"),

@@ -71,7 +71,7 @@ report.panel = (() => {
   }
   function replicates(c) {
     const objectives = data.columns.map(([title, kind, key], column) => ({ title, kind, key, column }))
-      .filter(({ key }) => ["seed", "role", "state", "epochs", "restarts", "lanes"].includes(key) || data.objectives.includes(key));
+      .filter(({ key }) => ["seed", "role", "state", "epochs", "restarts", "lanes", "stepped"].includes(key) || data.objectives.includes(key));
     const head = element("tr", {}, ...cells("th", [...objectives.map((o) => o.title), "trial"]));
     const form = new Intl.NumberFormat("en", { maximumSignificantDigits: 4, useGrouping: false });
     const rows = configurations[c].trials.map((i) => {

@@ -220,6 +220,14 @@ def test_lanes_are_shown_where_trials_shared_a_process(store: Store) -> None:
         assert [key for key, *_ in trial_columns(load(store.location)) if key == "lanes"] == shown
 
 
+def test_how_steps_were_run_is_shown_where_some_were_captured(store: Store) -> None:
+    write_manifest(store, BEGAN + timedelta(seconds=9))
+    add(store, 0, "finished")
+    for stepped, shown in ((..., []), ("as it comes", []), ("captured", ["stepped"])):
+        change(store, stepped=stepped)
+        assert [key for key, *_ in trial_columns(load(store.location)) if key == "stepped"] == shown
+
+
 def test_unreadable_pictures(store: Store) -> None:
     write_manifest(store, BEGAN + timedelta(seconds=9))
     trial = add(store, 0, "finished")
