@@ -11,6 +11,7 @@ from safetensors.torch import load, save
 from torch import nn
 
 from evae.errors import UserError
+from evae.longer import begins, obstacle
 from evae.models import VAE, build_model
 from evae.optimiser import MOMENTS
 from evae.recipe import Recipe
@@ -35,19 +36,27 @@ def dump_training(training: Training) -> bytes:
             tensors |= {f"{OPTIMISERS[name]}.{index}.{key}": value for key, value in state.items()}
     tensors |= {f"inference.{key}": value for key, value in training.course.state().items()}
     won_epochs = training.adversary.won_epochs if training.adversary else 0
-    return _dump(tensors, training.recipe, epoch=training.epoch, won_epochs=won_epochs)
+    counted = {"epoch": training.epoch, "won_epochs": won_epochs}
+    return _dump(tensors, training.recipe, precision=training.precision, **counted)
 
 
 def restore_training(training: Training, data: bytes) -> None:
-    """Put a fresh Training of the same recipe in the dumped state.
+    """Put a fresh Training in the dumped state: one of the same recipe, or of more epochs that begin with the dumped
+    ones.
 
-    Raises UserError when the bytes are not a checkpoint, or belong to another recipe; the training is then as it was.
+    Raises UserError when the bytes are not a checkpoint, or belong to another recipe or precision; the training is then
+    as it was.
     """
     header, tensors = _load(data)
     if "epoch" not in header:
         raise UserError("these are the weights of a finished model, not an interrupted trial; start the trial anew")
     if header["recipe"] != training.recipe.to_dict():
-        raise UserError("this checkpoint belongs to another recipe; start the trial anew")
+        if not begins(training.recipe.to_dict(), header["recipe"]):
+            raise UserError("this checkpoint belongs to another recipe; start the trial anew")
+        if why := obstacle(training.recipe):
+            raise UserError(f"this checkpoint is not the beginning of a longer training: {why}; start the trial anew")
+    if (precision := header.get("precision", training.precision)) != training.precision:
+        raise UserError(f"this checkpoint was trained in {precision}, and not in {training.precision}")
     recent = tensors.get("recent", training.recent.heads)
     if recent.shape[1:] != training.recent.heads.shape[1:]:
         raise UserError("not a checkpoint of evae, or a damaged one: the recent codes do not fit")
@@ -159,7 +168,7 @@ def restore_model(training: Training, data: bytes) -> None:
     training.epoch = recipe.optimisation.epochs
 
 
-def _dump(tensors: dict[str, torch.Tensor], recipe: Recipe, **header: ImageSize) -> bytes:
+def _dump(tensors: dict[str, torch.Tensor], recipe: Recipe, **header: ImageSize | str) -> bytes:
     text = json.dumps({"format": FORMAT, "recipe": recipe.to_dict(), **header})
     return save({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, {"evae": text})
 

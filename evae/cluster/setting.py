@@ -19,7 +19,8 @@ class Setting:
     """A study's images, results and machines: placed in the object store once per node and read without copies.
 
     A trial has `workers` processes with `cpus` cores and `gpus` GPUs each, which may die `max_failures` times. Each
-    process imports the `plugins` before its first trial. Where the study is `followed`, whole rows go to the driver.
+    process imports the `plugins` before its first trial. Of a finished trial its weights are kept, with `keep` "states"
+    the state of its training too, and with "none" neither. Where the study is `followed`, whole rows go to the driver.
     `searched` are the metrics that the search looks at, None for all. Where a trial `recomputes`, its networks keep
     little for gradients (`evae.networks.layers.Block`).
 
@@ -33,7 +34,7 @@ class Setting:
     references: Mapping[str, Reference | None]
     cpus: float
     gpus: float
-    keep_weights: bool
+    keep: str
     workers: int = 1
     max_failures: int = 2
     recomputes: bool = False

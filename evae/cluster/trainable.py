@@ -85,7 +85,8 @@ class EpochTrainable(tune.Trainable):
         try:
             if not self.begun:
                 self._launch()
-            self._epoch()
+            if self.row["epochs"] < self.row["epochs_planned"]:
+                self._epoch()
             if self.row["epochs"] >= self.row["epochs_planned"]:
                 self._finish()
         except (StoreError, PackLost):
@@ -106,9 +107,10 @@ class EpochTrainable(tune.Trainable):
             self.unwritten.popleft()
 
     def _launch(self) -> None:
-        """Build the model, or take up an interrupted trial where its last checkpoint left it."""
+        """Build the model, or take up a trial where its last checkpoint left it, or a shorter training of it ended."""
         store, job = self.setting.store, self.job
-        saved = store.read_bytes("checkpoints", f"{job.trial}.safetensors")
+        files = (store.read_bytes(folder, f"{job.trial}.safetensors") for folder in ("checkpoints", "states"))
+        saved = next((data for data in files if data is not None), None)
         # A row that still runs is this trial's, before it lost its process.
         before = [row for row in store.rows("trials", job.trial) if row["attempt"] == job.attempt]
         known = store.rows("epochs", job.trial) if saved is not None else []
@@ -188,8 +190,11 @@ class EpochTrainable(tune.Trainable):
         for kind, drawn in {"images": result.pictures, "clouds": result.clouds}.items():
             if drawn:
                 self._later("write", kind, trial, [key | each for each in drawn])
-        if self.setting.keep_weights:
+        if self.setting.keep != "none":
             self._later("write_bytes", "weights", f"{trial}.safetensors", self.worker.weights())
+        if self.setting.keep == "states":
+            self._write_epochs()  # before it: whoever goes on from the state has them
+            self._later("write_bytes", "states", f"{trial}.safetensors", self.worker.dump())
         self.row |= result.metrics | {"distances": to_json(result.distances)}
         self.row["evaluate_s"] += time.perf_counter() - clock
         self._end("finished")

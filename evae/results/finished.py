@@ -18,6 +18,6 @@ def with_weights(store: Store, finished: Sequence[Row]) -> list[Row]:
     if not kept:
         raise UserError(
             f"{store.location} has {len(finished)} finished trials and no weights of theirs, which a study with "
-            "--no-keep-weights does not keep: run it again, with them."
+            "--keep none does not keep: run it again, with them."
         )
     return kept

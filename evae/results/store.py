@@ -10,6 +10,7 @@ reader never sees half a file, and a retry of a trial replaces its rows instead 
     <results>/clouds/<trial>.parquet      one row per cloud of points, or density on a grid, of a model of points
     <results>/measures/<trial>.parquet    what was measured of a finished trial afterwards
     <results>/weights/<trial>.safetensors     a finished trial's model
+    <results>/states/<trial>.safetensors      how a finished trial's training ended, if asked for
     <results>/checkpoints/<trial>.safetensors an interrupted trial, until it is finished
 
 Once they are many, the small files of a kind become a few (`evae.results.compaction`), and are read the same.
@@ -49,6 +50,7 @@ REMEDIES = {
     "trial anew.",
     "epochs": "Restore it from a copy, or remove it to go on without that trial's curve.",
     "checkpoints": "Restore it from a copy, or remove it to train that trial from its beginning.",
+    "states": "Restore it from a copy, or remove it to train that trial from its beginning.",
     "clouds": "Restore it from a copy, or remove it to go on without that trial's drawings.",
     "images": "Restore it from a copy, or remove it to go on without that trial's pictures.",
     "measures": "Restore it from a copy, or remove it and measure that trial again.",
@@ -206,14 +208,15 @@ class Store:
             self.filesystem.create_dir(self.path(folder), recursive=True)
             self._put(self.path(folder, name), lambda sink: sink.write(data))
 
-    def read_bytes(self, folder: str, name: str) -> bytes | None:
-        """The content of such a file; None when there is none. Raises StoreError when it cannot be read."""
+    def read_bytes(self, folder: str, name: str, count: int | None = None) -> bytes | None:
+        """The content of such a file, or its first `count` bytes; None when there is none. Raises StoreError when it
+        cannot be read."""
         path = self.path(folder, name)
         with self.reaching("read"):
             if self.filesystem.get_file_info(path).type == fs.FileType.NotFound:
                 return None
             with self.filesystem.open_input_file(path) as source:
-                return source.read()
+                return source.read(count)
 
     def written_at(self, folder: str, name: str) -> float:
         """When such a file was written, in seconds by the store's own clock; infinitely early where there is none."""

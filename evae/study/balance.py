@@ -1,4 +1,4 @@
-"""How the terms of the loss weigh against each other as training begins, for people: before anything trains."""
+"""What a training is as it begins, for people: how the terms of its loss weigh against each other, and its size."""
 
 import math
 from dataclasses import replace
@@ -12,6 +12,19 @@ from evae.training import Training
 NUMBERS = 1 << 19
 """About as many pixels and channels are looked at: 64 colour images of 52 px, two of 256 px."""
 FEWEST = 2
+
+
+def state_mb(recipe: Recipe, images: ImageSet) -> float:
+    """About how many 10^6 bytes the state of a training has at its end: weights, two moments of each, and a mean."""
+    few = replace(images, train=images.train[:FEWEST], validation=images.validation[:1], test=images.test[:1])
+    recipe = replace(recipe, optimisation=replace(recipe.optimisation, batch_size=FEWEST))
+    with torch.random.fork_rng(devices=[]):
+        training = Training(recipe, few)
+    learners = [training.trained, *([training.adversary.module] if training.adversary else [])]
+    learned = sum(p.nbytes for module in learners for p in module.parameters())
+    return (
+        learned * 3 + sum(p.nbytes for p in training.trained.parameters()) * (training.model is not training.trained)
+    ) / 1e6
 
 
 def balance(recipe: Recipe, images: ImageSet) -> str:

@@ -48,6 +48,8 @@ def read(path: str, options: type) -> Config:
     arguments: list[str] = []
     for key, value in given.items():
         name = key.replace("-", "_")
+        if name == "keep_weights" and isinstance(value, bool):  # as versions before `keep` wrote it
+            name, value = "keep", "weights" if value else "none"
         if name not in known or name == "config":
             raise unknown(f"key in {path}:", key, [*ABOUT, *(n.replace("_", "-") for n in known if n != "config")])
         arguments += _arguments(name, checked(known[name], value, f"{path}: {key}"), name in repeatable)

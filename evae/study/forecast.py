@@ -19,7 +19,7 @@ PER_TRIAL_MB = 0.3
 """Rows and pictures of a trial, on average over the studies here."""
 
 
-def forecast(demand: Demand, recipes: Sequence[Recipe], images: ImageSet, trials: int, keep_weights: bool) -> str:
+def forecast(demand: Demand, recipes: Sequence[Recipe], images: ImageSet, trials: int, keep: str) -> str:
     """In words, what so many trials will cost, the seconds of which are the mean over some of the recipes.
 
     Trials beside each other share memory and caches, and other recipes of the space may take longer: the true cost is
@@ -32,9 +32,9 @@ def forecast(demand: Demand, recipes: Sequence[Recipe], images: ImageSet, trials
     room = Room()
     if demand.may_share and (device.type == "cuda" or demand.lanes != AUTO):
         room = find_room(tried(recipes), images, device.type, demand.lanes)
-    epoch_s, evaluate_s, weights_mb = (
-        sum(getattr(one, name) for one in found) / len(found) for name in ("epoch_s", "evaluate_s", "weights_mb")
-    )
+    names = ("epoch_s", "evaluate_s", "weights_mb", "state_mb")
+    means = (sum(getattr(one, name) for one in found) / len(found) for name in names)
+    epoch_s, evaluate_s, weights_mb, state_mb = means
     epochs = recipes[0].optimisation.epochs
     trial_s = epochs * epoch_s + evaluate_s
     at_once = _at_once(demand, device) * room.lanes
@@ -43,7 +43,9 @@ def forecast(demand: Demand, recipes: Sequence[Recipe], images: ImageSet, trials
         f"{trials * trial_s / room.gain * _units(demand, device) / 3600:.2g} "
         f"{'core' if device.type == 'cpu' else 'GPU'}-hours"
     )
-    disk = trials * (PER_TRIAL_MB + weights_mb * keep_weights)
+    kept_mb = {"none": 0.0, "weights": weights_mb, "states": weights_mb + state_mb}[keep]
+    disk = trials * (PER_TRIAL_MB + kept_mb)
+    states = f" ({_size(trials * state_mb)} of it states of trainings)" if keep == "states" else ""
     processes = at_once // room.lanes * demand.workers if device.type == "cpu" else 1
     where = ", on this machine and not on the cluster" if demand.address else ""
     return "\n".join(
@@ -51,7 +53,8 @@ def forecast(demand: Demand, recipes: Sequence[Recipe], images: ImageSet, trials
             f"dry run: about {trials} trials x (epochs: {epochs} x {epoch_s:.3g} s + evaluation: {evaluate_s:.3g} s), "
             f"measured on {device.type}{where}: {_duration(trial_s)} each",
             f"about {_duration(wall_s)} with {at_once} at a time, beside some seconds to start; {of_device}",
-            f"about {_size(disk)} of results, {processes * _resident_gb():.1f} GB of memory{_of_images(images)}",
+            f"about {_size(disk)} of results{states}, "
+            f"{processes * _resident_gb():.1f} GB of memory{_of_images(images)}",
             *([room.note] if room.note else []),
             "nothing was trained for the study, and nothing written",
         ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from evae.checkpoints import dump_training
 from evae.data.base import ImageSet
 from evae.errors import Diverged
 from evae.evaluation import evaluate
@@ -27,11 +28,12 @@ KINDS = 3
 @dataclass(frozen=True)
 class Measured:
     """Of one trial: seconds of an epoch, the mean over all of them, and of its evaluation, and 10^6 bytes of its
-    weights."""
+    weights and of the state of its training."""
 
     epoch_s: float
     evaluate_s: float
     weights_mb: float
+    state_mb: float
 
 
 def tried(recipes: Sequence[Recipe]) -> list[Recipe]:
@@ -64,9 +66,10 @@ def measure(recipe: Recipe, images: ImageSet, device: torch.device) -> Measured:
         epoch_s = _epoch_s(training, device) * len(images.train) / len(some.train)
         epoch_s += _seconds(training.validate, device) * len(images.validation) / len(some.validation)
         share = len(images.test) / len(some.test)
-        return Measured(epoch_s, _seconds(lambda: evaluate(training, features, known), device) * share, weights)
+        state = len(dump_training(training)) / 1e6
+        return Measured(epoch_s, _seconds(lambda: evaluate(training, features, known), device) * share, weights, state)
     except Diverged:
-        return Measured(math.nan, math.nan, weights)
+        return Measured(math.nan, math.nan, weights, math.nan)
 
 
 def _epoch_s(training: Training, device: torch.device) -> float:

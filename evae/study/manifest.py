@@ -36,6 +36,7 @@ PARTS = {
     "clouds": ".parquet",
     "measures": ".parquet",
     "weights": ".safetensors",
+    "states": ".safetensors",
     "checkpoints": ".safetensors",
 }
 """What a study leaves of its trials, first of all their rows: the folders, and how the names in them end."""

@@ -27,6 +27,7 @@ from evae.study.base import recipe_of
 from evae.trackers import require
 
 REPLICATES = ("all", "race")
+KEEP = ("weights", "states", "none")
 RESUME = ("must", "auto", "never")
 EARLY_STOPPING = ("none", "median", "halving")
 UNTIL = ("decided",)
@@ -224,8 +225,9 @@ class StudyOptions:
     """How often a trial's process may die (killed, out of memory) before it is given up. A lost machine is none."""
     time_limit: float | None = None
     """Stop after this many minutes; the same command continues."""
-    keep_weights: bool = True
-    """Keep the weights of every finished trial."""
+    keep: str = "weights"
+    """What to keep of every finished trial beside its rows: weights, states (those, and the state of its training, from
+    which more --epochs with --extend go on where the schedule allows it; three times the weights or more), or none."""
     track: Annotated[tuple[str, ...], UseAppendAction] = ()
     """Show the study in tensorboard, wandb or mlflow, or in a plug-in's tracker, as it goes on (docs/trackers.md);
     repeatable."""
@@ -247,6 +249,8 @@ class StudyOptions:
             raise unknown("way to replicate", self.replicates, REPLICATES)
         if self.early_stopping not in EARLY_STOPPING:
             raise unknown("early stopping", self.early_stopping, EARLY_STOPPING)
+        if self.keep not in KEEP:
+            raise unknown("thing to keep", self.keep, KEEP)
         fits(self.stream)  # raises for what is not known
         if self.until not in (None, *UNTIL):
             raise unknown("end of a study", self.until, UNTIL)

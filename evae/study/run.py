@@ -28,6 +28,7 @@ from evae.search.rungs import Rungs
 from evae.search.samplers import sampler as samplers
 from evae.search.searcher import StudySearcher
 from evae.sizes import ImageSize, in_px
+from evae.study.longer import said_of_longer
 from evae.study.manifest import PARTS, Manifest
 from evae.study.options import StudyOptions
 
@@ -82,6 +83,7 @@ def run_study(question: str, options: StudyOptions, console: Console, repeated_b
         if rungs is not None:
             rungs.take_over(store.rows("epochs"), history)
         _check_resumable(store, history)
+        notes += said_of_longer(store, history, options.epochs)
         searcher = StudySearcher(
             space,
             base,
@@ -105,7 +107,7 @@ def run_study(question: str, options: StudyOptions, console: Console, repeated_b
             from evae.study.forecast import forecast
 
             left = searcher.planned - searcher.done
-            console.print(Text(forecast(options.demand(), recipes, images, left, options.keep_weights)))
+            console.print(Text(forecast(options.demand(), recipes, images, left, options.keep)))
             return store
         from evae.study.session import run_session
 

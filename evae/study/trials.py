@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import ray
 import torch
@@ -25,7 +26,7 @@ from evae.results.rows import close_row
 from evae.results.store import Store, StoreError
 from evae.search.journal import Journal
 from evae.search.searcher import StudySearcher
-from evae.study.balance import balance
+from evae.study.balance import balance, state_mb
 from evae.study.followers import Callbacks, Followers
 from evae.study.manifest import Manifest
 from evae.study.options import StudyOptions
@@ -62,7 +63,7 @@ def train(
         references=_references(images, options.features),
         cpus=slots.cpus,
         gpus=slots.gpus,
-        keep_weights=options.keep_weights,
+        keep=options.keep,
         workers=slots.workers,
         max_failures=options.max_failures,
         recomputes=options.recompute,
@@ -71,6 +72,9 @@ def train(
         searched=tuple(metric for metric, _ in options.resolved_objectives()),
         lanes=slots.lanes,
     )
+    if options.keep == "states":
+        mb = sum(map(partial(state_mb, images=images), recipes)) / len(recipes)
+        console.print(f"states of trainings are kept: about {mb:.3g} MB for each trial", highlight=False)
     manifest.write(store, slots=float(slots.now()), sampler=options.sampler)
     searcher.room = slots.room
     _search(searcher, setting, slots, options, manifest, console)

@@ -46,7 +46,7 @@ def setting(tmp_path_factory) -> Setting:
     references = {s: reference(getattr(IMAGES, s), IMAGES.train, features, cache=None) for s in ("validation", "test")}
     store = Store(tmp_path_factory.mktemp("pack") / "study")
     shared = {"study": "study", "store": store, "images": IMAGES, "references": references}
-    return Setting(**shared, cpus=1, gpus=0, keep_weights=True, lanes=4)
+    return Setting(**shared, cpus=1, gpus=0, keep="weights", lanes=4)
 
 
 def finish(lane: Lane, recipe: Recipe) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def setting(tmp_path_factory) -> Iterator[Setting]:
     store = Store(tmp_path_factory.mktemp("packs") / "study")
     with ray_session(Demand(lanes=2)):
         whole = {"study": "study", "store": store, "images": IMAGES, "references": references}
-        yield shared(Setting(**whole, cpus=1, gpus=0, keep_weights=False, lanes=2))
+        yield shared(Setting(**whole, cpus=1, gpus=0, keep="none", lanes=2))
 
 
 @ray.remote(num_cpus=0)

@@ -40,7 +40,7 @@ def references():
 def setting(tmp_path, references) -> Setting:
     store = Store(tmp_path / "study")
     store.prepare()
-    return Setting(study="study", store=store, images=IMAGES, references=references, cpus=1, gpus=0, keep_weights=True)
+    return Setting(study="study", store=store, images=IMAGES, references=references, cpus=1, gpus=0, keep="weights")
 
 
 def job(recipe: Recipe | None = None, attempt: int = 1, params: dict[str, Any] | None = None) -> Job:
@@ -119,9 +119,48 @@ def test_a_finished_trial_leaves_rows_of_every_kind_pictures_and_weights(setting
     assert store.read_bytes("checkpoints", f"{trial}.safetensors") is None
 
 
+def longer(of: Job, epochs: int) -> Job:
+    optimisation = of.recipe["optimisation"] | {"epochs": epochs}
+    return replace(of, recipe=of.recipe | {"optimisation": optimisation}, attempt=of.attempt + 1)
+
+
+def test_more_epochs_go_on_from_a_kept_state_as_if_they_had_been_wanted_at_first(setting, tmp_path):
+    """The same rows and weights, to the last bit."""
+    keeping, first = replace(setting, keep="states"), job(tiny_recipe(epochs=2))
+    finish(actor(keeping, first))
+    assert [result["epochs"] for result in finish(actor(keeping, longer(first, 4)))] == [3, 4]
+    elsewhere = replace(setting, store=Store(tmp_path / "whole"))
+    elsewhere.store.prepare()
+    finish(actor(elsewhere, longer(first, 4)))
+    by_parts, at_once = (made.store for made in (keeping, elsewhere))
+    rows, whole = (store.rows("epochs", first.trial) for store in (by_parts, at_once))
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+    for one, other in zip(rows, whole, strict=True):
+        assert {n: v for n, v in one.items() if n.startswith("val_")} == {
+            n: v for n, v in other.items() if n.startswith("val_")
+        }
+    name = f"{first.trial}.safetensors"
+    assert by_parts.read_bytes("weights", name) == at_once.read_bytes("weights", name)
+    assert at_once.read_bytes("states", name) is None
+    found, known = row(keeping, first), row(elsewhere, first)
+    assert (found["epochs"], found["epochs_planned"], found["state"]) == (4, 4, "finished")
+    assert all(found[n] == known[n] for n in known if n.startswith(("rec_", "gen_", "val_", "elbo", "decoder_")))
+
+
+def test_killed_between_a_trials_state_and_its_row_it_only_has_to_be_measured(setting):
+    keeping, one = replace(setting, keep="states"), job(tiny_recipe(epochs=2))
+    finish(actor(keeping, one))
+    before = row(keeping, one)
+    setting.store.write("trials", one.trial, [before | {"state": "running", "ended_at": None}])
+    assert [result["epochs"] for result in finish(actor(keeping, one))] == [2]
+    after = row(keeping, one)
+    assert after["state"] == "finished" and after["val_elbo_nats"] == before["val_elbo_nats"]
+    assert len(setting.store.rows("epochs", one.trial)) == 2
+
+
 def test_weights_are_kept_only_on_request(setting):
     one = job()
-    finish(actor(replace(setting, keep_weights=False), one))
+    finish(actor(replace(setting, keep="none"), one))
     assert row(setting, one)["state"] == "finished"
     assert setting.store.read_bytes("weights", f"{one.trial}.safetensors") is None
 

@@ -37,7 +37,7 @@ def setting(tmp_path_factory) -> Iterator[Setting]:
             references=references,
             cpus=1,
             gpus=0,
-            keep_weights=False,
+            keep="none",
             workers=2,
             max_failures=1,
         )

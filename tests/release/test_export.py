@@ -129,7 +129,7 @@ def test_what_names_no_model_is_refused(study, tmp_path, given, says):
 def test_studies_without_what_is_needed_are_refused(study, tmp_path):
     for file in (Path(study.root) / "weights").iterdir():
         file.unlink()
-    with pytest.raises(UserError, match=r"no weights of theirs.*keep-weights"):
+    with pytest.raises(UserError, match=r"no weights of theirs.*--keep none"):
         exported(study, tmp_path / "to")
     empty = Store(tmp_path / "empty")
     empty.prepare()

@@ -35,7 +35,7 @@ train-images = 200
 validation_images = 50
 learning-rate = 1
 ema = 0.9
-keep-weights = false
+keep = "none"
 objectives = ["rec_fd", "rec_psnr_db"]
 criteria = []
 claim = ["VAE < EVAE, paper in rec_fd"]
@@ -46,19 +46,20 @@ def test_options_are_those_of_the_file_and_the_command_line_overrides_them(tmp_p
     path = file(tmp_path, TEXT)
     one = given(monkeypatch, kernel_sweep, kernel_sweep.KernelSweep, "--config", path)
     assert (one.name, one.train_images, one.validation_images, one.ema) == ("filed", 200, 50, 0.9)
-    assert one.learning_rate == 1.0 and not one.keep_weights and one.objectives == ("rec_fd", "rec_psnr_db")
+    assert one.learning_rate == 1.0 and one.keep == "none" and one.objectives == ("rec_fd", "rec_psnr_db")
     assert one.trials == kernel_sweep.KernelSweep.trials and one.config == path
     more = (
         "--train-images",
         "90",
-        "--keep-weights",
+        "--keep",
+        "states",
         "--objectives",
         "gen_fd",
         "--claim",
         "VAE < EVAE, paper in gen_fd",
     )
     two = given(monkeypatch, kernel_sweep, kernel_sweep.KernelSweep, f"--config={path}", *more)
-    assert (two.train_images, two.keep_weights, two.objectives) == (90, True, ("gen_fd",))
+    assert (two.train_images, two.keep, two.objectives) == (90, "states", ("gen_fd",))
     assert two.claim == ("VAE < EVAE, paper in rec_fd", "VAE < EVAE, paper in gen_fd")
 
 

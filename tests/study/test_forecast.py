@@ -29,25 +29,27 @@ def threads():
 
 
 def test_trials_times_seconds_are_hours_disk_and_memory(monkeypatch, threads):
-    costs = {"gaussian": Measured(10.0, 20.0, 4.0), "autoencoder": Measured(30.0, 40.0, 8.0)}
+    costs = {"gaussian": Measured(10.0, 20.0, 4.0, 12.0), "autoencoder": Measured(30.0, 40.0, 8.0, 24.0)}
     monkeypatch.setattr(forecast, "measure", lambda recipe, *_: costs[recipe.posterior.family])
     recipes = [tiny_recipe(Gaussian()), tiny_recipe(Gaussian(beta=0.1)), tiny_recipe(Autoencoder())]
-    text = forecast.forecast(CPU, recipes, tiny_images(), trials=40, keep_weights=True)
+    text = forecast.forecast(CPU, recipes, tiny_images(), trials=40, keep="weights")
     # 3 epochs of 20 s and 30 s of evaluation: 90 s, forty times, and 6 MB of weights beside 0.3 of tables.
     assert "about 40 trials x (epochs: 3 x 20 s + evaluation: 30 s), measured on cpu: 1.5 minutes each" in text
     assert "about 60 minutes with 1 at a time" in text and "; 1 core-hours" in text
     assert "about 252 MB of results" in text
-    without = forecast.forecast(CPU, recipes, tiny_images(), trials=40, keep_weights=False)
+    without = forecast.forecast(CPU, recipes, tiny_images(), trials=40, keep="none")
     assert "about 12 MB of results" in without
-    of_two = forecast.forecast(Demand(gpus=0.0, cpus=2, trials_at_once=1), recipes, tiny_images(), 40, True)
+    states = forecast.forecast(CPU, recipes, tiny_images(), trials=40, keep="states")
+    assert "about 972 MB of results (720 MB of it states of trainings)" in states
+    of_two = forecast.forecast(Demand(gpus=0.0, cpus=2, trials_at_once=1), recipes, tiny_images(), 40, "none")
     assert "; 2 core-hours" in of_two
 
 
 def test_lanes_share_a_core_and_what_they_gain(monkeypatch, threads):
-    monkeypatch.setattr(forecast, "measure", lambda *_: Measured(10.0, 20.0, 4.0))
+    monkeypatch.setattr(forecast, "measure", lambda *_: Measured(10.0, 20.0, 4.0, 12.0))
     monkeypatch.setattr(forecast, "find_room", lambda *_: Room(3, 1.5, "3 lanes"))
     demand = Demand(gpus=0.0, cpus=10**6, lanes=3)
-    text = forecast.forecast(demand, [tiny_recipe(Gaussian())], tiny_images(), trials=40, keep_weights=False)
+    text = forecast.forecast(demand, [tiny_recipe(Gaussian())], tiny_images(), trials=40, keep="none")
     # Of 50 s each, three at a time, at half of the speed: 14 times 100 s.
     assert "about 23 minutes with 3 at a time" in text and "\n3 lanes\n" in text
 

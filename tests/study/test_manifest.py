@@ -90,7 +90,7 @@ def test_an_empty_folder_can_be_continued_by_any_study(store):
         {"trials_at_once": 1},
         {"cpus_per_worker": 2},
         {"time_limit": 1.0},
-        {"keep_weights": False},
+        {"keep": "none"},
         {"claim": ("EVAE, paper < VAE in rec_fd",), "until": "decided", "budget": 2.0},
     ],
     ids=str,

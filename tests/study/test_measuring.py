@@ -75,7 +75,7 @@ def trained(tmp_path_factory, images, setting) -> Path:
     store.prepare()
     manifest = Manifest(OPTIONS, "Which?", BASE, {}, OPTIONS.resolved_objectives(), images)
     manifest.write(store, state="finished", slots=1.0)
-    of = Setting(study="again", store=store, keep_weights=True, **setting | {"references": setting["references"][OWN]})
+    of = Setting(study="again", store=store, keep="weights", **setting | {"references": setting["references"][OWN]})
 
     class Local(EpochTrainable):
         def setup(self, config: dict[str, Any]) -> None:
@@ -212,7 +212,7 @@ def test_results_that_cannot_be_measured_are_refused_with_the_remedy(store, tmp_
     Path(store.path("weights", f"{again(store, **asked).trial}.safetensors")).unlink()
     assert "1 finished trials with weights (1 have none), of which 0 lack" in measure(store, metrics=("gen_fd",))[1]
     shutil.rmtree(store.path("weights"))
-    with pytest.raises(UserError, match=r"2 finished trials and no weights.*--no-keep-weights"):
+    with pytest.raises(UserError, match=r"2 finished trials and no weights.*--keep none"):
         measure(store, **asked)
     shutil.rmtree(store.path("trials"))
     with pytest.raises(UserError, match="no finished trial yet"):

@@ -1,0 +1,66 @@
+"""What becomes of finished trials once more epochs are wanted."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from evae.longer import begins, obstacle
+from evae.recipe import Recipe
+from evae.results.store import Store
+
+SUFFIX = ".safetensors"
+LONGEST = 1 << 24
+"""Bytes of a header; safetensors allows six times as many."""
+
+
+def said_of_longer(store: Store, history: Iterable[Mapping[str, Any]], epochs: int) -> list[str]:
+    """How many finished trials with fewer epochs go on from the state of their training, and why others begin anew.
+
+    Raises StoreError for a state that cannot be read, or is another training's: it would be trained over.
+    """
+    sizes = store.sizes("states", SUFFIX)
+    short = [row for row in history if row["state"] == "finished" and _epochs(row) < epochs]
+    why, damaged = Counter(), {}
+    for row in short:
+        trial = row["trial"]
+        optimisation = row["recipe"]["optimisation"] | {"epochs": epochs}
+        recipe = row["recipe"] | {"optimisation": optimisation}
+        if reason := obstacle(Recipe.from_dict(recipe)):
+            why[reason] += 1
+        elif trial not in sizes:
+            why["no state of their training was kept (--keep states)"] += 1
+        elif fault := _fault(store, f"{trial}{SUFFIX}", sizes[trial], recipe):
+            damaged[f"states/{trial}{SUFFIX}"] = fault
+        else:
+            why[""] += 1
+    if damaged:
+        raise store.damaged("states", damaged)
+    going_on = why.pop("", 0)
+    if not short:
+        return []
+    said = [f"{count} begin anew, for {reason}" for reason, count in why.items()]
+    return [f"more epochs: of {len(short)} finished trials {'; '.join([f'{going_on} go on where they ended', *said])}"]
+
+
+def _epochs(row: Mapping[str, Any]) -> int:
+    return row["recipe"]["optimisation"]["epochs"]
+
+
+def _fault(store: Store, name: str, size: int, recipe: Mapping[str, Any]) -> str | None:
+    """Why a file is no state from which a training of this recipe could go on, if so; only its header is read."""
+    try:
+        length = int.from_bytes((store.read_bytes("states", name, 8) or b""), "little")
+        if not 0 < length <= LONGEST:
+            raise ValueError
+        header = json.loads((store.read_bytes("states", name, 8 + length) or b"")[8:])
+        known = json.loads(header.pop("__metadata__")["evae"])
+        ends = max(part["data_offsets"][1] for part in header.values())
+        epoch, planned = known["epoch"], known["recipe"]["optimisation"]["epochs"]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "it is no state of a training"
+    if 8 + length + ends != size:
+        return f"it has {size} bytes instead of {8 + length + ends}"
+    if not begins(recipe, known["recipe"]) or epoch != planned:
+        return "it is of another training"
+    return None

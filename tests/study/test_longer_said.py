@@ -1,0 +1,72 @@
+"""What is said of finished trials once more epochs are wanted, and which kept states are refused."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny import tiny_images, tiny_recipe
+
+from evae.checkpoints import dump_model, dump_training
+from evae.recipe import Recipe
+from evae.results.store import Store, StoreError
+from evae.study.longer import said_of_longer
+from evae.training import Training
+
+IMAGES = tiny_images()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    made = Store(tmp_path / "study")
+    made.prepare()
+    return made
+
+
+def row(recipe: Recipe) -> dict[str, Any]:
+    return {"trial": f"{recipe.configuration()}-s{recipe.seed}", "state": "finished", "recipe": recipe.to_dict()}
+
+
+def ended(recipe: Recipe) -> Training:
+    training = Training(recipe, IMAGES)
+    while not training.finished:
+        training.train_epoch()
+    return training
+
+
+def test_how_many_go_on_and_why_others_do_not(store):
+    plain, cosine = tiny_recipe(epochs=2), tiny_recipe(epochs=2, schedule="cosine")
+    rows = [row(plain), row(replace(plain, seed=1)), row(cosine)]
+    state = dump_training(ended(plain))
+    for each in (rows[0], rows[2]):
+        store.write_bytes("states", f"{each['trial']}.safetensors", state)
+    (said,) = said_of_longer(store, rows, 4)
+    assert said == (
+        "more epochs: of 3 finished trials 1 go on where they ended; 1 begin anew, for no state of their training was "
+        "kept (--keep states); 1 begin anew, for their learning rate falls as a cosine until the last step"
+    )
+    assert said_of_longer(store, rows, 2) == [] == said_of_longer(store, [rows[0] | {"state": "failed"}], 4)
+
+
+def test_states_that_cannot_be_used_are_refused_by_name(store):
+    recipe = tiny_recipe(epochs=2)
+    one = ended(recipe)
+    other, interrupted = ended(tiny_recipe(epochs=2, seed=1)), Training(recipe, IMAGES)
+    interrupted.train_epoch()
+    longest = ended(tiny_recipe(epochs=5))
+    name = f"{row(recipe)['trial']}.safetensors"
+    whole = dump_training(one)
+    for data, why in {
+        whole[:-10]: "bytes instead of",
+        b"": "no state of a training",
+        b"\xff" * 100: "no state of a training",
+        dump_model(one.model, recipe, 32, 1): "no state of a training",
+        dump_training(other): "of another training",
+        dump_training(interrupted): "of another training",
+        dump_training(longest): "of another training",
+    }.items():
+        store.write_bytes("states", name, data)
+        with pytest.raises(StoreError, match=rf"states/{name} \(it .*{why}.*\)\. Restore it .*from its beginning"):
+            said_of_longer(store, [row(recipe)], 4)
+    store.write_bytes("states", name, whole)
+    assert "1 go on" in said_of_longer(store, [row(recipe)], 4)[0]
