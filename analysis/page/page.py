@@ -45,6 +45,7 @@ def render(study: StudyData, live: bool = False) -> str:
         advice=advice.next_steps(study, table, front, grown, shares).to_dict("records"),
         charts=charts,
         confirms=bool(table["confirmed"].any()),
+        channels=study.manifest.get("data", {}).get("channels", 3),
         cards=[card(row, study, others) for row in cards.to_dict("records") if row["trial"] in shown.of],
         pictures=shown,
         places={name: i for i, name in enumerate(table["configuration"])},

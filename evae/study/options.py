@@ -102,8 +102,8 @@ class StudyOptions:
     """Further terms of the loss, NAME or NAME=WEIGHT (by default mostly 1): l1, l2, charbonnier, wavelet,
     high_frequency, perceptual, mmd, or one of a plug-in's."""
     discriminator: str | None = None
-    """A discriminator of reconstructions, NAME or NAME=WEIGHT of its loss (by default 100, as in MoG-VAE's code):
-    patchgan, unet, or one of a plug-in's. Studies that search for one have none of this."""
+    """Train against a discriminator of reconstructions, NAME or NAME=WEIGHT (by default 100, as MoG-VAE's code does):
+    patchgan, unet, or one of a plug-in's. Not in studies that search for one."""
     inference: str = "amortised"
     """How codes are found in training: amortised (an encoder that learns with the decoder), inner_loop (He et al.: the
     encoder catches up before each step), mapa (MAPA-inspired: the decoder alone, by weights that the data give), em
