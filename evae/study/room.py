@@ -14,6 +14,8 @@ from typing import Any
 
 import ray
 import torch
+from torch import nn
+from torch.nn.modules.dropout import _DropoutNd
 
 from evae.cluster.demand import AUTO, MOST_LANES, Demand
 from evae.cluster.machine import Slots
@@ -42,11 +44,13 @@ class Room:
     note: str = ""
 
 
-def room_on_gpus(
-    demand: Demand, slots: Slots, recipes: Sequence[Recipe], images: ImageSet, plugins: Sequence[Plugin]
-) -> Room:
-    """The lanes of a study's processes, where each has a GPU: measured on one of these, as another process's work."""
-    if not (demand.may_share and slots.cuda and slots.now()):
+def room(demand: Demand, slots: Slots, recipes: Sequence[Recipe], images: ImageSet, plugins: Sequence[Plugin]) -> Room:
+    """The lanes of a study's processes. Where each has a GPU, they are measured on one of these, as another process's
+    work."""
+    on_gpus = demand.may_share and slots.cuda and slots.now()
+    if (on_gpus or slots.lanes > 1) and (which := drawing(recipes, images)):
+        return Room(note=f"one lane a process: {which} has dropout, which draws from random numbers that lanes share")
+    if not on_gpus:
         return Room(slots.lanes)
     there = ray.remote(num_cpus=slots.cpus, num_gpus=1, max_calls=1, max_retries=0)(_find_room)
     try:
@@ -54,6 +58,24 @@ def room_on_gpus(
     except ray.exceptions.RayError as error:
         why = str(error).strip().rpartition("\n")[2]
         return Room(note=f"one lane a GPU: how many have room could not be measured ({why})")
+
+
+def drawing(recipes: Sequence[Recipe], images: ImageSet) -> str | None:
+    """The first family of networks that draws from torch's global generator in training. A neighbour that builds its
+    networks, or records its step, would meet that."""
+    shape = images.image_size, images.channels
+    with torch.device("meta"):
+        for network, recipe in {recipe.network: recipe for recipe in recipes}.items():
+            if any(map(_drops, network.build(*shape, recipe.latent, recipe.posterior.heads))):
+                return network.family
+        for discriminator in {recipe.adversarial.discriminator for recipe in recipes if recipe.adversarial}:
+            if _drops(discriminator.build(*shape)):
+                return discriminator.family
+    return None
+
+
+def _drops(module: nn.Module) -> bool:
+    return any(isinstance(part, _DropoutNd) and part.p > 0 for part in module.modules())
 
 
 def _find_room(

@@ -31,7 +31,7 @@ from evae.study.followers import Callbacks, Followers
 from evae.study.manifest import Manifest
 from evae.study.options import StudyOptions
 from evae.study.progress import StudyProgress, rungs_said, summary, verdicts
-from evae.study.room import room_on_gpus
+from evae.study.room import room
 from evae.study.tracking import Tracking
 
 
@@ -49,10 +49,10 @@ def train(
     _check_builds(recipes, images, options.recompute)
     console.print(Text(f"the first configuration's loss as training begins: {balance(recipes[0], images)}"))
     slots = find_slots(demand)
-    room = room_on_gpus(demand, slots, recipes, images, options.plugins)
-    slots.lanes = room.lanes
-    if room.note:
-        console.print(Text(room.note))
+    found = room(demand, slots, recipes, images, options.plugins)
+    slots.lanes = found.lanes
+    if found.note:
+        console.print(Text(found.note))
     if slots.idle_gpus:
         counted = f"Ray counts {slots.idle_gpus:g} GPU(s) that torch cannot use"
         console.print(f"{counted}: trials train on the CPU", highlight=False)

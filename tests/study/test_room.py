@@ -5,13 +5,14 @@ from dataclasses import replace
 import pytest
 import ray
 import torch
-from tiny import tiny_images, tiny_recipe
+from tiny import adversarial_recipe, tiny_images, tiny_recipe
 
 from evae.cluster.demand import Demand
 from evae.cluster.machine import Slots
+from evae.networks.patchgan import PatchGan
 from evae.posteriors.evae import Evae
 from evae.study import room
-from evae.study.room import Room, find_room, images_per_s, room_on_gpus, worth
+from evae.study.room import Room, find_room, images_per_s, worth
 
 IMAGES = tiny_images()
 
@@ -64,19 +65,29 @@ def test_lanes_are_measured_where_a_gpu_is_and_what_fails_there_is_said(monkeypa
     slots.cuda = True
     ray.init(num_cpus=1, num_gpus=1, include_dashboard=False, logging_level="CRITICAL", log_to_driver=False)
     try:
-        found = room_on_gpus(Demand(lanes=2), slots, [tiny_recipe(Evae())], IMAGES, [])
+        found = room.room(Demand(lanes=2), slots, [tiny_recipe(Evae())], IMAGES, [])
         assert found.lanes == 2 and found.gain > 0 and found.note.startswith("2 lanes a process")
-        wrong = replace(IMAGES, train=None)
-        failed = room_on_gpus(Demand(), slots, [tiny_recipe()], wrong, [])
+        wrong = replace(IMAGES, validation=None)
+        failed = room.room(Demand(), slots, [tiny_recipe()], wrong, [])
         assert failed.lanes == 1 and "could not be measured" in failed.note and "\n" not in failed.note
     finally:
         ray.shutdown()
 
 
+def test_networks_that_share_random_numbers_share_no_process(monkeypatch):
+    monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True, "Resources": {"CPU": 2}}])
+    recipe = adversarial_recipe()
+    dropping = replace(recipe.adversarial, discriminator=PatchGan(width=0.04, dropout=0.1))
+    given = Demand(lanes=3), Slots(1, 1, 0, lanes=3)
+    found = room.room(*given, [tiny_recipe(), replace(recipe, adversarial=dropping)], IMAGES, [])
+    assert found.lanes == 1 and "patchgan has dropout" in found.note
+    assert room.room(*given, [tiny_recipe(), recipe], IMAGES, []) == Room(3)
+
+
 def test_without_a_gpu_of_cuda_nothing_is_measured(monkeypatch):
     monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True, "Resources": {"CPU": 2}}])
-    assert room_on_gpus(Demand(lanes=3), Slots(1, 1, 0, lanes=3), [], IMAGES, []) == Room(3)
-    assert room_on_gpus(Demand(), Slots(1, 1, 0), [], IMAGES, []) == Room(1)
+    assert room.room(Demand(lanes=3), Slots(1, 1, 0, lanes=3), [], IMAGES, []) == Room(3)
+    assert room.room(Demand(), Slots(1, 1, 0), [], IMAGES, []) == Room(1)
 
 
 @pytest.mark.gpu
