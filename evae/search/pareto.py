@@ -3,6 +3,7 @@
 Values are (n, objectives) arrays, all to be minimised (`signed` turns them so). Needs neither torch nor Ray.
 """
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -46,15 +47,28 @@ def nondominated(values: np.ndarray) -> np.ndarray:
 def layers(values: np.ndarray) -> np.ndarray:
     """(n,) non-dominated ranks: 0 for the front, 1 for the front of what is left without it, and so on.
 
-    Deb et al., A fast and elitist multiobjective genetic algorithm: NSGA-II (2002), section III A.
+    Deb et al., A fast and elitist multiobjective genetic algorithm: NSGA-II (2002), section III A. Two objectives take
+    O(n log n) time: in the order of the first, a point's rank is the number of layers whose least second value so far
+    is not above its own (Jensen, IEEE Trans. Evol. Comput. 7 (2003), 503-515).
     """
-    above = dominates(values)
     rank = np.full(len(values), -1)
+    if values.shape[1] == 2:
+        least: list[float] = []
+        before, layer = None, 0
+        for i in np.lexsort(values.T[::-1]):
+            one, two = values[i].tolist()
+            if (one, two) != before:
+                before, layer = (one, two), bisect_right(least, two)
+                least[layer : layer + 1] = [two]
+            rank[i] = layer
+        return rank
+    if values.shape[1] == 1:
+        return np.unique(values, return_inverse=True)[1].reshape(-1)
     for layer in range(len(values)):
-        left = rank < 0
-        if not left.any():
+        left = np.flatnonzero(rank < 0)
+        if not len(left):
             break
-        rank[left & ~above[left].any(axis=0)] = layer
+        rank[left[nondominated(values[left])]] = layer
     return rank
 
 
@@ -78,11 +92,9 @@ def spread(values: np.ndarray) -> list[int]:
     return chosen
 
 
-def best_first(values: np.ndarray) -> list[int]:
-    """Indices from best to worst: by non-dominated rank, and within a rank by the epsilon-net."""
+def place(values: np.ndarray) -> int:
+    """The place of the last of (n, objectives) values in the order from best to worst: by non-dominated rank, within
+    one by the epsilon-net."""
     rank = layers(values)
-    order = []
-    for layer in range(rank.max(initial=-1) + 1):
-        members = np.flatnonzero(rank == layer)
-        order += [int(members[i]) for i in spread(values[members])]
-    return order
+    alike = np.flatnonzero(rank == rank[-1])
+    return int((rank < rank[-1]).sum()) + spread(values[alike]).index(len(alike) - 1)

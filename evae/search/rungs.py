@@ -23,7 +23,7 @@ import numpy as np
 
 from evae.errors import UserError
 from evae.search.foresight import Foresight, is_look, look
-from evae.search.pareto import best_first, signed
+from evae.search.pareto import place, signed
 
 REDUCTION = 3
 """One in so many trials goes on from a rung, and as many times the epochs lie between two rungs."""
@@ -55,12 +55,14 @@ def halving(earlier: np.ndarray, new: np.ndarray) -> str | None:
     if not len(earlier):
         return None
     everyone = np.vstack([earlier, new])
-    order = best_first(everyone)
-    place = order.index(len(earlier))
-    goodness = -everyone[:, 0] if everyone.shape[1] == 1 else -np.argsort(order).astype(float)
+    new_place = place(everyone)
+    if everyone.shape[1] == 1:
+        goodness = -everyone[:, 0]
+    else:
+        goodness = -np.append(np.delete(np.arange(len(everyone)), new_place), new_place).astype(float)
     if goodness[-1] >= np.percentile(goodness[:-1], 100 * (1 - 1 / REDUCTION)):
         return None
-    return f"place {place + 1} of {len(everyone)}, and the best of {REDUCTION} goes on"
+    return f"place {new_place + 1} of {len(everyone)}, and the best of {REDUCTION} goes on"
 
 
 def median(earlier: np.ndarray, new: np.ndarray) -> str | None:

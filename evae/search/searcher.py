@@ -43,6 +43,9 @@ FINISHED = "FINISHED"
 
 FAR = 1e6
 """What a constraint counts as broken by at most: Optuna adds them up."""
+AGAIN = 1.01
+"""While configurations are drawn, fresh seeds are planned anew once so many times as many have ended: it takes a look
+at all of them."""
 OUTSIDE = 300
 """After so many points in a row that cannot keep to the constraints, the search is called exhausted."""
 
@@ -99,6 +102,8 @@ class StudySearcher:
         self.jobs: deque[Job] = deque()
         self.running: dict[str, Job] = {}
         self.exhausted = False
+        self.told, self.planned_at = 0, (0, 0)
+        """How many configurations Optuna was told of; at how many the fresh seeds were last planned, and how many."""
         self.room: Callable[[], int] = lambda: sys.maxsize
         """How many trials may be under way now; a study sets it once it has machines."""
         self._take_over(list(history))
@@ -201,6 +206,8 @@ class StudySearcher:
         controls that have not ended, those that each will get."""
         if self.confirmation is None:
             return 0
+        if not self._all_drawn and self.told < AGAIN * self.planned_at[0]:
+            return self.planned_at[1]
         known = sum(len(c.fresh.keys() | c.asked) for c in self.configurations.values())
         wanted = self.confirmation.wanted({key: c for key, c in self.configurations.items() if c.told})
         more = sum(len(self._missing(self.configurations[key], seeds)) for key, seeds in wanted.items())
@@ -209,11 +216,12 @@ class StudySearcher:
             drawn = {c.label for c in self.configurations.values()}
             controls = self.space.controls[: self.total]
             coming += sum(is_control(control) and control.label not in drawn for control in controls)
-        return known + more + self.confirmation.at_first * coming
+        self.planned_at = self.told, known + more + self.confirmation.at_first * coming
+        return self.planned_at[1]
 
     def _ask(self) -> None:
         """Draw one configuration that the study does not have yet, and queue its replicates."""
-        number = 1 + max((c.number for c in self.configurations.values()), default=-1)
+        number = 1 + next((c.number for c in reversed(self.configurations.values())), -1)
         own = self._sampler()
         for sampler in self._attempts(own):
             self.study.sampler = sampler
@@ -293,6 +301,7 @@ class StudySearcher:
         elif not configuration.told:
             self._tell(configuration)
             configuration.told = True
+            self.told += 1
             self._changed(configuration.optuna_trial, configuration)
 
     def _more(self, configuration: Configuration, near: set[str] | None) -> int:

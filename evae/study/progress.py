@@ -90,21 +90,23 @@ class StudyProgress(Callback):
 
     def _ended(self, trial_id: str) -> None:
         self.now.pop(trial_id, None)
-        self.bar.update(self.task, completed=self.done, total=self.total, left=self._left())
+        done, total = self.done, self.total  # each looks at all configurations
+        left = self._left(done, total)
+        self.bar.update(self.task, completed=done, total=total, left=left)
         if not self.warned and (word := out_of_reach(self.searcher)):
             self.warned = True
             self.console.print(Text(word))
         waited = time.monotonic() - self.spoken
-        if not self.console.is_terminal and (waited > LINE_EVERY_S or self.done == self.total):
+        if not self.console.is_terminal and (waited > LINE_EVERY_S or done == total):
             self.spoken = time.monotonic()
             best = [f"best {metric} {value:.4g} ({who})" for metric, value, who in self.best()]
-            self.console.print(Text("; ".join([f"trials {self.done}/{self.total}, {self._left()}", *best])))
+            self.console.print(Text("; ".join([f"trials {done}/{total}, {left}", *best])))
 
-    def _left(self) -> str:
-        new = self.done - self.before
+    def _left(self, done: int, total: int) -> str:
+        new = done - self.before
         if not new:
             return "time left: unknown yet"
-        left = (time.monotonic() - self.started) / new * (self.total - self.done)
+        left = (time.monotonic() - self.started) / new * (total - done)
         return f"about {left / 60:.0f} min left" if left >= 90 else f"about {left:.0f} s left"
 
     def best(self) -> list[tuple[str, float, str]]:

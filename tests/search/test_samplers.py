@@ -6,9 +6,11 @@ import numpy as np
 import optuna
 import pytest
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.trial import TrialState
 
 from evae.recipe import Recipe
-from evae.search.branch_tpe import BranchTPE, branch
+from evae.search.branch_tpe import BranchTPE
+from evae.search.columns import Columns
 from search_spaces.kernels import suggest
 
 EVAE = {"method", "beta", "kernel", "bandwidth", "prior", "prior_width"}
@@ -39,6 +41,14 @@ def kernels() -> optuna.Study:
     return study
 
 
+def columns(trials: list[optuna.trial.FrozenTrial]) -> Columns:
+    study = optuna.create_study(directions=["minimize", "minimize"])
+    study.add_trials(trials)
+    found = Columns(study)
+    found.update(study, lambda trial: trial.params)
+    return found
+
+
 @pytest.mark.parametrize(
     ("given", "name", "found"),
     [
@@ -55,7 +65,7 @@ def test_a_parameter_brings_those_of_its_branch(kernels, given, name, found):
     trial = optuna.trial.create_trial(
         params=given, distributions={n: like.distributions[n] for n in given}, values=[0, 0]
     )
-    assert branch(kernels.trials, trial, name).keys() == found
+    assert columns(kernels.trials).branch(trial, name).keys() == found
 
 
 def test_a_branch_without_a_trial_like_it_is_that_of_the_nearest(kernels):
@@ -65,8 +75,8 @@ def test_a_branch_without_a_trial_like_it_is_that_of_the_nearest(kernels):
     trial = optuna.trial.create_trial(
         params={"method": "evae"}, distributions={"method": like.distributions["method"]}, values=[0, 0]
     )
-    assert branch(others, trial, "kernel").keys() == {"beta", "kernel"}
-    assert branch(others, trial, "bandwidth") == {}
+    assert columns(others).branch(trial, "kernel").keys() == {"beta", "kernel"}
+    assert columns(others).branch(trial, "bandwidth") == {}
 
 
 def ridge(trial: optuna.trial.Trial) -> tuple[float, float]:
@@ -106,3 +116,37 @@ def test_one_sampler_for_many_trials_draws_anew_for_each():
     trials = ask_and_tell(study, lambda number: sampler, ridge, 40)
     drawn = [t.params["x"] for t in trials if "x" in t.params]
     assert len(set(drawn)) == len(drawn) > 10
+
+
+class Slow(BranchTPE):
+    """As Optuna would do it: all trials in Python, in each pass."""
+
+    _sample = TPESampler._sample
+
+    def _columns(self, study: optuna.Study) -> Columns:
+        found = Columns(study)
+        found.update(study, lambda trial: trial.params)
+        return found
+
+
+@pytest.mark.parametrize("directions", [["maximize"], ["minimize", "maximize"], ["minimize"] * 3], ids=len)
+@pytest.mark.parametrize("problem", ["kernels", "ridge"])
+def test_it_suggests_what_optunas_own_code_would(directions, problem):
+    """Trials under way, failed, pruned, tied, and such that break constraints, told in another order than asked."""
+    slow, fast = (optuna.create_study(directions=directions) for _ in range(2))
+    draw, asked = np.random.default_rng(0), []
+    for number in range(120):
+        trials = []
+        for study, make in ((slow, Slow), (fast, BranchTPE)):
+            study.sampler = make(number)
+            trials.append(study.ask())
+            suggest(trials[-1], Recipe()) if problem == "kernels" else ridge(trials[-1])
+        assert trials[0].params == trials[1].params, number
+        asked.append(trials)
+        if len(asked) > 5:
+            values, kind = draw.normal(size=len(directions)).round(1).tolist(), draw.integers(10)
+            for study, trial in zip((slow, fast), asked.pop(int(draw.integers(5))), strict=True):
+                trial.set_constraint("size", float(kind == 2))
+                state = {0: TrialState.FAIL, 1: TrialState.PRUNED}.get(kind, TrialState.COMPLETE)
+                study.tell(trial, values if state == TrialState.COMPLETE else None, state)
+    assert len({trial.state for trial in fast.trials}) == 4

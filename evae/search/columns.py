@@ -1,0 +1,113 @@
+"""The trials of an Optuna study as columns of numbers, kept up to date trial by trial.
+
+Optuna's TPE goes through all trials in Python for every parameter that it draws. Here only what has changed since the
+last suggestion is read: Optuna replaces a trial by a new object when it changes.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from itertools import compress
+from operator import is_not
+from typing import Any
+
+import numpy as np
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+ROOM = 1024
+"""Rows that there is room for at first."""
+
+
+class Columns:
+    """Rows are trials by number: `state` (of TrialState), `values` (n, objectives) to be minimised, `broken`, by how
+    much constraints are, and parameters in Optuna's internal representation; NaN where a trial has none."""
+
+    def __init__(self, study: Study):
+        self.signs = [-1.0 if way == StudyDirection.MAXIMIZE else 1.0 for way in study.directions]
+        self.trials: list[FrozenTrial] = []
+        self.distributions: dict[str, BaseDistribution] = {}
+        self.branches: dict[tuple, set[int]] = {}
+        """Which trials have which parameters and chose which of their categories."""
+        self._branch: list[tuple] = []
+        self._state = np.full(ROOM, -1)
+        self._values = np.full((ROOM, len(self.signs)), np.nan)
+        self._broken = np.zeros(ROOM)
+        self._params: dict[str, np.ndarray] = {}
+        self.version = 0
+        """Goes up with every trial that ends."""
+
+    def update(self, study: Study, given: Callable[[FrozenTrial], Mapping[str, Any]]) -> None:
+        """Read what has changed. `given(trial)` are the parameters of a trial, those that it has been promised too."""
+        trials = study.get_trials(deepcopy=False)
+        old = len(self.trials)
+        changed = list(compress(range(old), map(is_not, trials, self.trials)))
+        self._grow(len(trials))
+        self._branch += [()] * (len(trials) - old)
+        for number in [*changed, *range(old, len(trials))]:
+            self._read(trials[number], given(trials[number]))
+        self.trials = trials
+
+    def _grow(self, n: int) -> None:
+        while len(self._state) < n:
+            self._state = np.concatenate([self._state, np.full_like(self._state, -1)])
+            self._values = np.concatenate([self._values, np.full_like(self._values, np.nan)])
+            self._broken = np.concatenate([self._broken, np.zeros_like(self._broken)])
+            for name, column in self._params.items():
+                self._params[name] = np.concatenate([column, np.full_like(column, np.nan)])
+
+    def _read(self, trial: FrozenTrial, params: Mapping[str, Any]) -> None:
+        number, self._state[trial.number] = trial.number, int(trial.state)
+        self.distributions |= trial.distributions
+        if trial.state.is_finished():
+            self.version += 1
+            self._broken[number] = sum(by for by in trial.constraints.values() if by > 0)
+            if trial.state == TrialState.COMPLETE:
+                self._values[number] = np.array(trial.values) * self.signs
+        for name, value in params.items():
+            if name not in self._params:
+                self._params[name] = np.full(len(self._state), np.nan)
+            self._params[name][number] = self.distributions[name].to_internal_repr(value)
+        kinds = trial.distributions.items()
+        chosen = {name: trial.params[name] for name, kind in kinds if isinstance(kind, CategoricalDistribution)}
+        if before := self._branch[number]:
+            self.branches[before].discard(number)
+        self._branch[number] = tuple(trial.params), tuple(chosen.items())
+        self.branches.setdefault(self._branch[number], set()).add(number)
+
+    def branch(self, trial: FrozenTrial, name: str) -> dict[str, BaseDistribution]:
+        """The parameters that come with `name` where `trial` stands: those that all trials have which had `name` and
+        had chosen as this one (or as nearly so as any), without those that it has already."""
+        kinds = trial.distributions.items()
+        chosen = {(n, trial.params[n]) for n, kind in kinds if isinstance(kind, CategoricalDistribution)}
+        by_likeness = defaultdict(list)
+        for (names, theirs), numbers in self.branches.items():
+            if name in names and numbers:
+                by_likeness[len(chosen.intersection(theirs))].append((names, min(numbers)))
+        if not by_likeness:
+            return {}
+        near = by_likeness[max(by_likeness)]
+        shared = set.intersection(*(set(names) for names, _ in near)) - trial.params.keys()
+        distributions = self.trials[min(first for _, first in near)].distributions
+        return {n: distributions[n] for n in sorted(shared) if not distributions[n].single()}
+
+    @property
+    def state(self) -> np.ndarray:
+        return self._state[: len(self.trials)]
+
+    @property
+    def values(self) -> np.ndarray:
+        return self._values[: len(self.trials)]
+
+    @property
+    def broken(self) -> np.ndarray:
+        return self._broken[: len(self.trials)]
+
+    def having(self, names: Mapping[str, Any], rows: np.ndarray) -> dict[str, np.ndarray]:
+        """The columns `names` of those of the `rows` (booleans) that have all of them."""
+        columns = {
+            name: self._params.get(name, np.full(len(self._state), np.nan))[: len(self.trials)] for name in names
+        }
+        for column in columns.values():
+            rows = rows & ~np.isnan(column)
+        return {name: column[rows] for name, column in columns.items()}
