@@ -18,6 +18,7 @@ from evae.data.base import DataRecipe
 from evae.errors import UserError
 from evae.home import expanded
 from evae.plugins import load
+from evae.sizes import sides
 
 if TYPE_CHECKING:
     from evae.checkpoints import Kept
@@ -53,6 +54,10 @@ def main(
     chosen, kept = find_device(device), open_model(model)
     # Which may take long, and so comes after all that can be wrong.
     images = images_of(_same_shape(kept, given), data_root)
+    theirs, ours = ((one.channels, *sides(one.image_size)) for one in (images, kept))
+    if theirs != ours:
+        had, takes = (" x ".join(map(str, shape)) for shape in (theirs, ours))
+        raise UserError(f"{images.name} has {images.kind} of {had}, and the model takes {takes}: give it such.")
     about = encode(Job(kept, images, code, seed, format, shard_size), folder, chosen)
     counts = " / ".join(str(about["splits"][split]["n"]) for split in ("train", "validation", "test"))
     print(f"{to}: {counts} codes of {' x '.join(map(str, about['shape']))}, of train / validation / test {images.kind}")

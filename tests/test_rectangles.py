@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from tiny import tiny_recipe
 
+from evae import encode as encode_command
 from evae import export
 from evae.adversarial import Adversarial
 from evae.checkpoints import dump_model, dump_training, read_kept, restore_training
@@ -90,6 +91,8 @@ def test_it_is_exported_and_encoded(images, tmp_path):
     kept = open_model(tmp_path / "out")
     about = encode(Job(kept, images), tmp_path / "codes", torch.device("cpu"), lambda _: None)
     assert about["shape"] == [3, 4, 8]
+    with pytest.raises(UserError, match="photos has images of 3 x 16 x 32, and the model takes 5 x 16 x 32"):
+        encode_command.main(str(tmp_path / "out"), tmp_path / "others", data="photos")
 
 
 def test_networks_and_discriminators_that_take_squares_say_so():
