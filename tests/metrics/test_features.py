@@ -78,9 +78,13 @@ def test_images_count_as_their_8_bit_pictures(features: Features):
     assert torch.equal(features(x * 3 - 1), features((x * 3 - 1).clamp(0, 1)))
 
 
-def test_other_channels_are_refused(features: Features):
-    with pytest.raises(UserError, match="4 channels"):
-        features(torch.zeros(1, 4, 32, 32))
+@pytest.mark.parametrize(
+    ("channels", "colours"), [(2, ((0,), (0, 1), (1,))), (4, ((0, 1), (1, 2), (2, 3))), (6, ((0, 1), (2, 3), (4, 5)))]
+)
+def test_other_channels_are_seen_as_false_colours(features: Features, channels, colours):
+    images = torch.rand(2, channels, 32, 32, generator=torch.Generator().manual_seed(0))
+    seen = torch.stack([images[:, list(those)].mean(1) for those in colours], 1)
+    assert torch.equal(features(images), features(seen))
 
 
 def test_no_gradient_no_training_no_autocast(features: Features):
