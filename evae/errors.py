@@ -8,6 +8,10 @@ from collections.abc import Iterable
 class UserError(Exception):
     """Something the user gave cannot be used; the text says what, and what to do instead."""
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows of it."""
+        return [f"error: {self}"]
+
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> UserError:
     """The error for a name that is not known: suggests the nearest known one and lists them all.

@@ -1,7 +1,9 @@
 """From the command line to a report: the way that every study file takes."""
 
 import inspect
+import logging
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -48,6 +50,26 @@ def side_by_side(metrics: Sequence[str]) -> Callable[["Store"], str]:
     return closing
 
 
+def run(
+    options: StudyOptions, study: ModuleType | None = None, space: str | None = None, console: Console | None = None
+) -> "Store":
+    """Run a study from Python, as in a notebook: `run(KernelSweep(name="first", trials=4))`. Returns its store.
+
+    `study` is the module that the options are of, `space` the name of another search space than theirs. What was
+    interrupted (KeyboardInterrupt) the same call continues. Raises UserError for what cannot be done.
+    """
+    # Both would have widgets in a notebook, which nothing here needs.
+    logging.getLogger("ray.widgets.util").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", "IProgress not found")
+    from evae.study.run import run_study
+
+    study = study or sys.modules[type(options).__module__]
+    in_file = getattr(study, "__file__", None) is not None  # and not typed into a notebook
+    question = inspect.getdoc(study if in_file else type(options)) or ""
+    repeated_by = written(options, name_of(study), space) if in_file else b""
+    return run_study(question.partition("\n")[0], options, console or Console(soft_wrap=True), repeated_by)
+
+
 def main(options: type[StudyOptions], study: ModuleType, closing: Callable[["Store"], str] | None = None) -> None:
     """Parse the command line, run the study, write its report and say where it is.
 
@@ -62,11 +84,10 @@ def main(options: type[StudyOptions], study: ModuleType, closing: Callable[["Sto
         given = parse(options, description, config.arguments)
         # Imported when needed: --help and wrong options need not wait for it.
         from evae.results.store import Store
-        from evae.study.run import run_study
 
         store, interrupted = Store(given.location), False
         try:
-            run_study(description.splitlines()[0], given, console, written(given, name_of(study), config.space))
+            run(given, study, config.space, console)
         except KeyboardInterrupt:
             interrupted = True
         if given.dry_run:

@@ -18,6 +18,16 @@ from evae.search.searcher import FINISHED, StudySearcher
 private.share_processes()
 
 
+class Silent(tune.ProgressReporter):
+    """In a notebook Tune's own reporter would clear what a study shows, however silent it is told to be."""
+
+    def should_report(self, trials: list, done: bool = False) -> bool:
+        return False
+
+    def report(self, trials: list, done: bool, *sys_info: dict) -> None:
+        """At the end it is asked to, whatever it says."""
+
+
 class TuneSearcher(Searcher):
     """Hands the jobs of a search to Tune, and the ends of their trials to the search."""
 
@@ -96,6 +106,7 @@ def tuner(
             name=setting.study,
             storage_path=str(scratch),
             verbose=0,
+            progress_reporter=Silent(),
             callbacks=callbacks,
             failure_config=tune.FailureConfig(max_failures=-1),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),

@@ -15,6 +15,7 @@ from evae.search.configuration import Configuration
 from evae.search.deciding import Deciding
 from evae.search.searcher import OUTSIDE, StudySearcher
 from evae.search.verdicts import sentence
+from evae.study.notebook import NotebookLive
 
 LINE_EVERY_S = 10.0
 """Where the output is not a terminal: at most one line in this many seconds, and one at the end."""
@@ -46,6 +47,7 @@ class StudyProgress(Callback):
         )
         self.task = self.bar.add_task("trials", total=self.total, completed=self.done, left="")
         self.live = Live(console=console, get_renderable=self._render, refresh_per_second=2, transient=True)
+        self.notebook = NotebookLive(self._render) if console.is_jupyter else None
 
     def __getstate__(self) -> dict:
         # Tune pickles its callbacks for a restore of its own that we never ask for; a console cannot be pickled.
@@ -60,15 +62,22 @@ class StudyProgress(Callback):
         return self.searcher.done
 
     def __enter__(self) -> "StudyProgress":
-        if self.console.is_terminal:
+        if self.notebook is not None:
+            self.notebook.start()
+        elif self.console.is_terminal:
             self.live.start()
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.live.stop()
+        if self.notebook is not None:
+            self.now.clear()
+            self.notebook.stop()
 
     def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict[str, Any], **info: Any) -> None:
         self.now[trial.trial_id] = f"{result['trial']} epoch {result['epochs']}/{self.epochs}"
+        if self.notebook is not None:
+            self.notebook.refresh()
 
     def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         self._ended(trial.trial_id)
@@ -97,7 +106,9 @@ class StudyProgress(Callback):
             self.warned = True
             self.console.print(Text(word))
         waited = time.monotonic() - self.spoken
-        if not self.console.is_terminal and (waited > LINE_EVERY_S or done == total):
+        if self.notebook is not None:
+            self.notebook.refresh()
+        elif not self.console.is_terminal and (waited > LINE_EVERY_S or done == total):
             self.spoken = time.monotonic()
             best = [f"best {metric} {value:.4g} ({who})" for metric, value, who in self.best()]
             self.console.print(Text("; ".join([f"trials {done}/{total}, {left}", *best])))
