@@ -91,7 +91,9 @@ class LaneWorker:
         return self._do("weights")
 
     def end(self) -> None:
-        self._do("end")
+        # Of a trial that has ended, all is at hand that is to be written.
+        with contextlib.suppress(PackLost):
+            self._do("end")
 
     def close(self) -> None:
         """Give the lane back."""

@@ -57,6 +57,7 @@ class Trial:
         try:
             self.worker.train_epoch()
         except PackLost:
+            self.worker.end(), self.worker.close()  # for which it is not needed
             return True
         return False
 
