@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +25,7 @@ from evae.errors import UserError, unknown
 from evae.home import expanded
 
 KEYS = ("config", "image", "label")
+HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 SAVED = ("dataset_dict.json", "state.json")
 """Files of which `save_to_disk` writes one into its folder."""
 
@@ -96,6 +98,10 @@ def _tables(name: str, config: str | None) -> tuple[dict[str, Any], str]:
     except ImportError:
         raise UserError("hf: needs the library datasets: pip install 'evae[hf]'") from None
     folder = expanded(name)
+    if not os.path.isdir(folder) and not HUB_NAME.fullmatch(name):
+        raise UserError(
+            f"there is no folder {shown(name)}: give one that save_to_disk wrote, or hf:OWNER/NAME of the hub"
+        )
     try:
         if any(os.path.isfile(os.path.join(folder, file)) for file in SAVED):
             found = datasets.load_from_disk(folder)

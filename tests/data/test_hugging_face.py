@@ -82,6 +82,12 @@ def test_a_data_set_without_images_and_a_damaged_one_are_refused(tmp_path):
         of(tmp_path / "cut")
 
 
+@pytest.mark.parametrize("name", ["~/nothing-here", "/nothing/here", "a b/c", "a/b/c", ""])
+def test_a_folder_that_is_not_there_is_not_looked_for_on_the_hub(name):
+    with pytest.raises(UserError, match=r"there is no folder|no home folder|needs a path"):
+        load(DataRecipe(source=f"hf:{name}"))
+
+
 def test_a_row_without_a_picture_and_a_damaged_one_are_left_out_and_named(tmp_path):
     pictures = [{"bytes": b"no picture", "path": None}, None]
     pictures += [{"bytes": None, "path": str(tmp_path / f"{i}.png")} for i in range(60)]
