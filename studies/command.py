@@ -19,6 +19,7 @@ COMMANDS = {
     "export": ("evae.export", "the best model of a study as a folder that stands alone"),
     "sample": ("evae.sample", "new images of a trained model"),
     "encode": ("evae.encode", "the codes of a data set under a trained model"),
+    "pool": ("evae.pool", "finished trials for other studies: list, check, export, import"),
     "repeat": ("evae.repeat", "train one recipe again, and print what it measures"),
     "upgrade": ("evae.upgrade", "bring the results of an earlier version to the present layout"),
     "doctor": ("evae.doctor", "is this machine, or this cluster, fit for a study?"),

@@ -48,19 +48,30 @@ def _epochs(row: Mapping[str, Any]) -> int:
 
 
 def _fault(store: Store, name: str, size: int, recipe: Mapping[str, Any]) -> str | None:
-    """Why a file is no state from which a training of this recipe could go on, if so; only its header is read."""
+    """Why a file is no state from which a training of this recipe could go on, if so."""
+    known = header(store, "states", name, size)
+    if isinstance(known, str):
+        return known
+    if "epoch" not in known:
+        return "it is no state of a training"
+    if not begins(recipe, known["recipe"]):
+        return "it is of another training"
+    planned = known["recipe"]["optimisation"]["epochs"]
+    return None if known["epoch"] == planned else "it is of another training"
+
+
+def header(store: Store, folder: str, name: str, size: int) -> dict[str, Any] | str:
+    """What a file of weights or states of so many bytes says of itself, its `recipe` among it, or why it is none; only
+    its header is read."""
     try:
-        length = int.from_bytes((store.read_bytes("states", name, 8) or b""), "little")
+        length = int.from_bytes((store.read_bytes(folder, name, 8) or b""), "little")
         if not 0 < length <= LONGEST:
             raise ValueError
-        header = json.loads((store.read_bytes("states", name, 8 + length) or b"")[8:])
-        known = json.loads(header.pop("__metadata__")["evae"])
-        ends = max(part["data_offsets"][1] for part in header.values())
-        epoch, planned = known["epoch"], known["recipe"]["optimisation"]["epochs"]
+        known = json.loads((store.read_bytes(folder, name, 8 + length) or b"")[8:])
+        said = json.loads(known.pop("__metadata__")["evae"])
+        ends = max(part["data_offsets"][1] for part in known.values())
+        if not isinstance(said["recipe"], dict):
+            raise ValueError
     except (ValueError, KeyError, TypeError, AttributeError):
         return "it is no state of a training"
-    if 8 + length + ends != size:
-        return f"it has {size} bytes instead of {8 + length + ends}"
-    if not begins(recipe, known["recipe"]) or epoch != planned:
-        return "it is of another training"
-    return None
+    return said if 8 + length + ends == size else f"it has {size} bytes instead of {8 + length + ends}"

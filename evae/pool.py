@@ -1,0 +1,98 @@
+"""What pools hold: finished trials that studies may take instead of training them.
+
+    python -m evae.pool list results
+    python -m evae.pool check results elsewhere/results
+    python -m evae.pool export results --to shared
+    python -m evae.pool import shared --to results/shared
+
+A path is the results of a study, or a folder of such. `check` reads every file: is it whole, is it what its name says,
+does the recipe of each row and of its weights give its identity, and has no training two values; the exit status is 1
+where something is wrong. `export` writes what is fine as one Parquet data set with a card, and `import` checks such a
+data set and copies it beside other results.
+"""
+
+import sys
+from collections.abc import Callable
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from evae.commands import CALLED, run
+from evae.errors import UserError, unknown
+
+Paths = Annotated[
+    tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PATH", help="results, or folders of them")
+]
+To = Annotated[str, tyro.conf.arg(help="a new folder, or URI")]
+
+
+def show(paths: Paths) -> None:
+    """What stores hold: trials, data, versions of the numbers, devices and size."""
+    from evae.study.holdings import listed, stores
+
+    rows = [listed(store) for store in stores(_given(paths))]
+    table = Table(*rows[0])
+    for row in rows:
+        table.add_row(*map(Text, row.values()))
+    Console().print(table)
+
+
+def check(paths: Paths) -> None:
+    """Whether files are whole and say what they are. The exit status is 1 where something is wrong."""
+    from evae.study.holdings import check, stores
+
+    found = check(stores(_given(paths)))
+    console = Console(soft_wrap=True)
+    for problem in found.problems:
+        console.print(Text(problem))
+    console.print(f"{len(found.fine)} finished trials are fine; {len(found.problems)} things are not", highlight=False)
+    sys.exit(1 if found.problems else 0)
+
+
+def export(paths: Paths, to: To, licence: str = "other") -> None:
+    """The finished trials in which nothing is wrong, as one Parquet data set with a card."""
+    from evae.study.dataset import export
+    from evae.study.holdings import check, stores
+
+    found = check(stores(_given(paths)))
+    target, count = export(found, to, licence)
+    left = f"; left out: {'; '.join(found.problems[:3])}" if found.problems else ""
+    Console(soft_wrap=True).print(Text(f"{target.location}: {count} trials{left}"))
+
+
+def take_in(path: Annotated[str, tyro.conf.Positional], to: To) -> None:
+    """Check a data set, and copy it beside other results."""
+    from evae.study.dataset import take_in
+    from evae.study.holdings import check, stores
+
+    target, count = take_in(check(stores([path])), to)
+    Console(soft_wrap=True).print(Text(f"{target.location}: {count} trials"))
+
+
+COMMANDS: dict[str, Callable[..., None]] = {"list": show, "check": check, "export": export, "import": take_in}
+
+
+def _given(paths: tuple[str, ...]) -> tuple[str, ...]:
+    if not paths:
+        raise UserError("give the results of a study, or a folder of results")
+    return paths
+
+
+def main() -> None:
+    """The command line."""
+    name, *given = sys.argv[1:] or ["--help"]
+    if name in ("-h", "--help"):
+        print(f"{__doc__}\ncommands: {', '.join(COMMANDS)}; each has its --help")
+    elif name not in COMMANDS:
+        sys.exit(f"error: {unknown('command of a pool', name, COMMANDS)}")
+    else:
+        CALLED.set(f"{CALLED.get() or 'python -m evae.pool'} {name}")
+        sys.argv = [sys.argv[0], *given]
+        run(COMMANDS[name])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""Pools looked at: what is fine is counted, exported and taken in; what is not is named."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny import tiny_images, tiny_recipe
+
+from evae.checkpoints import dump_model, dump_training
+from evae.errors import UserError
+from evae.identity import identity
+from evae.numerics import NUMERICS
+from evae.recipe import Recipe
+from evae.results.compaction import compact
+from evae.results.store import Store
+from evae.study.dataset import export, take_in
+from evae.study.holdings import check, listed, stores
+from evae.training import Training
+
+IMAGES = tiny_images()
+
+
+def row(seed: int = 0, recipe: Recipe | None = None, **changes: Any) -> dict[str, Any]:
+    recipe = replace(recipe or tiny_recipe(), seed=seed)
+    plain = recipe.to_dict()
+    named = identity(plain, IMAGES.digest, "fp32")
+    made = {"trial": f"{recipe.configuration()}-s{seed}", "study": "one", "state": "finished", "seed": seed}
+    made |= {"recipe": json.dumps(plain), "epochs": 3, "precision": "fp32", "data_digest": IMAGES.digest}
+    made |= {"identity": named, "numerics": NUMERICS, "device": "cpu", "threads": 1, "workers": 1, "processor": "x"}
+    made |= {"ended_at": datetime(2026, 1, 2, tzinfo=UTC), "val_elbo_nats": -1.5 - seed, "slot": "my-host:7"}
+    return made | changes
+
+
+def made(folder: Path, *rows: dict[str, Any]) -> Store:
+    store = Store(folder)
+    store.prepare()
+    for each in rows:
+        store.write("trials", each["trial"], [each])
+        store.write("epochs", each["trial"], [{"trial": each["trial"], "epoch": 1, "val_elbo_nats": -3.0}])
+    return store
+
+
+def test_what_is_there_is_listed(tmp_path):
+    made(tmp_path / "a", row(0), row(1), row(2, state="failed"))
+    compact(made(tmp_path / "b", row(3)), 1)
+    (tmp_path / "no study").mkdir()
+    one, two = map(listed, stores([str(tmp_path)]))
+    assert (one["trials"], one["finished"], one["data"], one["devices"]) == ("3", "2", IMAGES.digest, "cpu")
+    assert two["finished"] == "1" and one["results"] == str(tmp_path / "a")
+    with pytest.raises(UserError, match="holds no study"):
+        stores([str(tmp_path / "no study")])
+
+
+def test_what_is_fine_is_fine(tmp_path):
+    store = made(tmp_path / "a", row(0), row(1, recipe=tiny_recipe(epochs=3)))
+    training = Training(tiny_recipe(), IMAGES)
+    name = f"{row(0)['trial']}.safetensors"
+    store.write_bytes("weights", name, dump_model(training.model, tiny_recipe(), 32, 1))
+    store.write_bytes("states", name, dump_training(training))
+    found = check([store])
+    assert found.problems == [] and len(found.fine) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"identity": "0" * 24}, "not that of its identity"),
+        ({"recipe": json.dumps(tiny_recipe(learning_rate=1.0).to_dict())}, "not that of its identity"),
+        ({"recipe": "{"}, "does not say what was trained"),
+        ({"recipe": "[]"}, "does not say what was trained"),
+        ({"numerics": "x"}, "does not say what was trained"),
+        ({"numerics": 99}, "not that of its identity"),
+        ({"precision": "bf16"}, "not that of its identity"),
+        ({"epochs": 4}, "differ in epochs or seed"),
+        ({"seed": 7}, "differ in epochs or seed"),
+        ({"seed": float("nan")}, "differ in epochs or seed"),
+        ({"distances": "x" * 2_000_000}, "its distances has 2,000,000 characters"),
+        ({"identity": None}, "have no identity"),
+    ],
+    ids=str,
+)
+def test_rows_that_are_not_what_they_say_are_named(tmp_path, changes, why):
+    found = check([made(tmp_path / "a", row(0), row(1) | changes)])
+    (problem,) = found.problems
+    assert why in problem and [each["trial"] for _, each in found.fine] == [row(0)["trial"]]
+    with pytest.raises(UserError, match="refused as it is"):
+        take_in(found, str(tmp_path / "b"))
+    assert not (tmp_path / "b").exists()
+
+
+def test_files_that_are_not_what_they_say_are_named(tmp_path):
+    store = made(tmp_path / "a", row(0), row(1), row(2))
+    other = Training(tiny_recipe(seed=5), IMAGES)
+    names = [f"{row(seed)['trial']}.safetensors" for seed in range(3)]
+    store.write_bytes("weights", names[0], dump_model(other.model, other.recipe, 32, 1))
+    store.write_bytes("weights", names[1], dump_model(other.model, other.recipe, 32, 1)[:-1])
+    store.write_bytes("epochs", f"{row(2)['trial']}.parquet", b"no Parquet")
+    problems = check([store]).problems
+    assert any(names[0] in each and "of another recipe than its row" in each for each in problems)
+    assert any(names[1] in each and "bytes instead of" in each for each in problems)
+    assert any(f"epochs/{row(2)['trial']}.parquet" in each for each in problems)
+    assert len(problems) == 3
+    store.write_bytes("trials", "x.parquet", b"PAR1")
+    assert check([store]).fine == []
+
+
+def test_one_training_with_two_values_is_named_and_neither_is_taken(tmp_path):
+    a = made(tmp_path / "a", row(0), row(1))
+    b = made(tmp_path / "b", row(0, val_elbo_nats=-7.0), row(1, val_elbo_nats=-9.0, threads=2))
+    found = check([a, b])
+    (problem,) = found.problems
+    assert f"{a.location}: {row(0)['trial']}" in problem and f"{b.location}: {row(0)['trial']}" in problem
+    assert "val_elbo_nats is -1.5 and -7" in problem
+    assert {each["seed"] for _, each in found.fine} == {1}  # on more threads it may differ as another seed's does
+
+
+def test_a_data_set_goes_out_and_comes_in(tmp_path):
+    own = tiny_recipe()
+    own = replace(own, data=replace(own.data, source="folder:/home/me/secret/faces"))
+    a, b = made(tmp_path / "a", row(0), row(1)), made(tmp_path / "b", row(0), row(2, recipe=own))
+    target, count = export(check([a, b]), str(tmp_path / "out"), "cc-by-4.0")
+    assert count == 3 and target.files("trials") == [] and len(target.compacted("trials")) == 1
+    rows = target.rows("trials")
+    assert {each["trial"] for each in rows} == {row(0)["identity"], row(1)["identity"], row(2, recipe=own)["identity"]}
+    text = (tmp_path / "out" / "README.md").read_text()
+    assert text.startswith('---\nlicense: "cc-by-4.0"\n') and "# 3 trained" in text and IMAGES.digest in text
+    everything = str(rows) + text
+    assert "my-host" not in everything and "/home/me" not in everything and "folder:faces" in everything
+    found = check(stores([str(tmp_path / "out")]))
+    assert found.problems == [] and len(found.fine) == 3
+    taken, count = take_in(found, str(tmp_path / "results" / "shared"))
+    assert count == 3 and len(taken.rows("epochs")) == 3
+    with pytest.raises(UserError, match="holds something already"):
+        take_in(found, str(tmp_path / "results" / "shared"))
+    with pytest.raises(UserError, match="holds something already"):
+        export(found, str(tmp_path / "out"), "other")
+
+
+@pytest.mark.parametrize("name", ["../../x", "a/b", ".hidden", ""])
+def test_names_with_parts_of_paths_are_refused(tmp_path, name):
+    store = made(tmp_path / "a")
+    made(tmp_path / "b", row(0))
+    Path(store.path("trials", "x.parquet")).write_bytes(
+        Path(tmp_path / "b" / "trials" / f"{row(0)['trial']}.parquet").read_bytes()
+    )
+    assert "not the trial of its name" in check([store]).problems[0]
+    found = check([made(tmp_path / "c", row(0))])
+    found.fine[0][1]["trial"] = name
+    with pytest.raises(UserError, match="no name of a trial"):
+        take_in(found, str(tmp_path / "d"))
