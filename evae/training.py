@@ -129,6 +129,11 @@ class Training:
         """How its steps are run, and why (`evae.stepping.program`)."""
         return self.loop.program.stepped
 
+    def release(self) -> None:
+        """Give back what captured steps hold of the device's memory: as much as a step needs, for as long as they may
+        be replayed. They are captured anew if it is trained on."""
+        self.loop.program.kinds.clear()
+
     def first_terms(self) -> dict[str, tuple[float, float]]:
         """Each term that counts in the loss, on the first training images as one batch, and its full weight, warm-ups
         and later starts done. For a training of which nothing else is asked: BatchNorm and memories take note."""

@@ -109,6 +109,7 @@ class Worker:
 
     def evaluate(self) -> Evaluated:
         """Measure the trained model."""
+        self.training.release()
         return evaluate(self.training, self._features(), self.references, searched=self.searched)
 
     def _features(self) -> Features | None:
@@ -123,6 +124,9 @@ class Worker:
 
     def end(self) -> None:
         """Forget the trial."""
+        if self.training is not None:
+            # At once, and not when Python comes to collect its circles: the next trial needs the memory.
+            self.training.release()
         self.training = None
 
     def close(self) -> None:

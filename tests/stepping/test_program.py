@@ -131,6 +131,17 @@ def test_a_device_that_cannot_record_trains_on_and_says_why(on_device):
     assert training.stepped == "as it comes: it cannot be captured (operation not permitted when stream is capturing)"
 
 
+def test_what_was_recorded_can_be_given_back_and_is_recorded_anew(on_device):
+    recorder, expected = Again(), on_device(Again(), RECIPES["mixture"])
+    training = on_device(recorder, RECIPES["mixture"])
+    rows = [training.train_epoch() for _ in range(2)]
+    before = recorder.recorded
+    training.release()
+    assert before and not training.loop.program.kinds
+    assert len(rows) + len(epochs(training)) == len(epochs(expected)) and not differing(training, expected)
+    assert recorder.recorded > before
+
+
 def test_on_a_cpu_steps_come_as_they_are():
     assert Training(tiny_recipe(), IMAGES).stepped == "as it comes"
 
