@@ -17,7 +17,6 @@ from typing import Annotated
 
 import tyro
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from evae.commands import CALLED, run
@@ -33,11 +32,15 @@ def show(paths: Paths) -> None:
     """What stores hold: trials, data, versions of the numbers, devices and size."""
     from evae.study.holdings import listed, stores
 
-    rows = [listed(store) for store in stores(_given(paths))]
-    table = Table(*rows[0])
-    for row in rows:
-        table.add_row(*map(Text, row.values()))
-    Console().print(table)
+    console = Console(soft_wrap=True)
+    for store in stores(_given(paths)):
+        has = listed(store)
+        console.print(
+            Text(
+                f"{has['results']}: {has['finished']} of {has['trials']} trials finished, {has['MB']} MB; data "
+                f"{has['data']}; numbers of version {has['numbers']}; on {has['devices']}, threads: {has['threads']}"
+            )
+        )
 
 
 def check(paths: Paths) -> None:
@@ -84,12 +87,14 @@ def _given(paths: tuple[str, ...]) -> tuple[str, ...]:
 def main() -> None:
     """The command line."""
     name, *given = sys.argv[1:] or ["--help"]
+    called = CALLED.get() or "python -m evae.pool"
     if name in ("-h", "--help"):
-        print(f"{__doc__}\ncommands: {', '.join(COMMANDS)}; each has its --help")
+        print(f"usage: {called} COMMAND PATH ... [OPTIONS]\n\n{__doc__}")
+        print(f"commands: {', '.join(COMMANDS)}; each has its --help")
     elif name not in COMMANDS:
         sys.exit(f"error: {unknown('command of a pool', name, COMMANDS)}")
     else:
-        CALLED.set(f"{CALLED.get() or 'python -m evae.pool'} {name}")
+        CALLED.set(f"{called} {name}")
         sys.argv = [sys.argv[0], *given]
         run(COMMANDS[name])
 

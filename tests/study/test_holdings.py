@@ -1,6 +1,7 @@
 """Pools looked at: what is fine is counted, exported and taken in; what is not is named."""
 
 import json
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from tiny import tiny_images, tiny_recipe
 
+from evae import pool
 from evae.checkpoints import dump_model, dump_training
 from evae.errors import UserError
 from evae.identity import identity
@@ -151,3 +153,32 @@ def test_names_with_parts_of_paths_are_refused(tmp_path, name):
     found.fine[0][1]["trial"] = name
     with pytest.raises(UserError, match="no name of a trial"):
         take_in(found, str(tmp_path / "d"))
+
+
+def command(monkeypatch, capsys, *given: str) -> tuple[int | str, str]:
+    """(exit status or error, output) of `python -m evae.pool GIVEN`."""
+    monkeypatch.setattr(sys, "argv", ["evae.pool", *given])
+    token, status = pool.CALLED.set(None), 0
+    try:
+        pool.main()
+    except SystemExit as end:
+        status = end.code or 0
+    finally:
+        pool.CALLED.reset(token)
+    return status, capsys.readouterr().out
+
+
+def test_the_commands_of_a_pool(monkeypatch, capsys, tmp_path):
+    made(tmp_path / "results" / "a", row(0), row(1))
+    results, out, theirs = (str(tmp_path / name) for name in ("results", "out", "results/theirs"))
+    assert "a: 2 of 2 trials finished" in command(monkeypatch, capsys, "list", results)[1]
+    assert command(monkeypatch, capsys, "check", results) == (0, "2 finished trials are fine; 0 things are not\n")
+    assert command(monkeypatch, capsys, "export", results, "--to", out)[1].endswith("out: 2 trials\n")
+    assert command(monkeypatch, capsys, "import", out, "--to", theirs)[1].endswith("theirs: 2 trials\n")
+    assert command(monkeypatch, capsys, "check", results)[0] == 0
+    made(tmp_path / "results" / "b", row(0, val_elbo_nats=0.0))
+    status, said = command(monkeypatch, capsys, "check", results)
+    assert status == 1 and "one training with two values" in said
+    assert "holds no study" in command(monkeypatch, capsys, "list", str(tmp_path / "out" / "trials"))[0]
+    assert "unknown command of a pool 'chekc'" in command(monkeypatch, capsys, "chekc")[0]
+    assert "give the results" in command(monkeypatch, capsys, "list")[0]
