@@ -33,7 +33,7 @@ ESCAPED = {
 
 
 WIDE = 24
-"""Letters of a line of a unit."""
+"""Letters of a line of a head."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,11 @@ class Table:
     def latex(self) -> str:
         """A `table` whose packages are booktabs and, for letters beyond English ones, inputenc or a newer TeX."""
         sides = ["r" if kind == "number" else "l" for kind in self.kinds]
-        heads = [in_latex(name) for name, _ in self.heads]
-        units = [_stacked(unit, side) if unit else "" for (_, unit), side in zip(self.heads, sides, strict=True)]
+        heads = [_stacked(name, side) for (name, _), side in zip(self.heads, sides, strict=True)]
+        units = [
+            rf"\footnotesize {_stacked(unit, side)}" if unit else ""
+            for (_, unit), side in zip(self.heads, sides, strict=True)
+        ]
         body = [[_bold(cell, r"\textbf{{{}}}", in_latex) for cell in row] for row in self.rows]
         lines = [" & ".join(row) + r" \\" for row in ([heads, units] if any(units) else [heads])]
         inside = [r"\toprule", *lines, r"\midrule", *(" & ".join(row) + r" \\" for row in body), r"\bottomrule"]
@@ -109,10 +112,11 @@ class Table:
         )
 
 
-def _stacked(unit: str, side: str) -> str:
-    """A unit in small letters, below each other where it is long."""
-    lines = r" \\ ".join(map(in_latex, textwrap.wrap(unit, WIDE)))
-    return rf"\footnotesize\shortstack[{side}]{{{lines}}}"
+def _stacked(text: str, side: str) -> str:
+    """A head or unit, in lines below each other where it is long."""
+    lines = [in_latex(line) for line in textwrap.wrap(text, WIDE)]
+    below = r" \\ ".join(lines)
+    return rf"\shortstack[{side}]{{{below}}}" if len(lines) > 1 else below
 
 
 def in_latex(text: str) -> str:
