@@ -5,7 +5,7 @@
 #   sbatch cluster-slurm.sh study kernel-sweep --name faces --trials 100 --results /shared/studies
 #   sbatch --nodes=8 --gpus-per-node=4 cluster-slurm.sh study study.toml
 #   scancel --batch --signal=USR1 JOB     # the study stops as after Ctrl-C, and goes on when the job starts again
-#   scancel JOB                           # it stops; the same sbatch continues it
+#   scancel JOB                           # it ends; the same sbatch continues it
 #
 # Start it in the project's folder, which all nodes must see, as they must the results. A job that is preempted, or comes
 # to its time limit, continues its study when Slurm starts it again. Values to change are marked with <--.
@@ -88,9 +88,15 @@ trap 'again=no' TERM # by who ended the job, and told its steps too
 step --nodes=1 --ntasks=1 --nodelist="$SLURMD_NODENAME" evae "$@" --address="$address" &
 ended $!
 status=$?
-scancel --signal=TERM "$SLURM_JOB_ID" # Ray on the other nodes
-kill -TERM $head
-wait
+{ # Ray, where it is still there: on the other nodes, and here
+    scancel --signal=TERM "$SLURM_JOB_ID"
+    kill -TERM $head
+} 2>/dev/null
+# It needs a moment, and on a node that is lost it never ends.
+for ((second = 0; second < 30; second++)); do
+    [ -n "$(jobs -rp)" ] || break
+    sleep 1
+done
 # What a study ends with that stops as after Ctrl-C, and what a command that was told to end before that.
 if [ $again = yes ] && ((status == 130 || status == 143)); then
     scontrol requeue "$SLURM_JOB_ID"
