@@ -43,7 +43,7 @@ def study(tmp_path_factory) -> tuple[Study, str, Path]:
     shutil.copy(EXAMPLES / "student_t.py", mine)
     diary.write_text(FOLLOWER.format(path=str(folder / "diary.txt")))
     # Two of the option: an installed module would do as well.
-    made = Study(folder, trials=8, plugin=f"{mine} --plugin {diary}")
+    made = Study(folder, trials=8, plugin=f"{mine} --plugin {diary}", track="tensorboard")
     status, said = made.run()
     assert status == 0, said
     return made, said, folder
@@ -68,6 +68,16 @@ def test_a_callback_is_told_and_its_failure_costs_nothing(study):
     assert lines[1] == f"trial_start {first}" and f"epoch {first} 1" in lines
     assert lines[-1].startswith("trial_end") and lines[-1].endswith("finished")
     assert "the callback Diary failed in trial_end (RuntimeError: no more" in said
+
+
+def test_a_tracker_has_a_run_of_every_trial_and_is_told_of_each_once(study):
+    made, said, folder = study
+    trials = set(made.states())
+    boards = {place.name for place in (folder / "kernel-sweep" / "tensorboard").iterdir() if place.is_dir()}
+    assert (
+        boards == trials and {name.partition("@")[0] for name in made.store.sizes("tracked", ".tensorboard")} == trials
+    )
+    assert "tensorboard" not in said.replace("--track tensorboard", "")
 
 
 def test_another_version_is_refused_with_the_difference_and_goes_on_when_told(study):
