@@ -173,6 +173,12 @@ def _dump(tensors: dict[str, torch.Tensor], recipe: Recipe, **header: ImageSize 
     return save({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, {"evae": text})
 
 
+def recipe_of(data: bytes) -> dict:
+    """The recipe, as plain values, of which the bytes of a file say that they are the trained weights. Raises UserError
+    as `read_kept` does."""
+    return _load(data)[0]["recipe"]
+
+
 def _load(data: bytes, path: str = "this") -> tuple[dict, dict[str, torch.Tensor]]:
     try:
         tensors = load(data)

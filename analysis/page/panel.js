@@ -144,6 +144,7 @@ report.panel = (() => {
       : element("p", { className: "lead", textContent: "The weights of this trial were not kept." });
     body.replaceChildren(
       element("p", { className: "values" }, ...marks.map((mark) => element("span", { className: "badge", textContent: mark })), element("span", { className: "mono", textContent: it.id })),
+      ...(own?.taken ? [element("p", { className: "lead", id: "taken", textContent: `Seed ${own.seed} was trained in ${own.taken}, and taken from there.` })] : []),
       section("Pictures", element("p", { className: "lead", textContent: note }), grids, any ? beside(c) : null),
       values(it), replicates(c),
       section("Learning curves", ...(curves.some(Boolean) ? curves : [element("p", { className: "lead", textContent: "No epoch was recorded." })])),

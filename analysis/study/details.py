@@ -105,8 +105,8 @@ def _is_finite(value: object) -> bool:
 def trials(study: StudyData, table: pd.DataFrame) -> list[dict[str, Any]]:
     """One entry a trial, in the order of `study.trials`: id, configuration (its place in `table`), seed, role, state,
     the rate of each latent, or of each channel of a code map, in nats where it is known, the `code_shape` of such a map
-    in words, the place of its stack trace in `traces` where it has one, what
-    it ran on (its place in `conditions`).
+    in words, the place of its stack trace in `traces` where it has one, what it ran on (its place in `conditions`), and
+    where it was trained if that was elsewhere.
     """
     place = {configuration: i for i, configuration in enumerate(table["configuration"])}
     trace = {text: i for i, text in enumerate(traces(study))}
@@ -126,6 +126,7 @@ def trials(study: StudyData, table: pd.DataFrame) -> list[dict[str, Any]]:
                 # -1 is one that had no room.
                 "trace": None if row["traceback"] is None else trace.get(row["traceback"], -1),
                 "ran": known[_ran(row)],
+                "taken": _taken(row),
             }
         )
     return found
@@ -150,6 +151,12 @@ def plugin_options(study: StudyData) -> str:
     """The study's plug-ins as options of `python -m evae.repeat`."""
     given = study.manifest.get("options", {}).get("plugin") or []
     return shlex.join(word for plugin in given for word in ("--plugin", str(plugin)))
+
+
+def _taken(row: dict[str, Any]) -> str | None:
+    if row["taken_study"] is None:
+        return None
+    return f"study {row['taken_study']} ({row['taken_from']}), trial {row['taken_trial']}"
 
 
 def _ran(row: dict[str, Any]) -> str:

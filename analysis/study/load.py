@@ -21,6 +21,8 @@ from evae.results.store import SCHEMAS, Store, StoreError
 from evae.search.constraints import Constraint
 from evae.search.job import CONFIRM, SEARCH
 
+TAKEN = ("taken_study", "taken_from", "taken_trial")
+"""Columns of a trial that another study has trained."""
 TEXT = {
     "study": [
         "session",
@@ -60,6 +62,7 @@ TEXT = {
         "rate_is",
         "code_shape",
         "distances",
+        *TAKEN,
     ],
     "epochs": ["trial", "configuration"],
 }
@@ -121,6 +124,11 @@ class StudyData:
     def searched(self) -> pd.DataFrame:
         """The trials that the search chose by: all but those with fresh seeds."""
         return self.trials[self.trials["role"] != CONFIRM]
+
+    @property
+    def trained_here(self) -> pd.DataFrame:
+        """The trials that this study has trained itself: all but those that it took from others."""
+        return self.trials[self.trials["taken_study"].isna()]
 
     @property
     def ranked_by_validation(self) -> bool:

@@ -17,15 +17,17 @@ def timing(study: StudyData) -> pd.DataFrame:
     from its epochs. Empty when slots, wall time or the seconds of training are not known.
     """
     capacity = sum(s["slots"] * (s["end"] - s["start"]) for s in sessions(study) if math.isfinite(s["slots"]))
-    known = study.trials["train_s"].notna().any() or study.epochs["train_s"].notna().any()
+    trials = study.trained_here
+    epochs = study.epochs[study.epochs["trial"].isin(trials["trial"])]
+    known = trials["train_s"].notna().any() or epochs["train_s"].notna().any()
     if not capacity > 0 or not known:
         return pd.DataFrame(columns=["activity", "seconds", "share"])
-    by_trial = study.epochs.groupby("trial")[["train_s", "evaluate_s"]].sum()
+    by_trial = epochs.groupby("trial")[["train_s", "evaluate_s"]].sum()
     spent = {}
     for column, activity in ACTIVITIES.items():
-        seconds = study.trials[column]
+        seconds = trials[column]
         if column in by_trial:
-            seconds = seconds.fillna(per_trial(by_trial[column], study.trials))
+            seconds = seconds.fillna(per_trial(by_trial[column], trials))
         spent[activity] = float(seconds.sum())
     spent["idle"] = max(0.0, capacity - sum(spent.values()))
     total = sum(spent.values())
@@ -65,5 +67,7 @@ def wall_seconds(study: StudyData) -> float:
 
 
 def _signs_of_life(study: StudyData) -> pd.Series:
-    times = [frame[column] for frame in (study.trials, study.epochs) for column in ("started_at", "ended_at")]
+    own = study.trained_here
+    frames = own, study.epochs[study.epochs["trial"].isin(own["trial"])]
+    times = [frame[column] for frame in frames for column in ("started_at", "ended_at")]
     return pd.concat(times).dropna()

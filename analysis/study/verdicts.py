@@ -95,7 +95,7 @@ def _ending(study: StudyData, found: list[Verdict]) -> str:
         return ""
     text = f"Fresh seeds were to be trained until all is decided; {count(left, 'claim')} "
     text += "stays undecided" if left == 1 else "stay undecided"
-    hours = study.trials["wall_s"].sum() / 3600
+    hours = study.trained_here["wall_s"].sum() / 3600
     if isinstance(budget, int | float) and hours >= budget:
         return f"{text}: the budget of {budget:g} hours of training is spent."
     return f"{text}."

@@ -44,6 +44,7 @@ def progress(study: StudyData) -> str:
     if fresh:
         why = ", to confirm what the search chose" if tables.confirms(study).any() else ""
         text += f" {count(fresh, 'of them has', 'of them have')} a fresh seed{why}."
+    text += taken(study)
     if len(lost):
         first = lost.iloc[0]
         text += f" Most frequent reason for not finishing: {first['reason']} ({count(first['n'], 'time')})."
@@ -58,6 +59,14 @@ def progress(study: StudyData) -> str:
     if study.manifest.get("state") != "finished":
         text += f" Mind that {_study_state(study)}."
     return text
+
+
+def taken(study: StudyData) -> str:
+    """Which trials were trained in other studies; "" where none was."""
+    others = study.trials["taken_study"].dropna().value_counts()
+    parts = [f"{n:,} in study {name}" for name, n in others.items()]
+    listed = ", ".join(parts[:NAMED]) + (f" and {len(parts) - NAMED} other studies" if parts[NAMED:] else "")
+    return f" Of these trials some were trained elsewhere, and taken from there: {listed}." if parts else ""
 
 
 def _study_state(study: StudyData) -> str:

@@ -34,7 +34,8 @@ def timeline(study: StudyData) -> pd.DataFrame:
     last epoch.
     """
     last_epoch = study.epochs.groupby("trial")["ended_at"].max()
-    trials = study.trials[study.trials["started_at"].notna()].sort_values("started_at")
+    own = study.trained_here
+    trials = own[own["started_at"].notna()].sort_values("started_at")
     ends = trials["ended_at"].fillna(per_trial(last_epoch, trials)).fillna(trials["started_at"])
     clock = sessions(study) or [{"began": trials["started_at"].min(), "start": 0.0, "end": math.inf}]
     free: dict[str, list[tuple[pd.Timestamp, int]]] = {}

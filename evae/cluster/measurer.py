@@ -1,6 +1,5 @@
 """Finished trials measured again: an actor in each slot takes one after the other."""
 
-import math
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,6 +9,7 @@ import ray
 import torch
 
 from evae.checkpoints import restore_model
+from evae.cluster.checked import require_same
 from evae.cluster.machine import Slots
 from evae.data.base import ImageSet
 from evae.errors import Diverged, UserError
@@ -21,12 +21,6 @@ from evae.plugins import Plugin, load
 from evae.recipe import Recipe
 from evae.results.store import Store
 from evae.training import Training
-
-CHECKED = ("rec_psnr_db", "rec_ssim", "rec_sharpness", "distortion_of_mean_nats")
-"""What a trial's weights must give as its row has it, before anything else that they give is believed: values that
-every trial has, without noise where reconstructions are of the posterior's mean."""
-TOLERANCE = 1e-3
-"""How far off they may be, as a share: another kind of processor adds in another order."""
 
 
 @dataclass(frozen=True)
@@ -109,20 +103,6 @@ class Measurer:
         if name not in self.features:
             self.features[name] = load_features(name, self.device)
         return self.features[name]
-
-
-def require_same(stored: Mapping[str, Any], measured: Mapping[str, Any]) -> None:
-    """Raise UserError unless the values of `CHECKED` come out as they are stored."""
-    names = [f"{prefix}{name}" for prefix in ("", "val_") for name in CHECKED]
-    known = [name for name in names if isinstance(stored.get(name), float) and name in measured]
-    if not known:
-        raise UserError(f"its row has none of {', '.join(CHECKED)}, by which its weights could be checked")
-    for name in known:
-        if not math.isclose(stored[name], measured[name], rel_tol=TOLERANCE, abs_tol=1e-9):
-            raise UserError(
-                f"its weights give {name} {measured[name]:.6g}, and its row has {stored[name]:.6g}: they are of "
-                "another training, or this version measures otherwise"
-            )
 
 
 def measure_all(jobs: Sequence[Again], setting: MeasureSetting, slots: Slots) -> Iterator[tuple[Again, Measured | str]]:

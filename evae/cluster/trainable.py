@@ -14,19 +14,24 @@ import time
 import traceback
 from collections import deque
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
+from evae.cluster.checked import require_same
 from evae.cluster.losses import MachineLeaves, PackLost, Watch, WorkerFailed, WorkersLost
 from evae.cluster.setting import Setting
 from evae.errors import Diverged, UserError
 from evae.identity import identity
 from evae.numerics import NUMERICS
 from evae.plugins import load
+from evae.results.measures import parsed
 from evae.results.rows import opening_row, shortened
 from evae.results.store import StoreError, to_json
-from evae.search.job import Job
+from evae.search.job import Job, Kept
+
+if TYPE_CHECKING:
+    from evae.evaluation import Evaluated
 
 CHECKPOINT_EVERY_S = 10.0
 """A killed trial repeats at most this much training, give or take an epoch."""
@@ -83,6 +88,8 @@ class EpochTrainable(tune.Trainable):
 
     def _advance(self) -> None:
         try:
+            if not self.begun and self.job.kept is not None and self._measure_kept(self.job.kept):
+                return
             if not self.begun:
                 self._launch()
             if self.row["epochs"] < self.row["epochs_planned"]:
@@ -136,6 +143,35 @@ class EpochTrainable(tune.Trainable):
         self._later("write", "trials", job.trial, [dict(self.row)])
         self._write()
 
+    def _measure_kept(self, kept: Kept) -> bool:
+        """Measure what was trained before, without training; whether that was the end of it. What cannot be measured so
+        stays as it is if it is of this study, and is trained if it is of another."""
+        trial, given = self.job.trial, dict(kept.row)
+        try:
+            begun = self.worker.begin(self.job.recipe, kept.store.read_bytes("weights", f"{kept.trial}.safetensors"))
+            if begun.epochs < self.row["epochs_planned"]:
+                raise UserError("its weights cannot be used")
+            result = self.worker.evaluate()
+            require_same(given, result.metrics)
+            epochs = [] if kept.of_study else kept.store.rows("epochs", kept.trial)
+        except PackLost:
+            raise
+        except Exception as error:
+            self.row["reason"] = f"what was kept of it could not be measured: {error}"[:1000]
+            self.row = given if kept.of_study else self.row
+            return kept.of_study
+        if not kept.of_study:
+            self._later("write", "trials", trial, [dict(self.row)])
+        key = {"trial": trial, "configuration": self.job.configuration, "seed": self.job.seed}
+        self.epochs = [epoch | key for epoch in epochs]
+        self._write_epochs()
+        self._write_model(result)
+        known = parsed(given.get("distances")) | result.distances
+        self.row = given | {"recipe": self.row["recipe"]} | result.metrics | {"distances": to_json(known)}
+        self._later("write", "trials", trial, [self.row])
+        self.worker.end()
+        return True
+
     def _resume(self, known: list[dict[str, Any]], done: int) -> None:
         self.epochs = [epoch for epoch in known if epoch["epoch"] <= done]
         self.row |= {
@@ -183,21 +219,26 @@ class EpochTrainable(tune.Trainable):
 
     def _finish(self) -> None:
         """Evaluate, write pictures and weights, and last of all the row that says the trial is finished."""
-        clock, trial = time.perf_counter(), self.job.trial
+        clock = time.perf_counter()
         self.measured = {}
         result = self.worker.evaluate()
+        self._write_model(result)
+        if self.setting.keep == "states":
+            self._write_epochs()  # before it: whoever goes on from the state has them
+            self._later("write_bytes", "states", f"{self.job.trial}.safetensors", self.worker.dump())
+        self.row |= result.metrics | {"distances": to_json(result.distances)}
+        self.row["evaluate_s"] += time.perf_counter() - clock
+        self._end("finished")
+
+    def _write_model(self, result: "Evaluated") -> None:
+        """Its pictures and weights."""
+        trial = self.job.trial
         key = {"trial": trial, "configuration": self.job.configuration, "seed": self.job.seed}
         for kind, drawn in {"images": result.pictures, "clouds": result.clouds}.items():
             if drawn:
                 self._later("write", kind, trial, [key | each for each in drawn])
         if self.setting.keep != "none":
             self._later("write_bytes", "weights", f"{trial}.safetensors", self.worker.weights())
-        if self.setting.keep == "states":
-            self._write_epochs()  # before it: whoever goes on from the state has them
-            self._later("write_bytes", "states", f"{trial}.safetensors", self.worker.dump())
-        self.row |= result.metrics | {"distances": to_json(result.distances)}
-        self.row["evaluate_s"] += time.perf_counter() - clock
-        self._end("finished")
 
     def _end(self, state: str, reason: str | None = None, traceback: str | None = None) -> None:
         self._write_epochs()

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from evae.checkpoints import dump_model, dump_training, restore_training
+from evae.checkpoints import dump_model, dump_training, restore_model, restore_training
 from evae.cluster.setting import Setting
 from evae.data.base import ImageSet
 from evae.errors import UserError
@@ -67,12 +67,15 @@ class Worker:
         self.training: Training | None = None
 
     def begin(self, recipe: Mapping[str, Any], saved: bytes | None) -> Begun:
-        """Build the model, and take up an interrupted trial where `saved` left it, if that can be read."""
+        """Build the model, and take up what `saved` left of it, if that can be read: an interrupted trial, or a trained
+        model, which has no epochs before it."""
         given = Recipe.from_dict(recipe), self.images, self.device, self.ranks
         self.training = Training(*given, recomputes=self.recomputes)
         if saved is not None:
-            with contextlib.suppress(UserError):
-                restore_training(self.training, saved)
+            for restore in (restore_training, restore_model):
+                with contextlib.suppress(UserError):
+                    restore(self.training, saved)
+                    break
         parameters = sum(p.numel() for p in self.training.model.parameters())
         kinds = self.device.type, self.training.precision, processor(self.device)
         return Begun(self.training.epoch, *kinds, parameters)

@@ -35,6 +35,9 @@ class BranchTPE(TPESampler):
     in each pass, this through columns of numbers.
     """
 
+    reads_outside = True
+    """What was found beyond a range is a kernel of its density, which is cut off where the range ends."""
+
     def __init__(self, seed: int, n_startup_trials: int = 10):
         super().__init__(seed=seed, n_startup_trials=n_startup_trials, multivariate=True)
         self._trial = -1

@@ -20,6 +20,8 @@ from evae.search.objectives import direction, labels_of, objective_column
 
 EXAMPLES = '"EVAE, paper < VAE in rec_fd" or "kernel explains < 0.1 of gen_fd"'
 FACTOR = '"EVAE, paper < 0.9 * VAE in rec_fd"'
+SESSION = "%Y%m%dT%H%M%S%fZ"
+"""A session's name: when it began, to the microsecond, so that names sort."""
 BEST = {"method": "best method ", "kernel": "best kernel "}
 """What the names of sides begin with that are the best of a family, by its kind."""
 

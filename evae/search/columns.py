@@ -83,12 +83,13 @@ class Columns:
         by_likeness = defaultdict(list)
         for (names, theirs), numbers in self.branches.items():
             if name in names and numbers:
-                by_likeness[len(chosen.intersection(theirs))].append((names, min(numbers)))
+                by_likeness[len(chosen.intersection(theirs))].append((names, max(numbers)))
         if not by_likeness:
             return {}
         near = by_likeness[max(by_likeness)]
         shared = set.intersection(*(set(names) for names, _ in near)) - trial.params.keys()
-        distributions = self.trials[min(first for _, first in near)].distributions
+        # Those of the newest: a continued study may have had other ranges.
+        distributions = self.trials[max(last for _, last in near)].distributions
         return {n: distributions[n] for n in sorted(shared) if not distributions[n].single()}
 
     @property

@@ -13,13 +13,18 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evae.errors import UserError, unknown
 from evae.metrics.base import METRICS
 from evae.metrics.cost import EXACT
 from evae.search.objectives import counted, labels_of, objective_column
 
+if TYPE_CHECKING:
+    import optuna
+
+FAR = 1e6
+"""What a constraint counts as broken by at most: Optuna adds them up."""
 EXAMPLE = '"encoder_parameters <= 8e6"'
 
 
@@ -88,3 +93,9 @@ def violations(rows: Iterable[Mapping[str, Any]], constraints: Iterable[Constrai
 def keeps(rows: Iterable[Mapping[str, Any]], constraints: Iterable[Constraint]) -> bool:
     """Whether the mean of these finished trials of a configuration keeps to all constraints."""
     return all(by <= 0 for by in violations(rows, constraints))
+
+
+def tell_violations(trial: optuna.trial.Trial, constraints: Iterable[Constraint], by: Iterable[float]) -> None:
+    """Tell Optuna by how much a configuration breaks each constraint."""
+    for each, far in zip(constraints, by, strict=True):
+        trial.set_constraint(each.text, min(far, FAR))

@@ -20,7 +20,7 @@ from evae.search.constraints import Constraint, keeps
 from evae.search.job import CONFIRM, FIRST_FRESH, SEARCH
 from evae.search.objectives import complete
 from evae.search.replicates import by_seed
-from evae.search.verdicts import Verdict, judge
+from evae.search.verdicts import Verdict, judge, known_before
 
 if TYPE_CHECKING:
     from evae.recipe import Recipe
@@ -53,8 +53,11 @@ class Deciding(Confirmation):
         for verdict in verdicts:
             # Those that were there when it was stated do not count.
             least = max(self.seeds, FEWEST) + max(0, verdict.stated.first_seed - FIRST_FRESH)
-            for key in _sides(verdict):
-                found[key] = max(found.get(key, 0), least)
+            sides = _sides(verdict)
+            known = (row for key in sides for row in configurations[key].fresh.values())
+            before = {row["seed"] for row in known if known_before(row, verdict.stated)}
+            for key in sides:
+                found[key] = max(found.get(key, 0), least + len(before))
         if not self.until_decided or any(len(configurations[key].fresh) < n for key, n in found.items()):
             return found
         if self.spent(configurations) >= (math.inf if self.budget is None else self.budget):
@@ -73,9 +76,10 @@ class Deciding(Confirmation):
         return judge(self.claims, rows_of(configurations)) if self.claims else []
 
     def spent(self, configurations: Mapping[str, Configuration]) -> float:
-        """Hours that all trials together have taken."""
+        """Hours that all trials together have taken, but for those that another study has trained."""
         rows = (row for c in configurations.values() for row in (*c.ended.values(), *c.fresh.values()))
-        return sum(row.get("wall_s") or row.get("train_s") or 0.0 for row in rows) / 3600
+        own = (row for row in rows if row.get("taken_study") is None)
+        return sum(row.get("wall_s") or row.get("train_s") or 0.0 for row in own) / 3600
 
     def ending(self, configurations: Mapping[str, Configuration]) -> str:
         """Why no more seeds are wanted, in words; "" where it is not until all is decided."""

@@ -26,10 +26,12 @@ from optuna.trial import TrialState
 from evae.recipe import Recipe
 from evae.search.configuration import Configuration
 from evae.search.confirmation import Confirmation, is_control
-from evae.search.constraints import Constraint, violations
+from evae.search.constraints import Constraint, tell_violations, violations
 from evae.search.exact import Exact
 from evae.search.job import CONFIRM, ENDED, FIRST_FRESH, SEARCH, Job, is_fresh
 from evae.search.objectives import complete
+from evae.search.past import Account, point
+from evae.search.pool import Pool, leave_outside, means, tell
 from evae.search.replicates import unbeaten
 from evae.search.rungs import Rungs
 from evae.search.space import Space
@@ -41,8 +43,6 @@ many known ones, and as many more as there are configurations, the search is cal
 FINISHED = "FINISHED"
 """What is suggested when nothing is left to be trained."""
 
-FAR = 1e6
-"""What a constraint counts as broken by at most: Optuna adds them up."""
 AGAIN = 1.01
 """While configurations are drawn, fresh seeds are planned anew once so many times as many have ended: it takes a look
 at all of them."""
@@ -61,8 +61,9 @@ class StudySearcher:
     `objectives` are (metric, "min" or "max"), read from the result a trial ends with. `history` holds the trials' rows
     of earlier sessions of the same study: ended ones are told again, replicates still missing are trained first. What a
     recipe itself breaks of the `constraints` (`exact` knows) is not trained, and what its trials break is not ranked;
-    Optuna hears of both. `make_sampler(seed)` is called anew before each suggestion with a seed derived from
-    `sampler_seed` and the configuration's number, so that a continued study does not draw its first suggestions again.
+    Optuna hears of both. What the `pool` has is taken from there. `make_sampler(seed)` is called anew before each
+    suggestion with a seed derived from `sampler_seed` and the configuration's number, so that a continued study does
+    not draw its first suggestions again.
     """
 
     def __init__(
@@ -81,14 +82,10 @@ class StudySearcher:
         constraints: Sequence[Constraint] = (),
         exact: Exact | None = None,
         history: Iterable[Mapping[str, Any]] = (),
+        pool: Pool | None = None,
     ):
         self.space, self.base, self.objectives = space, base, list(objectives)
-        self.total, self.seeds, self.sampler_seed, self.make_sampler = (
-            total,
-            seeds,
-            sampler_seed,
-            make_sampler,
-        )
+        self.total, self.seeds, self.sampler_seed, self.make_sampler = total, seeds, sampler_seed, make_sampler
         self.race, self.rungs, self.confirmation = race, rungs, confirmation
         self.constraints, self.exact, self.outside = tuple(constraints), exact, 0
         self.at_first = 1 if race or rungs else seeds
@@ -104,15 +101,23 @@ class StudySearcher:
         self.exhausted = False
         self.told, self.planned_at = 0, (0, 0)
         """How many configurations Optuna was told of; at how many the fresh seeds were last planned, and how many."""
+        self.pool, self.past, self.taken = pool or Pool(), Account(), 0
+        """Where trials may be taken from, what has become of those of earlier sessions, and how many were taken."""
+        self.names: dict[str, str] = {}
+        """What the study calls a configuration, by what its recipe is called now that may be measured otherwise."""
+        self.elsewhere: set[str] = set()  # which configurations of the pool Optuna knows
+        self.last_number = -1
         self.room: Callable[[], int] = lambda: sys.maxsize
         """How many trials may be under way now; a study sets it once it has machines."""
         self._take_over(list(history))
+        first = tell(self, self.pool)
         known = {c.label for c in self.configurations.values()}
         for control in space.controls:
             if control.label not in known:
-                self.study.enqueue_trial(
-                    dict(control.params), user_attrs={"label": control.label, "origin": control.origin}
-                )
+                attrs = {"label": control.label, "origin": control.origin}
+                self.study.enqueue_trial(dict(control.params), user_attrs=attrs)
+        for params in first:
+            self.study.enqueue_trial(dict(params))
 
     @property
     def planned(self) -> int:
@@ -127,17 +132,22 @@ class StudySearcher:
 
     def suggest(self, trial_id: str) -> Job | str | None:
         """What to train next under this name: a job, `FINISHED`, or None where something has to end first."""
-        if not self.jobs and self._all_drawn and self._settled():
-            return FINISHED
-        # Nothing is drawn before there is room: what ends meanwhile makes for a better suggestion.
-        if len(self.running) >= self.room():
-            return None
-        while not self.jobs and not self._all_drawn:
-            self._ask()
-        if not self.jobs:
-            return FINISHED if self._settled() else None
-        self.running[trial_id] = job = self.jobs.popleft()
-        return job
+        while True:
+            if not self.jobs and self._all_drawn and self._settled():
+                return FINISHED
+            # Nothing is drawn before there is room: what ends meanwhile makes for a better suggestion.
+            if len(self.running) >= self.room():
+                return None
+            while not self.jobs and not self._all_drawn:
+                self._ask()
+            if not self.jobs:
+                return FINISHED if self._settled() else None
+            job = self.pool.take(self.jobs.popleft())
+            if isinstance(job, Job):
+                self.running[trial_id] = job
+                return job
+            self.taken += 1
+            self._ended(*job)
 
     def on_trial_complete(self, trial_id: str, row: Mapping[str, Any]) -> None:
         """Take note of how the job suggested under this name ended."""
@@ -149,12 +159,15 @@ class StudySearcher:
                 self.rungs.end(job.trial, row)
             # When the time is up, Tune completes the trials in flight with their last epoch: they have not ended.
             if row["state"] in ENDED:
-                configuration = self.configurations[job.configuration]
-                if job.role == CONFIRM:
-                    configuration.fresh[job.seed] = row
-                else:
-                    configuration.ended[job.seed] = row
-                    self._proceed(configuration)
+                self._ended(job, row)
+
+    def _ended(self, job: Job, row: Mapping[str, Any]) -> None:
+        configuration = self.configurations[job.configuration]
+        if job.role == CONFIRM:
+            configuration.fresh[job.seed] = row
+        else:
+            configuration.ended[job.seed] = row
+            self._proceed(configuration)
 
     def close(self) -> None:
         """Tell Optuna FAIL of what has not ended, so that nothing stays RUNNING when the session is over."""
@@ -221,7 +234,8 @@ class StudySearcher:
 
     def _ask(self) -> None:
         """Draw one configuration that the study does not have yet, and queue its replicates."""
-        number = 1 + next((c.number for c in reversed(self.configurations.values())), -1)
+        drawn = next((c.number for c in reversed(self.configurations.values())), -1)
+        number = 1 + max(self.last_number, drawn)
         own = self._sampler()
         for sampler in self._attempts(own):
             self.study.sampler = sampler
@@ -231,11 +245,11 @@ class StudySearcher:
             key = recipe.configuration()
             if self._breaks(trial, recipe):
                 continue
-            if key not in self.configurations:
+            if key not in self.names:
                 attrs = trial.user_attrs
                 origin, label = attrs.get("origin", "searched"), attrs.get("label")
                 configuration = Configuration(key, number, recipe, trial.params, origin, label, trial)
-                self.configurations[key] = configuration
+                self.configurations[key], self.names[key] = configuration, key
                 self._want(configuration, self.at_first)
                 self._changed(trial, configuration)
                 return
@@ -249,7 +263,7 @@ class StudySearcher:
         self.outside = self.outside + 1 if any(each > 0 for each in by) else 0
         if not self.outside:
             return False
-        _tell_violations(trial, self.exact.constraints, by)
+        tell_violations(trial, self.exact.constraints, by)
         self.study.tell(trial, state=TrialState.PRUNED)
         return True
 
@@ -321,8 +335,11 @@ class StudySearcher:
 
     def _tell(self, configuration: Configuration) -> None:
         trial, values = configuration.optuna_trial, self.means(configuration)
-        if values is not None:
-            _tell_violations(trial, self.constraints, self.violations(configuration))
+        if configuration.key in self.elsewhere:
+            # Not its values once more, as in `_ask`.
+            self.study.tell(trial, state=TrialState.FAIL)
+        elif values is not None:
+            tell_violations(trial, self.constraints, self.violations(configuration))
             self.study.tell(trial, values)
         elif any(row["state"] == "stopped" for row in configuration.ended.values()):
             self.study.tell(trial, state=TrialState.PRUNED)
@@ -334,8 +351,7 @@ class StudySearcher:
 
     def means(self, configuration: Configuration) -> list[float] | None:
         """The objectives' means over the finished replicates; None when there is none with finite values."""
-        rows = self._finite(configuration)
-        return [sum(row[metric] for row in rows) / len(rows) for metric, _ in self.objectives] if rows else None
+        return means(rows, self.objectives) if (rows := self._finite(configuration)) else None
 
     def keeps(self, configuration: Configuration) -> bool:
         """Whether a configuration keeps to all constraints, by its trials that have finished."""
@@ -350,40 +366,44 @@ class StudySearcher:
         return complete(configuration.ended.values(), self.objectives)
 
     def _take_over(self, history: list[Mapping[str, Any]]) -> None:
-        """Rebuild the search from rows of earlier sessions; trials that had not ended are queued again."""
+        """Rebuild the search from rows of earlier sessions, as this space and these objectives see them; trials that
+        had not ended are queued again."""
         groups = defaultdict(list)
         for row in sorted(history, key=lambda row: (row["number"], row["seed"])):
             groups[row["configuration"]].append(row)
+        self.last_number = max((row["number"] for row in history), default=-1)
         for key, rows in groups.items():
             first = rows[0]
-            recipe = replace(Recipe.from_dict(first["recipe"]), seed=self.base.seed)
-            # More epochs may be wanted than there were.
-            epochs = self.space.recipe(first["params"], self.base).optimisation.epochs
-            recipe = replace(recipe, optimisation=replace(recipe.optimisation, epochs=epochs))
+            found = point(self.space, self.base, first["params"])
+            if isinstance(found, str) or found.outside:
+                leave_outside(self, found, rows)
+                continue
+            recipe = found.as_now(Recipe.from_dict(first["recipe"]), self.base.seed)
             made = Configuration(key, first["number"], recipe, first["params"], first["origin"], first["label"])
-            ended = {row["seed"]: row for row in rows if _has_ended(row, epochs)}
+            ended = {row["seed"]: row for row in rows if self._has_ended(row, recipe)}
             made.ended = {seed: row for seed, row in ended.items() if not is_fresh(row)}
             made.fresh = {seed: row for seed, row in ended.items() if is_fresh(row)}
+            self.past.taken_over += len(ended)
             made.attempts = {row["seed"]: row["attempt"] for row in rows}
             made.wanted = max(self.at_first, *(1 + row["seed"] for row in rows if not is_fresh(row)))
             missing = [seed for seed in range(made.wanted) if seed not in made.ended]
             self.jobs += [self._job(made, seed, made.attempts.get(seed, 0) + 1) for seed in missing]
-            self.configurations[key] = made
+            self.configurations[key], self.names[recipe.configuration()] = made, key
         near = self._near_front() if self.race else set()
         for configuration in self.configurations.values():
-            self.study.enqueue_trial(configuration.params)
-            trial = self.study.ask(self.space.distributions(configuration.params, self.base))
-            self._place(trial, self._sampler())
-            configuration.optuna_trial = trial
+            configuration.optuna_trial = self.given(configuration.params)
             self._proceed(configuration, near)
 
+    def given(self, params: Mapping[str, Any]) -> optuna.trial.Trial:
+        """A trial of the Optuna study with these parameters."""
+        self.study.enqueue_trial(dict(params))
+        trial = self.study.ask(self.space.distributions(params, self.base))
+        self._place(trial, self._sampler())
+        return trial
 
-def _tell_violations(trial: optuna.trial.Trial, constraints: Iterable[Constraint], by: Iterable[float]) -> None:
-    for each, far in zip(constraints, by, strict=True):
-        trial.set_constraint(each.text, min(far, FAR))
-
-
-def _has_ended(row: Mapping[str, Any], epochs: int) -> bool:
-    """Of a trial that finished, whether it has all the epochs that are wanted now."""
-    planned = row["recipe"]["optimisation"]["epochs"]
-    return row["state"] in ENDED and (row["state"] != "finished" or planned >= epochs)
+    def _has_ended(self, row: Mapping[str, Any], recipe: Recipe) -> bool:
+        """Of a trial that finished, whether it has all the epochs that are wanted now, and need not be measured."""
+        if row["state"] != "finished":
+            return row["state"] in ENDED
+        wanted = recipe.optimisation.epochs
+        return row["recipe"]["optimisation"]["epochs"] >= wanted and not self.pool.lacks(row, recipe)

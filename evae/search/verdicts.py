@@ -9,12 +9,13 @@ of `noise.ERROR` at most, each with an equal part of it (Bonferroni), at all loo
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
 from evae.search import anytime, shares
-from evae.search.claims import BEST, Comparison, Explained, Stated, is_best
+from evae.search.claims import BEST, SESSION, Comparison, Explained, Stated, is_best
 from evae.search.job import ENDED, is_fresh
 from evae.search.noise import ERROR, ROUNDING
 from evae.search.objectives import counted
@@ -100,7 +101,7 @@ def _compared(stated: Stated, rows: Sequence[Row], error: float) -> Verdict:
     common = {"stated": stated, "left": keys[0], "right": keys[1], "names": names}
     if keys[0] is not None and keys[0] == keys[1]:
         return Verdict(**common, why="both sides are the same configuration", is_in_vain=True)
-    fresh = [_fresh_values(own, claim.metric, stated.first_seed) for own in of]
+    fresh = [_fresh_values(own, claim.metric, stated) for own in of]
     seeds = [
         seed for seed in sorted(fresh[0].keys() & fresh[1].keys()) if math.isfinite(fresh[0][seed] + fresh[1][seed])
     ]
@@ -129,10 +130,23 @@ def _compared(stated: Stated, rows: Sequence[Row], error: float) -> Verdict:
     return Verdict(**found, why=why, more=more, hours=hours, on=on, is_in_vain=in_vain)
 
 
-def _fresh_values(rows: Sequence[Row], metric: str, first_seed: int) -> dict[int, float]:
-    """Fresh seed -> value, NaN for a trial that ended without one; those that have not ended are left out."""
-    counts = (row for row in rows if is_fresh(row) and row["seed"] >= first_seed and row["state"] in ENDED)
-    return {row["seed"]: _value(row, metric) for row in counts}
+def _fresh_values(rows: Sequence[Row], metric: str, stated: Stated) -> dict[int, float]:
+    """Fresh seed -> value, NaN for a trial that ended without one; those that have not ended are left out, and so are
+    those that were known before the claim."""
+    later = (row for row in rows if is_fresh(row) and row["seed"] >= stated.first_seed and row["state"] in ENDED)
+    return {row["seed"]: _value(row, metric) for row in later if not known_before(row, stated)}
+
+
+def known_before(row: Row, stated: Stated) -> bool:
+    """Whether a trial was taken from another study, which had trained it before the claim was stated. Those of the
+    study itself are told by their seeds and numbers."""
+    ended = row.get("ended_at")
+    if row.get("taken_study") is None or ended is None:
+        return False
+    try:
+        return ended < datetime.strptime(stated.session, SESSION).replace(tzinfo=UTC)
+    except ValueError:
+        return True
 
 
 def _nothing(of: list[list[Row]], names: tuple[str, ...], fresh: list[dict[int, float]], stated: Stated) -> str:
@@ -176,6 +190,7 @@ def _explained(stated: Stated, rows: Sequence[Row], error: float) -> Verdict:
     column = f"val_{claim.metric}"
     for row in rows:
         drawn = row["origin"] in ("searched", "grid") and row["number"] >= stated.first_number and not is_fresh(row)
+        drawn = drawn and not known_before(row, stated)
         if drawn and row["params"].get(claim.parameter) is not None and math.isfinite(value := _value(row, column)):
             values.setdefault(row["number"], []).append(value)
             given[row["number"]] = row["params"][claim.parameter]

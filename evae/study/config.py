@@ -22,7 +22,10 @@ from evae.errors import UserError, unknown
 from evae.families import checked
 from evae.home import expanded
 
-OF_A_RUN = ("config", "resume", "extend", "accept_changed_plugins", "results", "address", "time_limit", "dry_run")
+OF_A_RUN = (
+    *("config", "resume", "extend", "accept_changed_plugins", "results", "address", "time_limit", "dry_run"),
+    *("pool", "pool_same", "pool_first"),
+)
 """Options of one run, which the file that repeats a study leaves out."""
 NAMES = "surrogateescape"
 """How names of files that are no UTF-8 are written and read: with their own bytes."""

@@ -19,14 +19,17 @@ from evae.metrics.base import METRICS
 from evae.recipe import Recipe
 from evae.results.places import shown
 from evae.results.store import SCHEMA_VERSION, Store, to_json
-from evae.search.claims import Claim, Stated, together
+from evae.search.claims import SESSION, Claim, Explained, Stated, together
 from evae.search.job import ENDED, FIRST_FRESH, is_fresh
 from evae.study.options import StudyOptions
 
-SESSION = "%Y%m%dT%H%M%S%fZ"
-"""A session's name: when it began, to the microsecond, so that names sort."""
 EXTENSIBLE = ("trials", "seeds", "confirm", "recipe.optimisation.epochs")
 """What of a study's identity may grow."""
+QUESTIONS = (
+    *("objectives", "replicates", "early stopping", "constraints", "labels digest"),
+    *("space.", "recipe.evaluation."),
+)
+"""What of it, by how its names begin, may change: what was trained stays what it is."""
 PLUGINS = ("plug-ins.", "recipe.plugins.")
 """Where the digests of plug-ins stand in it."""
 PARTS = {
@@ -86,7 +89,7 @@ class Manifest:
             "wall_s": None,
             "slots": None,
             "command": _command(),
-            "options": to_json({n: shown(v) if isinstance(v, str) else v for n, v in asdict(options).items()}),
+            "options": to_json({name: _shown(value) for name, value in asdict(options).items()}),
             "space": to_json(space),
             "objectives": to_json(self.identity["objectives"]),
             "constraints": to_json([each.to_dict() for each in options.constraints()]),
@@ -105,10 +108,10 @@ class Manifest:
         """What is to be said before the study in the results is continued, if there is one.
 
         Raises UserError when `resume` forbids to continue it ("never"), or to begin one ("must"), and with the
-        differences when this study is not the one in the results. More trials, seeds or epochs make no other study if
-        `extend` says that they are wanted, and neither do plug-ins in another version if `accept_changed_plugins`. A
-        manifest that cannot be read, or trials without one, are a study that nobody can tell apart from this one, and
-        are refused too.
+        differences when this study is not the one in the results. More trials, seeds or epochs and other `QUESTIONS`
+        make no other study if `extend` says that they are wanted, and neither do plug-ins in another version if
+        `accept_changed_plugins`. A manifest that cannot be read, or trials without one, are a study that nobody can
+        tell apart from this one, and are refused too.
         """
         sessions = _sessions(store)
         if not sessions:
@@ -124,29 +127,33 @@ class Manifest:
                 f"{store.location} holds a study already, begun {str(last['started_at'])[:16]} UTC; give this one "
                 "a --name of its own, or leave out --resume never to continue that one."
             )
-        self._check_same(store, identity, extend, accept_changed_plugins)
+        notes = self._check_same(store, identity, extend, accept_changed_plugins)
         if self.row["session"] <= session:
             # The clock was set back meanwhile; sessions are in order of their names.
             after = datetime.strptime(session, SESSION) + timedelta(microseconds=1)
             self.row["session"] = after.strftime(SESSION)
         if self.row["git_commit"] == last["git_commit"] and self.row["git_dirty"] == last["git_dirty"]:
-            return []
+            return notes
         then, now = (_code(row["git_commit"], row["git_dirty"]) for row in (last, self.row))
-        return [f"the code is not that of the last session: {then} then, {now} now; both are recorded"]
+        return [*notes, f"the code is not that of the last session: {then} then, {now} now; both are recorded"]
 
-    def _check_same(self, store: Store, identity: Mapping[str, Any], extend: bool, other_plugins: bool) -> None:
+    def _check_same(self, store: Store, identity: Mapping[str, Any], extend: bool, other_plugins: bool) -> list[str]:
+        """What of the study has changed, and is welcome."""
         # Version 0.1 confirmed nothing.
         then, now = _flat({"confirm": 0} | identity), _flat(self.identity)
         changed = [key for key in sorted(then.keys() | now.keys()) if then.get(key) != now.get(key)]
         grown = [k for k in changed if k in EXTENSIBLE and k in then and json.loads(now[k]) > json.loads(then[k])]
         plugins = [key for key in changed if key.startswith(PLUGINS) and key in then and key in now]
-        if extend:
-            changed = [key for key in changed if key not in grown]
+        asked = [key for key in changed if key.startswith(QUESTIONS)]
+        welcome = [*grown, *asked] if extend else []
+        changed = [key for key in changed if key not in welcome]
         if other_plugins:
             changed = [key for key in changed if key not in plugins]
         if changed:
             remedy = "Repeat its command to continue it, or give this study a --name of its own."
-            if changed == grown:
+            if not set(changed) - {*grown, *asked} and asked:
+                remedy = "Add --extend to go on with it under these questions, or give this study a --name of its own."
+            elif changed == grown:
                 remedy = "Add --extend if more is wanted, or give this study a --name of its own."
             elif changed == plugins:
                 remedy = (
@@ -155,6 +162,13 @@ class Manifest:
                 )
             lines = [f"  {key}: {then.get(key, 'absent')} then, {now.get(key, 'absent')} now" for key in changed]
             raise UserError(f"{store.location} holds another study:\n" + "\n".join(lines) + f"\n{remedy}")
+        if not extend or not asked:
+            return []
+        notes = [f"the study goes on under other questions: {', '.join(map(_plain, asked))}"]
+        if any(key.startswith("space.") for key in asked):
+            late = [stated.claim for stated in _stated(store) if isinstance(stated.claim, Explained)]
+            notes += [f"the claim {c.text!r} was stated of another space: its share is now of both" for c in late]
+        return notes
 
     def state_claims(self, store: Store, claims: Sequence[Claim], history: Sequence[Mapping[str, Any]]) -> list[Stated]:
         """All claims of the study: those of earlier sessions, which stay, and these, which are marked with how many
@@ -223,6 +237,18 @@ def _stated(store: Store) -> list[Stated]:
             damaged = {f"study/{session}.parquet": "its claims cannot be told"}
             raise store.damaged("study", damaged) from error
     return list(found.values())
+
+
+def _plain(key: str) -> str:
+    """What has changed, by its key in the identity, for people."""
+    return key.removeprefix("recipe.").replace(".", " ")
+
+
+def _shown(value: Any) -> Any:
+    """An option's value without the keys of places."""
+    if isinstance(value, tuple):
+        return [_shown(part) for part in value]
+    return shown(value) if isinstance(value, str) else value
 
 
 def _command() -> str:

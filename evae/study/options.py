@@ -16,6 +16,7 @@ from evae.networks import network as networks
 from evae.plugins import Plugin, load
 from evae.recipe import Recipe
 from evae.results import places
+from evae.results.rows import CONDITIONS
 from evae.search.constraints import Constraint
 from evae.search.constraints import parse as parse_constraints
 from evae.search.job import FIRST_FRESH
@@ -47,10 +48,19 @@ class StudyOptions:
     resume: str = "auto"
     """Whether to continue the study of that name: must (refuse to begin one), auto, or never (refuse to continue)."""
     extend: bool = False
-    """Continue it with more trials, seeds or fresh seeds, or more epochs of each, than it had. Trials that were trained
-    for fewer epochs are trained anew, since an optimiser's state is not kept; those that were stopped stay so."""
+    """Continue it under other questions: more trials, seeds, fresh seeds or epochs; another space, other ranges or
+    objectives, what is measured, early stopping. What was trained is taken over (docs/options.md, Trained once). Trials
+    that were trained for fewer epochs are trained anew; those that were stopped stay so."""
     results: str = field(default="results", repr=False)  # which may hold a key
     """Where results go: a folder, or a URI of a file system that pyarrow knows (s3://..., gs://...)."""
+
+    pool: tuple[str, ...] = field(default=(), repr=False)  # which may hold a key
+    """Results, or folders of results, whose finished trials are taken instead of being trained again, beside those
+    below --results; none: train all."""
+    pool_same: tuple[str, ...] = ()
+    """What must be as here for that: device, processor, threads, workers."""
+    pool_first: bool = False
+    """Let the pool's configurations that fit the space be this study's first; else the sampler learns from them."""
 
     plugin: Annotated[tuple[str, ...], UseAppendAction] = ()
     """A Python file or module of yours that adds families, metrics, data or callbacks (docs/plugins.md); repeatable."""
@@ -251,6 +261,11 @@ class StudyOptions:
             raise unknown("early stopping", self.early_stopping, EARLY_STOPPING)
         if self.keep not in KEEP:
             raise unknown("thing to keep", self.keep, KEEP)
+        for place in self.pool:
+            places.check(place)
+        for name in self.pool_same:
+            if name not in CONDITIONS:
+                raise unknown("condition of a trial", name, CONDITIONS)
         fits(self.stream)  # raises for what is not known
         if self.until not in (None, *UNTIL):
             raise unknown("end of a study", self.until, UNTIL)

@@ -30,7 +30,9 @@ from evae.search.searcher import StudySearcher
 from evae.sizes import ImageSize, in_px
 from evae.study.longer import said_of_longer
 from evae.study.manifest import PARTS, Manifest
+from evae.study.offered import open_pool, said
 from evae.study.options import StudyOptions
+from evae.study.pool import StudyPool
 
 REPEATED_BY = "study.toml"
 """The file beside the results that repeats the study."""
@@ -84,6 +86,8 @@ def run_study(question: str, options: StudyOptions, console: Console, repeated_b
             rungs.take_over(store.rows("epochs"), history)
         _check_resumable(store, history)
         notes += said_of_longer(store, history, options.epochs)
+        pool = open_pool(options, store, images)
+        notes += said(pool)
         searcher = StudySearcher(
             space,
             base,
@@ -98,7 +102,9 @@ def run_study(question: str, options: StudyOptions, console: Console, repeated_b
             constraints=options.constraints(),
             exact=exact,
             history=history,
+            pool=pool,
         )
+        notes += _past(searcher, pool)
         console.print(_headline(options, base, images, searcher.confirmation))
         for note in notes:
             console.print(Text(note))
@@ -113,8 +119,22 @@ def run_study(question: str, options: StudyOptions, console: Console, repeated_b
 
         if repeated_by:
             store.write_bytes("", REPEATED_BY, repeated_by)
-        run_session(searcher, manifest, images, options, store, console)
+        run_session(searcher, manifest, images, options, store, pool, console)
     return store
+
+
+def _past(searcher: StudySearcher, pool: StudyPool) -> list[str]:
+    """What became of trials of earlier sessions, and of what the sampler was told."""
+    past, lines = searcher.past, []
+    for lacking, number in pool.unmeasurable.items():
+        past.leave_out(f"without {lacking}, and without weights to measure it from", number)
+    if past.taken_over or past.outside or past.left_out:
+        lines.append(str(past))
+    if pool.own:
+        lines.append(f"{len(pool.own)} of them are measured again from their weights, for what they lack")
+    if past.told:
+        lines.append(f"the sampler knows {past.told} configurations of the pool that fit the space")
+    return lines
 
 
 def _claims(options: StudyOptions, base: Recipe, recipes: Sequence[Recipe]) -> list[Claim]:

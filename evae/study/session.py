@@ -17,6 +17,7 @@ from evae.results.store import Store
 from evae.search.searcher import StudySearcher
 from evae.study.manifest import Manifest
 from evae.study.options import StudyOptions
+from evae.study.pool import StudyPool
 
 
 def run_session(
@@ -25,6 +26,7 @@ def run_session(
     images: ImageSet,
     options: StudyOptions,
     store: Store,
+    pool: StudyPool,
     console: Console,
 ) -> None:
     """Train what the searcher suggests, as `run_study` says."""
@@ -36,7 +38,7 @@ def run_session(
 
         require_token()
         require_same_versions(options.plugins)
-        train(searcher, manifest, images, options, demand, store, console)
+        train(searcher, manifest, images, options, demand, store, pool, console)
 
 
 def _demand(options: StudyOptions, searcher: StudySearcher, images: ImageSet, console: Console) -> Demand:

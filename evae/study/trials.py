@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import ray
@@ -17,6 +18,8 @@ from evae.cluster.setting import Setting
 from evae.cluster.tune import tuner
 from evae.data.base import ImageSet
 from evae.errors import UserError
+from evae.hardware import accelerator, processor
+from evae.macs import arithmetic
 from evae.metrics.features import load_features
 from evae.metrics.reference import Reference, references
 from evae.networks.layers import recompute
@@ -30,6 +33,7 @@ from evae.study.balance import balance, state_mb
 from evae.study.followers import Callbacks, Followers
 from evae.study.manifest import Manifest
 from evae.study.options import StudyOptions
+from evae.study.pool import StudyPool
 from evae.study.progress import StudyProgress, rungs_said, summary, verdicts
 from evae.study.room import room
 from evae.study.tracking import Tracking
@@ -42,6 +46,7 @@ def train(
     options: StudyOptions,
     demand: Demand,
     store: Store,
+    pool: StudyPool,
     console: Console,
 ) -> None:
     """Train what the searcher suggests on the machines that were joined, as `run_study` says."""
@@ -77,7 +82,18 @@ def train(
         console.print(f"states of trainings are kept: about {mb:.3g} MB for each trial", highlight=False)
     manifest.write(store, slots=float(slots.now()), sampler=options.sampler)
     searcher.room = slots.room
-    _search(searcher, setting, slots, options, manifest, console)
+    _prepare(pool, slots, images, options.features)
+    _search(searcher, setting, slots, options, manifest, pool, console)
+
+
+def _prepare(pool: StudyPool, slots: Slots, images: ImageSet, features: str) -> None:
+    """Tell the pool what trials run on here, and which network distances are taken on."""
+    device = torch.device(accelerator() if slots.gpus > 0 else "cpu")
+    pool.precision = partial(arithmetic, image_size=images.image_size, channels=images.channels, device=device)
+    threads = max(1, int(slots.cpus))
+    pool.here = {"device": device.type, "processor": processor(device), "threads": threads, "workers": slots.workers}
+    if images.kind != "points":
+        pool.wanted = replace(pool.wanted, features=load_features(features).digest)
 
 
 def _check_builds(recipes: Sequence[Recipe], images: ImageSet, recomputes: bool) -> None:
@@ -102,6 +118,7 @@ def _search(
     slots: Slots,
     options: StudyOptions,
     manifest: Manifest,
+    pool: StudyPool,
     console: Console,
 ) -> None:
     store, progress = setting.store, StudyProgress(searcher, console, options.epochs)
@@ -136,7 +153,7 @@ def _search(
     except StoreError as error:
         console.print(Text(f"the small files of the results stay as they are: {error}"))
     console.print(summary(progress, [row["state"] for row in store.rows("trials")]))
-    for line in [*rungs_said(searcher), *verdicts(searcher, state == "finished")]:
+    for line in [*rungs_said(searcher), *pool.said(), *verdicts(searcher, state == "finished")]:
         console.print(Text(line))
     if searcher.exhausted and len(searcher.configurations) < options.trials:
         console.print(f"The search came up with no more than these {len(searcher.configurations)} configurations.")

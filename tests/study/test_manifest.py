@@ -179,6 +179,35 @@ def test_more_is_refused_without_a_word_and_welcome_with_it(store, more):
     assert manifest(**more).check_continues(store, extend=True) == []
 
 
+QUESTIONS = [
+    {"objectives": [("rec_ssim", "max")]},
+    {"features": "efficientnet-lite0-b2", "densities": ("mixture", "kde")},
+    {"replicates": "race", "early_stopping": "halving", "trials": 99},
+    {"constraint": ("parameters <= 8e6",)},
+]
+
+
+@pytest.mark.parametrize("other", QUESTIONS, ids=str)
+def test_other_questions_are_welcome_with_a_word_and_said(store, other):
+    manifest().write(store)
+    with pytest.raises(UserError, match="Add --extend to go on with it under these questions"):
+        manifest(**other).check_continues(store)
+    (said,) = manifest(**other).check_continues(store, extend=True)
+    assert said.startswith("the study goes on under other questions: ")
+
+
+def test_a_share_that_was_claimed_of_another_space_is_named(store):
+    first = manifest()
+    first.state_claims(store, [SHARE, COMPARISON], [])
+    first.write(store)
+    options = StudyOptions(name="a")
+    base = options.base_recipe()
+    space = SPACE.describe(base) | {"bandwidth": {"low": 0.01, "high": 3.0, "log": True}}
+    other = Manifest(options, "?", base, space, OBJECTIVES, tiny_images())
+    _, late = other.check_continues(store, extend=True)
+    assert SHARE.text in late and "another space" in late
+
+
 @pytest.mark.parametrize("other", [{"trials": 23}, {"epochs": 49}, {"latent": 65, "trials": 99}], ids=str)
 def test_extending_is_no_excuse_for_less_or_for_something_else(store, other):
     manifest().write(store)

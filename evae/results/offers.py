@@ -1,0 +1,134 @@
+"""What stores offer to other studies: their finished trials, found by identity without reading more than some columns.
+
+A place is the results of a study, or a folder of such results. What it says is believed as little as can be: a row is
+found by a digest that this study has made itself, and `evae.study.pool` looks at the row before it is taken.
+"""
+
+import contextlib
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import fs
+
+from evae.numerics import NUMERICS
+from evae.results import places
+from evae.results.store import Store, StoreError
+
+COLUMNS = ("trial", "identity", "state", "numerics", "data_digest")
+TELLING = ("trial", "state", "seed", "role", "params", "recipe", "distances", "plugins", "ended_at")
+"""Columns of which a sampler learns, beside the objectives."""
+NONE = "none"
+"""The place that is none."""
+
+
+@dataclass
+class Offers:
+    """The finished trials of `stores` on images of one digest, made by this version's numerics. `others` counts those
+    that no study of today can take, by reason; `notes` say what could not be read."""
+
+    stores: list[Store] = field(default_factory=list)
+    found: dict[str, list[tuple[int, str]]] = field(default_factory=lambda: defaultdict(list))
+    """By identity: which store, and the trial's name there."""
+    others: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    notes: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.found.values()))
+
+    def add(self, store: Store, digest: str) -> None:
+        """Look through a store's trials. What cannot be read of it is named in `notes`."""
+        try:
+            table = _table(store, COLUMNS)
+        except StoreError as error:
+            self.notes.append(f"{error} Nothing is taken from there.")
+            return
+        self.notes += [f"{store.location}: {name} cannot be read, and is not taken." for name in store.unreadable]
+        if not table.num_rows:
+            return
+        of = {name: _column(table, name) for name in COLUMNS}
+        finished = pc.equal(of["state"], "finished")
+        here = pc.equal(of["data_digest"], digest)
+        same = pc.equal(of["numerics"], str(NUMERICS))
+        named = pc.and_(finished, pc.and_(pc.is_valid(of["identity"]), pc.is_valid(of["trial"])))
+        self._count("made by another version's numbers", pc.and_(finished, pc.invert(pc.fill_null(same, False))))
+        chosen = pc.fill_null(pc.and_(named, pc.and_(here, same)), False)
+        self.stores.append(store)
+        index, pairs = len(self.stores) - 1, (of[name].filter(chosen).to_pylist() for name in ("identity", "trial"))
+        for identity, trial in zip(*pairs, strict=True):
+            self.found[identity].append((index, trial))
+
+    def rows(self, index: int, store: Store, more: Sequence[str]) -> list[dict[str, Any]]:
+        """What rows of a store's trials that are offered say, `more` columns among it; None where they do not."""
+        mine = pa.array([trial for of in self.found.values() for place, trial in of if place == index], pa.string())
+        table = _table(store, (*TELLING, *more))
+        if "trial" not in table.column_names:
+            return []
+        table = table.filter(pc.is_in(_column(table, "trial"), value_set=mine))
+        there = [name for name in (*TELLING, *more) if name in table.column_names]
+        return [dict.fromkeys((*TELLING, *more)) | row for row in table.select(there).to_pylist()]
+
+    def _count(self, reason: str, which: Any) -> None:
+        if number := pc.sum(pc.fill_null(which, False)).as_py():
+            self.others[reason] += number
+
+
+def gathered(given: Sequence[str], results: str, own: Store, digest: str) -> Offers:
+    """What the places `given`, and the studies below `results`, offer but for the study's `own` trials; nothing where
+    the places are `NONE`.
+
+    Raises UserError for a place that was given and is none, or holds no study; what lies beside the own results and
+    cannot be read is named.
+    """
+    offers, known = Offers(), {(own.filesystem.type_name, own.root.rstrip("/"))}
+    if NONE in given:
+        return offers
+    for place in [*given, results]:
+        stores = list(_stores(place))
+        if not stores and place is not results:
+            raise StoreError(f"--pool {places.shown(place)} holds no study: give results, or a folder of results")
+        for store in stores:
+            if (key := (store.filesystem.type_name, store.root.rstrip("/"))) not in known:
+                known.add(key)
+                offers.add(store, digest)
+    return offers
+
+
+def _stores(place: str) -> Iterable[Store]:
+    """The store at a place, or those in its folders."""
+    store = Store(place)
+    with store.reaching("read"):
+        found = store.filesystem.get_file_info(fs.FileSelector(store.root, allow_not_found=True))
+    names = sorted(info.base_name for info in found if info.type == fs.FileType.Directory)
+    if "trials" in names:
+        return [store]
+    inner = [Store(places.join(place, name)) for name in names if not name.startswith(".")]
+    return [each for each in inner if _is_study(each)]
+
+
+def _is_study(store: Store) -> bool:
+    with contextlib.suppress(OSError, pa.ArrowException):
+        return store.filesystem.get_file_info(store.path("trials")).type == fs.FileType.Directory
+    return False
+
+
+def _table(store: Store, names: Sequence[str]) -> pa.Table:
+    """These columns of all trials that can be read."""
+    try:
+        return store.columns("trials", names)
+    except StoreError:  # some files are damaged: the others are as good
+        return store.read("trials")
+
+
+def _column(table: pa.Table, name: str) -> pa.ChunkedArray:
+    """A column as text, null where it is not there."""
+    if name not in table.column_names:
+        return pa.chunked_array([pa.nulls(table.num_rows, pa.string())])
+    column = table.column(name)
+    try:
+        return column.cast(pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return pa.chunked_array([pa.nulls(table.num_rows, pa.string())])

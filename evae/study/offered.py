@@ -1,0 +1,73 @@
+"""The pool of a study as it begins: what is there, and what its sampler is told of."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from evae.data.base import ImageSet
+from evae.errors import UserError
+from evae.metrics.base import METRICS
+from evae.plugins import digests
+from evae.recipe import Recipe
+from evae.results.offers import Offers, gathered
+from evae.results.store import Store
+from evae.search.job import is_fresh
+from evae.search.past import Told
+from evae.study.covered import Wanted
+from evae.study.options import StudyOptions
+from evae.study.pool import StudyPool
+
+MOST_TOLD = 1000
+"""Of so many trials of the pool, the newest, the sampler is told: its suggestions take longer with each."""
+
+
+def open_pool(options: StudyOptions, store: Store, images: ImageSet) -> StudyPool:
+    """The pool of a study with these options; raises UserError for places that are none."""
+    offers = gathered(options.pool, options.results, store, images.digest)
+    searched = [f"val_{metric}" for metric, _ in options.resolved_objectives()]
+    adding = {METRICS.plugin_of(name) for name in METRICS.of_plugins()}
+    labels = images.labels.digest if images.labels is not None else None
+    wanted = Wanted(searched, digests(name for name in adding if name is not None), labels=labels)
+    known = list(told(offers, searched, wanted)) if len(offers) else []
+    given = {
+        "same": options.pool_same,
+        "keep_weights": options.keep != "none",
+        "told": known,
+        "first": options.pool_first,
+    }
+    return StudyPool(offers, store, options.name, images.digest, wanted, **given)
+
+
+def said(pool: StudyPool) -> list[str]:
+    """What there is, in lines."""
+    offers = pool.offers
+    lines = list(offers.notes)
+    if len(offers):
+        lines.append(f"pool: {len(offers):,} finished trials on these images, of {len(offers.stores)} studies")
+    return lines + [f"{number:,} trials of the pool are not taken: {why}" for why, number in offers.others.items()]
+
+
+def told(offers: Offers, searched: Sequence[str], wanted: Wanted) -> Iterator[Told]:
+    """The newest configurations that the pool has searched, by their recipes without the seed, in the order in which
+    they were trained."""
+    rows = [row for index, store in enumerate(offers.stores) for row in offers.rows(index, store, searched)]
+    rows = sorted(
+        (row for row in rows if row["ended_at"] is not None and not is_fresh(row)), key=lambda r: r["ended_at"]
+    )
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows[-MOST_TOLD:]:
+        try:
+            row |= {name: json.loads(row[name]) for name in ("params", "recipe")}
+            key = json.dumps(row["recipe"] | {"seed": None}, sort_keys=True)
+            known = groups.setdefault(key, [])
+        except (TypeError, ValueError, AttributeError):
+            continue
+        if all(row["seed"] != other["seed"] for other in known):
+            known.append(row)
+    for group in groups.values():
+        try:
+            recipe = Recipe.from_dict(group[0]["recipe"])
+        except UserError:
+            continue
+        if isinstance(params := group[0]["params"], dict) and wanted.lacks(group[0], recipe.evaluation) is None:
+            yield Told(params, recipe, group)

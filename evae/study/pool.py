@@ -1,0 +1,126 @@
+"""The pool of a study: finished trials of other studies, taken instead of being trained."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from evae.errors import UserError
+from evae.identity import identity
+from evae.recipe import Recipe
+from evae.results.offers import Offers
+from evae.results.rows import CONDITIONS
+from evae.results.store import Store, to_json
+from evae.search.job import Job, Kept
+from evae.search.past import Told
+from evae.search.pool import Pool, Taken
+from evae.study import taking
+from evae.study.covered import Wanted
+
+REASONS = 5
+"""How many trials that could not be taken are named."""
+
+
+@dataclass
+class StudyPool(Pool):
+    """Takes trials of `offers` into the study's own `store`, and says what its own finished trials lack.
+
+    `precision` says in which arithmetic a recipe is trained here, and `here` under which conditions; both are set once
+    the machines are known. Of these, a trial must have run under the `same`.
+    """
+
+    offers: Offers
+    store: Store
+    study: str
+    digest: str
+    wanted: Wanted
+    same: Sequence[str] = ()
+    keep_weights: bool = True
+    told: Sequence[Told] = ()
+    first: bool = False
+    precision: Callable[[Recipe], str] = lambda recipe: recipe.optimisation.precision
+    here: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.refused: dict[str, str] = {}
+        self.from_where: Counter[tuple[str, str]] = Counter()
+        self.measured: Counter[str] = Counter()
+        self.nbytes = 0
+        self.weighed = self.store.sizes("weights", ".safetensors").keys()
+        self.own: dict[str, Mapping[str, Any]] = {}
+        self.unmeasurable: Counter[str] = Counter()
+
+    def lacks(self, row: Mapping[str, Any], recipe: Recipe) -> bool:
+        lacking = replace(self.wanted, plugins={}).lacks(row, recipe.evaluation)
+        if lacking is None:
+            return False
+        if row["trial"] not in self.weighed:
+            self.unmeasurable[lacking] += 1
+            return False
+        self.own[row["trial"]] = row
+        return True
+
+    def take(self, job: Job) -> Job | Taken:
+        if (row := self.own.get(job.trial)) is not None:
+            self.measured[self.study] += 1
+            plain = row | {name: to_json(row[name]) for name in ("params", "recipe")}
+            return replace(job, kept=Kept(self.store, job.trial, plain, of_study=True))
+        recipe = Recipe.from_dict(job.recipe)
+        named = identity(job.recipe, self.digest, self.precision(recipe))
+        if named not in self.offers.found:
+            return job
+        try:
+            return self._taken(job, recipe, named)
+        except (taking.Refused, UserError) as error:
+            self.refused[job.trial] = str(error)
+            return job
+
+    def _taken(self, job: Job, recipe: Recipe, named: str) -> Job | Taken:
+        store, row = self._offer(job, named)
+        data = taking.weights(store, row["trial"], row, named) if self.keep_weights else None
+        lacking = self.wanted.lacks(row, recipe.evaluation)
+        place = taking.origin(store, row)
+        if lacking is not None:
+            if data is None and taking.weights(store, row["trial"], row, named) is None:
+                raise taking.Refused(f"{_named(store, row)} lacks {lacking}, and its weights were not kept")
+            self.measured[place["taken_study"]] += 1
+            own = taking.as_own(self.study, job, row, place)
+            return replace(job, kept=Kept(store, row["trial"], own, of_study=False))
+        own = taking.copy(store, self.store, self.study, job, row, data)
+        self.nbytes += len(data or b"")
+        self.from_where[place["taken_study"], place["taken_from"]] += 1
+        return job, own
+
+    def _offer(self, job: Job, named: str) -> tuple[Store, dict[str, Any]]:
+        """The trial of that identity that ran most as one would here; of equals the first that was trained. Raises
+        Refused where none can be taken, and where two that should be the same are not."""
+        found, why = [], []
+        for index, trial in self.offers.found[named]:
+            store = self.offers.stores[index]
+            try:
+                found.append((store, taking.read(store, trial, job, named)))
+            except taking.Refused as error:
+                why.append(f"{store.location}, {trial}: {error}")
+        for store, row in found[1:]:
+            if what := taking.differing(found[0][1], row):
+                raise taking.Refused(f"{_named(*found[0])} and {_named(store, row)} are the same trial, and {what}")
+        unlike = {i: [n for n in CONDITIONS if row.get(n) != self.here.get(n)] for i, (_, row) in enumerate(found)}
+        fitting = [i for i in unlike if not set(unlike[i]) & set(self.same)]
+        if not fitting:
+            why += [f"{_named(*found[i])} ran with another {' and '.join(unlike[i])}" for i in unlike]
+            raise taking.Refused("; ".join(why))
+        return found[min(fitting, key=lambda i: (len(unlike[i]), found[i][1]["ended_at"]))]
+
+    def said(self) -> list[str]:
+        """What was taken from where, and what could not be, in lines."""
+        lines = [f"{n} trials are those of study {study} ({place})" for (study, place), n in self.from_where.items()]
+        if self.nbytes > 1 << 20:
+            lines.append(f"weights of {self.nbytes / 2**20:,.0f} MiB were copied")
+        lines += [f"{n} of study {study} measured from kept weights, not trained" for study, n in self.measured.items()]
+        refused = list(self.refused.items())
+        lines += [f"{trial} was trained, though the pool has it: {why}" for trial, why in refused[:REASONS]]
+        return lines + ([f"and {len(refused) - REASONS} more"] if len(refused) > REASONS else [])
+
+
+def _named(store: Store, row: Mapping[str, Any]) -> str:
+    return f"{row['trial']} of {store.location}"

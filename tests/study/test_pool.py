@@ -1,0 +1,265 @@
+"""Trials of another study taken instead of being trained, and those that are refused."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tiny import tiny_images, tiny_recipe
+
+from evae.checkpoints import dump_model
+from evae.cluster.setting import Setting
+from evae.cluster.trainable import EpochTrainable
+from evae.densities import KernelDensity
+from evae.metrics.features import load_features
+from evae.metrics.reference import reference
+from evae.numerics import NUMERICS
+from evae.recipe import Recipe
+from evae.results.offers import gathered
+from evae.results.store import Store, StoreError
+from evae.search.job import CONFIRM, SEARCH, Job
+from evae.study.covered import Wanted
+from evae.study.pool import StudyPool
+from evae.training import Training
+
+IMAGES, RECIPE = tiny_images(), tiny_recipe(epochs=2)
+SEARCHED = ("val_rec_psnr_db",)
+
+
+def job(recipe: Recipe = RECIPE, role: str = SEARCH, number: int = 7) -> Job:
+    return Job(recipe.configuration(), number, recipe.seed, 1, {}, recipe.to_dict(), "searched", None, role=role)
+
+
+@pytest.fixture(scope="module")
+def references():
+    features = load_features("efficientnet-lite0-b2")
+    return {
+        split: reference(getattr(IMAGES, split), IMAGES.train, features, cache=None) for split in ("validation", "test")
+    }
+
+
+def train(store: Store, references: Any, one: Job, name: str) -> dict[str, Any]:
+    """The job's row once its actor is through with it; how many steps it took is `steps`."""
+    setting = Setting(study=name, store=store, images=IMAGES, references=references, cpus=1, gpus=0, keep="weights")
+
+    class Local(EpochTrainable):
+        def setup(self, config: dict[str, Any]) -> None:
+            super().setup(config, setting)
+
+    made, steps = Local({"job": one}), 1
+    while not made.train()["done"]:
+        steps += 1
+    return store.rows("trials", one.trial)[0] | {"steps": steps}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, references) -> Path:
+    """A study with a trial of the search and one of a fresh seed."""
+    store = Store(tmp_path_factory.mktemp("lab") / "theirs")
+    store.prepare()
+    for one in (job(), job(replace(RECIPE, seed=1000), CONFIRM)):
+        train(store, references, one, "theirs")
+    return Path(store.root)
+
+
+@pytest.fixture
+def results(trained, tmp_path) -> Path:
+    shutil.copytree(trained, tmp_path / "theirs")
+    return tmp_path
+
+
+def pool(results: Path, *places: str, **given: Any) -> StudyPool:
+    store = Store(results / "mine")
+    store.prepare()
+    offers = gathered(places, str(results), store, IMAGES.digest)
+    return StudyPool(offers, store, "mine", IMAGES.digest, Wanted(SEARCHED, {}), **given)
+
+
+def edited(results: Path, one: Job, study: str = "theirs", **changes: Any) -> None:
+    file = results / study / "trials" / f"{one.trial}.parquet"
+    (row,) = pq.read_table(file).to_pylist()
+    pq.write_table(pa.Table.from_pylist([row | changes]), file)
+
+
+def refusal(results: Path, one: Job, *places: str, **given: Any) -> str:
+    made = pool(results, *places, **given)
+    assert made.take(one) == one and not made.store.sizes("trials")
+    return made.refused[one.trial]
+
+
+def test_what_is_there_is_taken_with_all_it_left_and_says_where_it_was_trained(results):
+    made, one = pool(results), job(number=3)
+    (of, own), theirs = made.take(one), Store(results / "theirs")
+    assert of == one
+    (row,), (was,) = (store.rows("trials", one.trial) for store in (made.store, theirs))
+    assert row["state"] == own["state"] == "finished" and (row["study"], row["number"]) == ("mine", 3)
+    assert (row["taken_study"], row["taken_from"], row["taken_trial"]) == ("theirs", theirs.location, one.trial)
+    for name in ("val_rec_psnr_db", "gen_sharpness", "train_s", "ended_at", "identity", "processor", "distances"):
+        assert row[name] == was[name] is not None
+    for kind in ("epochs", "images"):
+        assert made.store.rows(kind, one.trial) == theirs.rows(kind, one.trial) != []
+    assert (results / "mine/weights" / f"{one.trial}.safetensors").read_bytes()
+    assert any("1 trials are those of study theirs" in line for line in made.said())
+
+
+def test_it_is_found_however_the_study_and_the_folder_are_named(results):
+    (results / "theirs").rename(results / "elsewhere")
+    other = results / "other"
+    shutil.move(results / "elsewhere", other / "deep")
+    assert not len(pool(results).offers)
+    for place in (other, other / "deep"):
+        assert isinstance(pool(results, str(place)).take(job()), tuple)
+
+
+def test_who_takes_from_one_that_took_names_where_it_was_trained(results):
+    pool(results).take(job())
+    shutil.rmtree(results / "theirs")
+    (results / "mine").rename(results / "second")
+    _, row = pool(results).take(job())
+    assert row["taken_study"] == "theirs"
+
+
+def test_another_trial_is_not_there(results):
+    for other in (replace(RECIPE, seed=1), replace(RECIPE, latent=4), tiny_recipe(epochs=3)):
+        made = pool(results)
+        assert isinstance(made.take(job(other)), Job) and not made.refused
+    assert isinstance(pool(results, "none").take(job()), Job)
+
+
+def test_weights_stay_where_they_are_if_none_are_wanted(results):
+    made = pool(results, keep_weights=False)
+    made.take(job())
+    assert not made.store.sizes("weights", ".safetensors")
+
+
+def test_a_fresh_seed_confirms_and_one_that_a_search_chose_by_does_not(results):
+    fresh = job(replace(RECIPE, seed=1000), CONFIRM)
+    assert isinstance(pool(results).take(fresh), tuple)
+    shutil.rmtree(results / "mine")
+    edited(results, fresh, role=SEARCH)
+    assert "a search has chosen by this seed" in refusal(results, fresh)
+
+
+WIDER = replace(
+    RECIPE, evaluation=replace(RECIPE.evaluation, densities=(*RECIPE.evaluation.densities, KernelDensity()))
+)
+
+
+def test_what_lacks_metrics_alone_is_measured_from_its_weights(results, references):
+    made, one = pool(results), job(WIDER)
+    given = made.take(one)
+    assert isinstance(given, Job) and given.kept is not None
+    row = train(made.store, references, given, "mine")
+    assert row["steps"] == 1 and row["state"] == "finished" and row["taken_study"] == "theirs"
+    assert any("kde" in name for name in row if name.startswith("xpd_"))
+    (was,) = Store(results / "theirs").rows("trials", job().trial)
+    assert row["train_s"] == was["train_s"] and row["ended_at"] == was["ended_at"]
+    assert row["rec_psnr_db"] == pytest.approx(was["rec_psnr_db"], rel=1e-3)
+    assert [e["epoch"] for e in made.store.rows("epochs", one.trial)] == [1, 2]
+
+
+def test_where_there_are_no_weights_for_that_it_is_trained(results):
+    shutil.rmtree(results / "theirs/weights")
+    assert "lacks densities, and its weights were not kept" in refusal(results, job(WIDER))
+
+
+def test_of_its_own_study_it_keeps_its_row_until_it_is_measured(results, references):
+    shutil.move(results / "theirs", results / "mine")
+    made = pool(results)
+    (row,) = made.store.rows("trials", job().trial)
+    parsed = row | {name: json.loads(row[name]) for name in ("recipe", "params")}
+    assert not made.lacks(parsed, RECIPE) and made.lacks(parsed, WIDER)
+    again = made.take(replace(job(WIDER), configuration=RECIPE.configuration()))
+    measured = train(made.store, references, again, "mine")
+    assert measured["steps"] == 1 and measured["rec_psnr_db"] and any("kde" in name for name in measured)
+    (results / "mine/weights" / f"{again.trial}.safetensors").write_bytes(b"")
+    assert train(made.store, references, again, "mine")["rec_psnr_db"] == measured["rec_psnr_db"]
+
+
+def test_rows_of_another_training_than_they_claim_are_refused(results):
+    (row,) = Store(results / "theirs").rows("trials", job().trial)
+    other = json.loads(row["recipe"]) | {"latent": 9}
+    for wrong in (json.dumps(other), "[]", "{", None):
+        edited(results, job(), recipe=wrong)
+        assert "recipe" in refusal(results, job()) or "what was trained" in refusal(results, job())
+    edited(results, job(), recipe=row["recipe"], epochs=1)
+    assert "differ in epochs or seed" in refusal(results, job())
+
+
+def test_weights_of_another_recipe_than_their_row_are_refused(results):
+    other = replace(RECIPE, latent=4)
+    file = results / "theirs/weights" / f"{job().trial}.safetensors"
+    file.write_bytes(dump_model(Training(other, IMAGES).model, other, IMAGES.image_size, IMAGES.channels))
+    assert "its weights are of another recipe than its row" in refusal(results, job())
+    file.write_bytes(file.read_bytes()[:200])
+    assert "damaged" in refusal(results, job())
+
+
+def test_the_same_trial_with_two_values_is_refused_and_both_are_named(results):
+    shutil.copytree(results / "theirs", results / "others")
+    (row,) = Store(results / "theirs").rows("trials", job().trial)
+    edited(results, job(), "others", rec_psnr_db=row["rec_psnr_db"] + 1)
+    said = refusal(results, job())
+    assert "theirs" in said and "others" in said and "rec_psnr_db is" in said
+    # Elsewhere it may come out otherwise: then that of this machine is taken.
+    edited(results, job(), "others", rec_psnr_db=row["rec_psnr_db"] + 1, processor="another")
+    _, taken = pool(results, here={"processor": "another"}).take(job())
+    assert taken["rec_psnr_db"] == row["rec_psnr_db"] + 1
+
+
+def test_conditions_may_have_to_be_the_same(results):
+    here = {"device": "cpu", "threads": 1, "workers": 1, "processor": "another"}
+    assert "ran with another processor" in refusal(results, job(), same=("processor",), here=here)
+    assert isinstance(pool(results, same=("threads",), here=here).take(job()), tuple)
+
+
+def test_a_pool_writes_nothing_of_its_own_into_a_row(results):
+    bad = {
+        "label": "VAE",
+        "traceback": "<script>",
+        "reason": "x" * 10**6,
+        "param_beta": 9.0,
+        "../x": 1.0,
+        "spy": "text",
+    }
+    edited(results, job(), **bad, number=10**9, origin="control")
+    _, row = pool(results).take(job())
+    assert not {"param_beta", "../x", "spy"} & row.keys()
+    assert (row["label"], row["traceback"], row["reason"], row["number"], row["origin"]) == (
+        None,
+        None,
+        None,
+        7,
+        "searched",
+    )
+
+
+def test_half_a_file_is_named_and_the_rest_is_taken(results):
+    fresh = job(replace(RECIPE, seed=1000), CONFIRM)
+    file = results / "theirs/trials" / f"{fresh.trial}.parquet"
+    file.write_bytes(file.read_bytes()[:500])
+    made = pool(results)
+    assert len(made.offers) == 1 and fresh.trial in " ".join(made.offers.notes)
+    assert isinstance(made.take(job()), tuple)
+
+
+def test_rows_of_other_numbers_images_and_schemas_are_none_of_ours(results):
+    edited(results, job(), numerics=NUMERICS + 1)
+    made = pool(results)
+    assert len(made.offers) == 1 and made.offers.others == {"made by another version's numbers": 1}
+    edited(results, job(), data_digest="another")
+    assert len(pool(results).offers) == 1
+    edited(results, job(), identity=3.5, numerics="many")
+    assert isinstance(pool(results).take(job()), Job)
+
+
+@pytest.mark.parametrize("what", ["nowhere", "file", "empty"])
+def test_a_place_that_holds_no_study_is_said(results, what):
+    (results / "file").write_text("x")
+    (results / "empty").mkdir()
+    with pytest.raises(StoreError, match=what):
+        pool(results, str(results / what))
