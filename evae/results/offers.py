@@ -61,13 +61,17 @@ class Offers:
         for identity, trial in zip(*pairs, strict=True):
             self.found[identity].append((index, trial))
 
-    def rows(self, index: int, store: Store, more: Sequence[str]) -> list[dict[str, Any]]:
-        """What rows of a store's trials that are offered say, `more` columns among it; None where they do not."""
+    def newest(self, index: int, more: Sequence[str], most: int) -> list[dict[str, Any]]:
+        """What rows of so many of a store's trials that are offered say, of those that ended last: `TELLING` and `more`
+        columns, None where they do not."""
+        store = self.stores[index]
         mine = pa.array([trial for of in self.found.values() for place, trial in of if place == index], pa.string())
         table = _table(store, (*TELLING, *more))
         if "trial" not in table.column_names:
             return []
         table = table.filter(pc.is_in(_column(table, "trial"), value_set=mine))
+        # As text, ISO 8601 is in the order of time.
+        table = table.take(pc.sort_indices(_column(table, "ended_at"))[-most:])
         there = [name for name in (*TELLING, *more) if name in table.column_names]
         return [dict.fromkeys((*TELLING, *more)) | row for row in table.select(there).to_pylist()]
 

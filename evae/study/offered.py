@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from evae.data.base import ImageSet
@@ -50,9 +51,10 @@ def said(pool: StudyPool) -> list[str]:
 def told(offers: Offers, searched: Sequence[str], wanted: Wanted) -> Iterator[Told]:
     """The newest configurations that the pool has searched, by their recipes without the seed, in the order in which
     they were trained."""
-    rows = [row for index, store in enumerate(offers.stores) for row in offers.rows(index, store, searched)]
+    rows = [row for index in range(len(offers.stores)) for row in offers.newest(index, searched, MOST_TOLD)]
     rows = sorted(
-        (row for row in rows if row["ended_at"] is not None and not is_fresh(row)), key=lambda r: r["ended_at"]
+        (row for row in rows if isinstance(row["ended_at"], datetime) and not is_fresh(row)),
+        key=lambda r: r["ended_at"],
     )
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows[-MOST_TOLD:]:
