@@ -35,6 +35,14 @@ class Pool:
         """Whether a finished trial of the study itself has to be measured, and can be, as its recipe is now."""
         return False
 
+    def has_ended(self, row: Mapping[str, Any], recipe: Recipe) -> bool:
+        """Whether a trial of the study has ended; of one that finished, with all the epochs that its recipe has now,
+        and without anything that has to be measured."""
+        if row["state"] != "finished":
+            return row["state"] in ENDED
+        wanted = recipe.optimisation.epochs
+        return row["recipe"]["optimisation"]["epochs"] >= wanted and not self.lacks(row, recipe)
+
 
 def tell(search: StudySearcher, pool: Pool) -> list[Mapping[str, Any]]:
     """Tell Optuna of configurations of the pool as finished trials with their values: those that fit the space, have a

@@ -335,16 +335,12 @@ class StudySearcher:
 
     def _tell(self, configuration: Configuration) -> None:
         trial, values = configuration.optuna_trial, self.means(configuration)
-        if configuration.key in self.elsewhere:
-            # Not its values once more, as in `_ask`.
-            self.study.tell(trial, state=TrialState.FAIL)
-        elif values is not None:
+        if values is not None and configuration.key not in self.elsewhere:  # not once more, as in `_ask`
             tell_violations(trial, self.constraints, self.violations(configuration))
             self.study.tell(trial, values)
-        elif any(row["state"] == "stopped" for row in configuration.ended.values()):
-            self.study.tell(trial, state=TrialState.PRUNED)
         else:
-            self.study.tell(trial, state=TrialState.FAIL)
+            stopped = any(row["state"] == "stopped" for row in configuration.ended.values())
+            self.study.tell(trial, state=TrialState.PRUNED if stopped and values is None else TrialState.FAIL)
 
     def _changed(self, trial: optuna.trial.Trial, configuration: Configuration) -> None:
         self.on_change(self.study.get_trials(deepcopy=False)[trial.number], configuration)
@@ -380,7 +376,7 @@ class StudySearcher:
                 continue
             recipe = found.as_now(Recipe.from_dict(first["recipe"]), self.base.seed)
             made = Configuration(key, first["number"], recipe, first["params"], first["origin"], first["label"])
-            ended = {row["seed"]: row for row in rows if self._has_ended(row, recipe)}
+            ended = {row["seed"]: row for row in rows if self.pool.has_ended(row, recipe)}
             made.ended = {seed: row for seed, row in ended.items() if not is_fresh(row)}
             made.fresh = {seed: row for seed, row in ended.items() if is_fresh(row)}
             self.past.taken_over += len(ended)
@@ -400,10 +396,3 @@ class StudySearcher:
         trial = self.study.ask(self.space.distributions(params, self.base))
         self._place(trial, self._sampler())
         return trial
-
-    def _has_ended(self, row: Mapping[str, Any], recipe: Recipe) -> bool:
-        """Of a trial that finished, whether it has all the epochs that are wanted now, and need not be measured."""
-        if row["state"] != "finished":
-            return row["state"] in ENDED
-        wanted = recipe.optimisation.epochs
-        return row["recipe"]["optimisation"]["epochs"] >= wanted and not self.pool.lacks(row, recipe)
