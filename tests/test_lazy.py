@@ -132,7 +132,7 @@ def test_what_cannot_be_done_with_the_data_is_said_before_torch_and_ray_are_impo
     code = commands(
         "studies.kernel_sweep",
         ([*results, "--data", "folder:nowhere"], 2, "nowhere is not a folder"),
-        ([*results, "--data", "photos", "--image-size", "48"], 2, "do not support images of 48 pixels"),
+        ([*results, "--data", "photos", "--image-size", "8"], 2, "take images of 16 to 256 px"),
         ([*results, "--workers-per-trial", "65"], 2, "a batch of 64 cannot be shared"),
         ([*results, "--data", "photos", "--validation-images", "5000"], 2, "has only 1300 images"),
     )
