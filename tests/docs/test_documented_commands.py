@@ -162,5 +162,6 @@ def test_the_posterior_of_the_tutorial_does_what_a_posterior_must(place):
     from evae.testing.families import require
 
     require(plugins.load([str(place / "flat.py")]))
-    forget(registered_by("flat"))
-    plugins.LOADED.clear()
+    for name in list(plugins.LOADED):
+        forget(registered_by(name))
+        del plugins.LOADED[name]
