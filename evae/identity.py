@@ -15,6 +15,8 @@ from evae.numerics import NUMERICS
 
 DIGITS = 24
 """Hexadecimal digits of an identity: among a million trials, two that differ share one with a chance of 1e-17."""
+CONDITIONS = ("device", "processor", "threads", "workers")
+"""What a trial's numbers depend on beside its identity: where one differs, they are as close as another seed's."""
 IN_TRAINING = ("horizontal_flip",)
 """What of the data's recipe is no property of the images."""
 

@@ -6,7 +6,7 @@ found by a digest that this study has made itself, and `evae.study.pool` looks a
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,7 +91,7 @@ def gathered(given: Sequence[str], results: str, own: Store, digest: str) -> Off
     if NONE in given:
         return offers
     for place in [*given, results]:
-        stores = list(_stores(place))
+        stores = stores_at(place)
         if not stores and place is not results:
             raise StoreError(f"--pool {places.shown(place)} holds no study: give results, or a folder of results")
         for store in stores:
@@ -101,7 +101,7 @@ def gathered(given: Sequence[str], results: str, own: Store, digest: str) -> Off
     return offers
 
 
-def _stores(place: str) -> Iterable[Store]:
+def stores_at(place: str) -> list[Store]:
     """The store at a place, or those in its folders."""
     store = Store(place)
     with store.reaching("read"):

@@ -6,8 +6,6 @@ from typing import Any, Protocol
 
 from evae.results.store import Store, to_json
 
-CONDITIONS = ("device", "processor", "threads", "workers")
-"""What a trial's numbers depend on beside its identity: where one differs, they are as close as another seed's."""
 TRACEBACK = 8000
 """How many characters of a stack trace are kept."""
 

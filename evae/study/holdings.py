@@ -1,26 +1,20 @@
 """What stores hold, and whether it is what it says: for pools, whose rows come from anywhere."""
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-
-from pyarrow import fs
 
 from evae.errors import UserError
 from evae.identity import identity
 from evae.longer import begins
 from evae.results import places
+from evae.results.offers import stores_at
 from evae.results.store import KINDS, Store, fault
 from evae.study.longer import SUFFIX, header
+from evae.study.taking import differing
 
 FOLDERS = ("weights", "states")
-CONDITIONS = ("device", "processor", "threads", "workers")
-"""What a trial's numbers depend on beside its identity."""
-COMPARED = ("val_elbo_nats", "val_distortion_nats", "rec_psnr_db", "rec_ssim", "distortion_nats", "rate_nats")
-TOLERANCE = 1e-4
-"""Share by which values of one training under the same conditions may differ: sums in another order."""
 LONGEST = 1 << 20
 """Characters of a text; recipes have a few thousand."""
 
@@ -38,25 +32,11 @@ def stores(given: Sequence[str]) -> list[Store]:
     """The stores at places: a study's results, or a folder of such. Raises UserError for a place that holds none."""
     found = []
     for place in given:
-        here = list(_stores(place))
+        here = stores_at(place)
         if not here:
             raise UserError(f"{places.shown(place)} holds no study: give the results of one, or a folder of results")
         found += here
     return found
-
-
-def _stores(place: str) -> Iterator[Store]:
-    store = Store(place)
-    with store.reaching("read"):
-        found = store.filesystem.get_file_info(fs.FileSelector(store.root, allow_not_found=True))
-        names = sorted(info.base_name for info in found if info.type == fs.FileType.Directory)
-        if "trials" in names:
-            yield store
-            return
-        for name in names:
-            inner = Store(places.join(place, name))
-            if inner.filesystem.get_file_info(inner.path("trials")).type == fs.FileType.Directory:
-                yield inner
 
 
 def listed(store: Store) -> dict[str, Any]:
@@ -157,15 +137,3 @@ def _same(kept: Mapping[str, Any], recipe: Mapping[str, Any]) -> bool:
     """Whether what was kept is of that training, whatever both say of the evaluation; a state may be of fewer epochs,
     before its trial went on without keeping another."""
     return begins(recipe, kept)
-
-
-def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
-    """A value in which two rows of one training differ that ran under the same conditions, in words."""
-    if any(one.get(name) != other.get(name) for name in CONDITIONS):
-        return None
-    for name in COMPARED:
-        pair = one.get(name), other.get(name)
-        numbers = all(isinstance(value, int | float) for value in pair)
-        if numbers and not math.isclose(*pair, rel_tol=TOLERANCE, abs_tol=1e-9):
-            return f"{name} is {pair[1]:.6g} and {pair[0]:.6g}"
-    return None

@@ -10,13 +10,13 @@ from evae.cluster.demand import Demand
 from evae.data.base import DataRecipe
 from evae.data.room import fits
 from evae.errors import UserError, unknown
+from evae.identity import CONDITIONS
 from evae.metrics.cost import is_cost
 from evae.metrics.names import DEFAULT_FEATURES, features_column
 from evae.networks import network as networks
 from evae.plugins import Plugin, load
 from evae.recipe import Recipe
 from evae.results import places
-from evae.results.rows import CONDITIONS
 from evae.search.constraints import Constraint
 from evae.search.constraints import parse as parse_constraints
 from evae.search.job import FIRST_FRESH

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from evae.errors import UserError
-from evae.identity import identity
+from evae.identity import CONDITIONS, identity
 from evae.recipe import Recipe
 from evae.results.offers import Offers
-from evae.results.rows import CONDITIONS
 from evae.results.store import Store, to_json
 from evae.search.job import Job, Kept
 from evae.search.past import Told

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from evae.identity import identity
+from evae.identity import CONDITIONS, identity
 from evae.results import measures
-from evae.results.rows import CONDITIONS, opening_row
+from evae.results.rows import opening_row
 from evae.results.store import Store, StoreError
 from evae.search.job import Job, is_fresh
 
