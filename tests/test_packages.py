@@ -16,6 +16,8 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PRODUCT = ("evae", "analysis", "studies", "search_spaces")
 OURS = {*PRODUCT, "benchmarks", "tests"}
+RIVALS = {"pythae"}
+"""What benchmarks compare with where somebody has installed it."""
 CONSTRAINTS = re.findall(r"^([\w.-]+)==", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
 
 
@@ -41,7 +43,7 @@ def imported(folders: tuple[str, ...]) -> set[str]:
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 modules.add(node.module.partition(".")[0])
     found, known = set(), packages_distributions()
-    for module in modules - sys.stdlib_module_names - OURS - {file.stem for file in files}:
+    for module in modules - sys.stdlib_module_names - OURS - RIVALS - {file.stem for file in files}:
         found |= {canonicalize_name(name) for name in known[module]}
     return found
 
@@ -67,6 +69,10 @@ def test_what_is_declared_is_pinned_for_who_installs_with_make(requirement):
 PRIVATE = {
     "torch.cpu._is_amx_tile_supported": "find what tells that a CPU multiplies bf16 natively, in evae/hardware.py; or "
     "read amx_bf16 among the flags of /proc/cpuinfo",
+    "optuna.samplers._tpe.sampler._get_reference_point": "see how TPE takes its reference point now, for "
+    "evae/search/branch_tpe.py",
+    "optuna.samplers._tpe.sampler._solve_hssp_with_cache": "see how TPE chooses among what is equally good now, for "
+    "evae/search/branch_tpe.py",
 }
 """Of packages other than Ray (tests/cluster/test_private.py): what they do not promise to keep, and what to do."""
 

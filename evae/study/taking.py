@@ -22,7 +22,8 @@ ORIGIN = ("taken_study", "taken_from", "taken_trial")
 """Columns of a trial that was taken: the study that trained it, where its results lie, and its name there."""
 TEXTS = ("slot", "rate_is", "val_rate_is", "code_shape", "not_fitted", "distances", "plugins")
 TIMES = ("started_at", "ended_at")
-CHECKED = ("rec_psnr_db", "rec_ssim", "rec_sharpness", "distortion_of_mean_nats", "distortion_nats", "rate_nats")
+NATS = ("distortion_of_mean_nats", "distortion_nats", "rate_nats", "elbo_nats")
+CHECKED = ("rec_psnr_db", "rec_ssim", "rec_sharpness", *NATS)
 """What two rows of the same training agree in, where it ran under the same conditions."""
 TOLERANCE = 1e-4
 LONGEST = 100_000
