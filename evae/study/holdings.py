@@ -78,7 +78,7 @@ def check(found: Sequence[Store]) -> Checked:
     for store, row in checked.fine:
         name, others = f"{store.location}: {row['trial']}", seen.setdefault(row["identity"], [])
         for other, before in others:
-            if why := differing(row, before):
+            if why := differing(before, row):
                 disputed.add(row["identity"])
                 checked.problems.append(f"one training with two values, {other} and {name}: {why}")
         others.append((name, row))
