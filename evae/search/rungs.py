@@ -141,11 +141,14 @@ class Rungs:
 
     def take_over(self, epochs: Iterable[Mapping[str, Any]], trials: Iterable[Mapping[str, Any]]) -> None:
         """Rebuild the rungs from the store's `epochs` and `trials` of earlier sessions, those of first replicates, in
-        the order in which they ended."""
+        the order in which they ended; rows that do not say when come before all others, as they lie."""
         first = {row["trial"]: row for row in trials if row["seed"] == 0}
-        events = [row for row in epochs if row["trial"] in first and row["epoch"] in self.recorded]
-        events += [row for row in first.values() if row["state"] == "finished" and row["epochs"] >= self.planned]
-        for row in sorted(events, key=lambda row: row["ended_at"]):
+        events = [row for row in epochs if row.get("trial") in first and row.get("epoch") in self.recorded]
+        finished = (row for row in first.values() if row["state"] == "finished")
+        events += [row for row in finished if (row.get("epochs") or 0) >= self.planned]
+        timeless = [row for row in events if row.get("ended_at") is None]
+        dated = [row for row in events if row.get("ended_at") is not None]
+        for row in timeless + sorted(dated, key=lambda row: row["ended_at"]):
             if "state" in row:
                 self.end(row["trial"], row)
             else:

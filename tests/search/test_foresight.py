@@ -119,6 +119,15 @@ def test_rungs_taken_over_know_what_those_knew_that_were_there(of):
         assert again.judge(f"t{number}", epoch, values) == rungs.judge(f"t{number}", epoch, values)
 
 
+def test_rows_that_do_not_say_when_they_ended_are_taken_over_as_they_lie():
+    rungs, epochs, rows, _ = course("seen", 20)
+    again = Rungs("halving", EPOCHS, TWO)
+    timeless = [{name: value for name, value in row.items() if name != "ended_at"} for row in epochs]
+    again.take_over([*timeless, {"epoch": 3}, {"trial": rows[0]["trial"]}], rows)
+    assert again.ended == rungs.ended
+    assert {epoch: set(of) for epoch, of in again.recorded.items()} == {e: set(of) for e, of in rungs.recorded.items()}
+
+
 def test_trials_of_fewer_epochs_than_are_wanted_now_are_no_evidence():
     _, epochs, rows, _ = course("seen", 20)
     longer = Rungs("halving", 3 * EPOCHS, TWO)
