@@ -54,7 +54,9 @@ class Offers:
         here = pc.equal(of["data_digest"], digest)
         same = pc.equal(of["numerics"], str(NUMERICS))
         named = pc.and_(finished, pc.and_(pc.is_valid(of["identity"]), pc.is_valid(of["trial"])))
-        self._count("made by another version's numbers", pc.and_(finished, pc.invert(pc.fill_null(same, False))))
+        other = pc.and_(finished, pc.invert(pc.fill_null(same, False)))
+        # The oldest rows do not say of which images they are.
+        self._count("made by another version's numbers", pc.and_(other, pc.fill_null(here, True)))
         chosen = pc.fill_null(pc.and_(named, pc.and_(here, same)), False)
         self.stores.append(store)
         index, pairs = len(self.stores) - 1, (of[name].filter(chosen).to_pylist() for name in ("identity", "trial"))

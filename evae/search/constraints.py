@@ -97,5 +97,10 @@ def keeps(rows: Iterable[Mapping[str, Any]], constraints: Iterable[Constraint]) 
 
 def tell_violations(trial: optuna.trial.Trial, constraints: Iterable[Constraint], by: Iterable[float]) -> None:
     """Tell Optuna by how much a configuration breaks each constraint."""
-    for each, far in zip(constraints, by, strict=True):
-        trial.set_constraint(each.text, min(far, FAR))
+    for text, far in bounded(constraints, by).items():
+        trial.set_constraint(text, far)
+
+
+def bounded(constraints: Iterable[Constraint], by: Iterable[float]) -> dict[str, float]:
+    """By how much each constraint is broken, by its text, as Optuna is told of it."""
+    return {each.text: min(far, FAR) for each, far in zip(constraints, by, strict=True)}

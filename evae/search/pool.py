@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import optuna
+from optuna.samplers import QMCSampler, RandomSampler
 
 from evae.errors import UserError
+from evae.search.constraints import bounded, tell_violations, violations
 from evae.search.job import ENDED, Job, is_fresh
 from evae.search.objectives import complete
 from evae.search.past import NO_VALUES, UNREAD, Point, Told, point
@@ -46,9 +49,12 @@ class Pool:
 
 def tell(search: StudySearcher, pool: Pool) -> list[Mapping[str, Any]]:
     """Tell Optuna of configurations of the pool as finished trials with their values: those that fit the space, have a
-    value of every objective, and are none of the study's own; or where these come `first`, return their parameters.
-    Controls are left to be taken."""
+    value of every objective and constraint, and are none of the study's own; or where these come `first`, return their
+    parameters. Controls are left to be taken. A sampler that learns nothing is told nothing, and draws what it would
+    draw without a pool."""
     controls, first = [control.params for control in search.space.controls], {}
+    if not pool.first and isinstance(search.make_sampler(0), QMCSampler | RandomSampler):
+        return []
     for told in pool.told:
         found, rows = point(search.space, search.base, told.params), complete(told.rows, search.objectives)
         if isinstance(found, str) or found.outside or not found.is_training(told.recipe) or not rows:
@@ -58,8 +64,10 @@ def tell(search: StudySearcher, pool: Pool) -> list[Mapping[str, Any]]:
             continue
         if pool.first:
             first[key] = told.params
-        else:
-            search.study.tell(search.given(told.params), means(rows, search.objectives))
+        elif all(map(math.isfinite, by := violations(rows, search.constraints))):
+            trial = search.given(told.params)
+            tell_violations(trial, search.constraints, by)
+            search.study.tell(trial, means(rows, search.objectives))
             search.elsewhere.add(key)
             search.past.told += 1
     return list(first.values())
@@ -84,7 +92,8 @@ def leave_outside(search: StudySearcher, found: Point | str, rows: Sequence[Mapp
     else:
         search.past.outside += len(ended)
         distributions, values = dict(found.distributions), means(finished, search.objectives)
-        past = {"params": dict(first["params"]), "distributions": distributions, "values": values}
+        by = bounded(search.constraints, violations(finished, search.constraints))
+        past = {"params": dict(first["params"]), "distributions": distributions, "values": values, "constraints": by}
         search.study.add_trial(optuna.trial.create_trial(**past))
 
 

@@ -141,8 +141,10 @@ class Rungs:
 
     def take_over(self, epochs: Iterable[Mapping[str, Any]], trials: Iterable[Mapping[str, Any]]) -> None:
         """Rebuild the rungs from the store's `epochs` and `trials` of earlier sessions, those of first replicates, in
-        the order in which they ended; rows that do not say when come before all others, as they lie."""
-        first = {row["trial"]: row for row in trials if row["seed"] == 0}
+        the order in which they ended; rows that do not say when come before all others, as they lie. Trials that were
+        taken from other studies are no evidence: of those, only what came to its end is there."""
+        own = (row for row in trials if row.get("taken_study") is None)
+        first = {row["trial"]: row for row in own if row["seed"] == 0}
         events = [row for row in epochs if row.get("trial") in first and row.get("epoch") in self.recorded]
         finished = (row for row in first.values() if row["state"] == "finished")
         events += [row for row in finished if (row.get("epochs") or 0) >= self.planned]

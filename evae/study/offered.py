@@ -7,6 +7,7 @@ from typing import Any
 
 from evae.data.base import ImageSet
 from evae.errors import UserError
+from evae.identity import CONDITIONS
 from evae.metrics.base import METRICS
 from evae.plugins import digests
 from evae.recipe import Recipe
@@ -29,9 +30,11 @@ def open_pool(options: StudyOptions, store: Store, images: ImageSet) -> StudyPoo
     adding = {METRICS.plugin_of(name) for name in METRICS.of_plugins()}
     labels = images.labels.digest if images.labels is not None else None
     wanted = Wanted(searched, digests(name for name in adding if name is not None), labels=labels)
-    known = list(told(offers, searched, wanted)) if len(offers) else []
+    constrained = [f"val_{each.metric}" for each in options.constraints()]
+    known = list(told(offers, [*searched, *constrained], wanted)) if len(offers) else []
     given = {
-        "same": options.pool_same,
+        # What a model takes on another machine says nothing of this one.
+        "same": CONDITIONS if options.measures_cost else options.pool_same,
         "keep_weights": options.keep != "none",
         "told": known,
         "first": options.pool_first,
@@ -44,14 +47,21 @@ def said(pool: StudyPool) -> list[str]:
     offers = pool.offers
     lines = list(offers.notes)
     if len(offers):
-        lines.append(f"pool: {len(offers):,} finished trials on these images, of {len(offers.stores)} studies")
+        studies = len({place for of in offers.found.values() for place, _ in of})
+        lines.append(
+            f"pool: {len(offers):,} finished trials on these images, of {studies} other "
+            f"{'study' if studies == 1 else 'studies'}: what this one would train and they have is taken from there "
+            "(--pool none: all is trained)"
+        )
     return lines + [f"{number:,} trials of the pool are not taken: {why}" for why, number in offers.others.items()]
 
 
-def told(offers: Offers, searched: Sequence[str], wanted: Wanted) -> Iterator[Told]:
+def told(offers: Offers, metrics: Sequence[str], wanted: Wanted) -> Iterator[Told]:
     """The newest configurations that the pool has searched, by their recipes without the seed, in the order in which
-    they were trained."""
-    rows = [row for index in range(len(offers.stores)) for row in offers.newest(index, searched, MOST_TOLD)]
+    they were trained, with these metrics."""
+    # A rate counts as what it is said to be.
+    more = [*metrics, *(name.replace("rate_nats", "rate_is") for name in metrics if name.endswith("rate_nats"))]
+    rows = [row for index in range(len(offers.stores)) for row in offers.newest(index, more, MOST_TOLD)]
     rows = sorted(
         (row for row in rows if isinstance(row["ended_at"], datetime) and not is_fresh(row)),
         key=lambda r: r["ended_at"],
@@ -60,6 +70,7 @@ def told(offers: Offers, searched: Sequence[str], wanted: Wanted) -> Iterator[To
     for row in rows[-MOST_TOLD:]:
         try:
             row |= {name: json.loads(row[name]) for name in ("params", "recipe")}
+            row |= {name: None if row[name] is None else float(row[name]) for name in metrics}
             key = json.dumps(row["recipe"] | {"seed": None}, sort_keys=True)
             known = groups.setdefault(key, [])
         except (TypeError, ValueError, AttributeError):
@@ -71,5 +82,6 @@ def told(offers: Offers, searched: Sequence[str], wanted: Wanted) -> Iterator[To
             recipe = Recipe.from_dict(group[0]["recipe"])
         except UserError:
             continue
-        if isinstance(params := group[0]["params"], dict) and wanted.lacks(group[0], recipe.evaluation) is None:
-            yield Told(params, recipe, group)
+        usable = [row for row in group if wanted.lacks(row, recipe.evaluation) is None]
+        if usable and isinstance(params := usable[0]["params"], dict):
+            yield Told(params, recipe, usable)

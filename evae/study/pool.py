@@ -44,7 +44,7 @@ class StudyPool(Pool):
         self.refused: dict[str, str] = {}
         self.from_where: Counter[tuple[str, str]] = Counter()
         self.measured: Counter[str] = Counter()
-        self.nbytes = 0
+        self.nbytes = self.without_weights = 0
         self.weighed = self.store.sizes("weights", ".safetensors").keys()
         self.own: dict[str, Mapping[str, Any]] = {}
         self.unmeasurable: Counter[str] = Counter()
@@ -87,6 +87,7 @@ class StudyPool(Pool):
             return replace(job, kept=Kept(store, row["trial"], own, of_study=False))
         own = taking.copy(store, self.store, self.study, job, row, data)
         self.nbytes += len(data or b"")
+        self.without_weights += self.keep_weights and data is None
         self.from_where[place["taken_study"], place["taken_from"]] += 1
         return job, own
 
@@ -112,7 +113,9 @@ class StudyPool(Pool):
 
     def said(self) -> list[str]:
         """What was taken from where, and what could not be, in lines."""
-        lines = [f"{n} trials are those of study {study} ({place})" for (study, place), n in self.from_where.items()]
+        lines = [f"{n} trials were taken from study {study} ({place})" for (study, place), n in self.from_where.items()]
+        if self.without_weights:
+            lines.append(f"{self.without_weights} of these are without weights, which were not kept there")
         if self.nbytes > 1 << 20:
             lines.append(f"weights of {self.nbytes / 2**20:,.0f} MiB were copied")
         lines += [f"{n} of study {study} measured from kept weights, not trained" for study, n in self.measured.items()]

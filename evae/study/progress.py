@@ -114,7 +114,8 @@ class StudyProgress(Callback):
             self.console.print(Text("; ".join([f"trials {done}/{total}, {left}", *best])))
 
     def _left(self, done: int, total: int) -> str:
-        new = done - self.before
+        # What was taken from other studies took no time.
+        new = done - self.before - self.searcher.taken
         if not new:
             return "time left: unknown yet"
         left = (time.monotonic() - self.started) / new * (total - done)

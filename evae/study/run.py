@@ -114,6 +114,8 @@ def run_study(question: str, options: StudyOptions, console: Console, repeated_b
 
             left = searcher.planned - searcher.done
             console.print(Text(forecast(options.demand(), recipes, images, left, options.keep)))
+            if len(pool.offers):
+                console.print("What of these trials the pool has is taken, and costs next to nothing.")
             return store
         from evae.study.session import run_session
 
@@ -131,7 +133,7 @@ def _past(searcher: StudySearcher, pool: StudyPool) -> list[str]:
     if past.taken_over or past.outside or past.left_out:
         lines.append(str(past))
     if pool.own:
-        lines.append(f"{len(pool.own)} of them are measured again from their weights, for what they lack")
+        lines.append(f"{len(pool.own)} trials of earlier sessions are measured from their weights, for what they lack")
     if past.told:
         lines.append(f"the sampler knows {past.told} configurations of the pool that fit the space")
     return lines

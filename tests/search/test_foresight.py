@@ -135,6 +135,14 @@ def test_trials_of_fewer_epochs_than_are_wanted_now_are_no_evidence():
     assert not longer.pairs[3, 3 * EPOCHS] and longer.pairs[1, 3]
 
 
+def test_trials_of_other_studies_are_no_evidence():
+    """Those that came to their end there may have been the best of many."""
+    _, epochs, rows, _ = course("seen", 20)
+    rungs = Rungs("halving", EPOCHS, TWO)
+    rungs.take_over(epochs, [row | {"taken_study": "another"} for row in rows])
+    assert not rungs.ended and not any(rungs.recorded.values())
+
+
 def test_a_missing_value_is_no_evidence():
     rungs = Rungs("halving", EPOCHS, TWO)
     for number in range(6):

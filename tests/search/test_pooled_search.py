@@ -11,6 +11,7 @@ from optuna.trial import TrialState
 from evae.errors import UserError
 from evae.posteriors.gaussian import Gaussian
 from evae.recipe import Recipe
+from evae.search.constraints import parse
 from evae.search.job import Job
 from evae.search.past import OTHER, UNREAD, Told, point
 from evae.search.pool import Pool
@@ -124,6 +125,32 @@ def test_the_sampler_learns_from_the_pool_without_trials_of_its_own():
         row["params"]["beta"] for row in theirs[2:]
     )
     assert [row["number"] for row in drive(search)] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("sampler", ["qmc", "random"])
+def test_a_sampler_that_learns_nothing_draws_what_it_would_without_a_pool(sampler):
+    pool = Pool()
+    pool.told = told(drive(searcher(total=8, sampler="random", sampler_seed=1)))
+    alone, beside = (drive(searcher(total=6, sampler=sampler, pool=each)) for each in (None, pool))
+    assert [row["params"] for row in alone] == [row["params"] for row in beside]
+
+
+def test_what_of_the_pool_or_beyond_the_space_breaks_a_constraint_is_told_as_such():
+    def score(job: Job) -> dict[str, Any]:
+        return good(job) | {"val_rec_psnr_db": 10 * job.recipe["posterior"]["beta"]}
+
+    constraints = parse(["rec_psnr_db <= 20"], "x")
+    theirs, pool = drive(searcher(total=12, sampler="random"), score), Pool()
+    pool.told = told([*theirs[:-1], {n: v for n, v in theirs[-1].items() if n != "val_rec_psnr_db"}])
+    of_pool = searcher(total=4, pool=pool, constraints=constraints)
+    assert of_pool.past.told == 9  # neither controls nor what says nothing of it
+    narrow = Space(suggest(0.1, 1.0), LINE.controls[:1])
+    beyond = searcher(narrow, total=14, history=theirs, constraints=constraints)
+    assert beyond.past.outside
+    for search in (of_pool, beyond):
+        complete = [t for t in search.study.get_trials() if t.state == TrialState.COMPLETE]
+        broken = {t.params["beta"] for t in complete if t.constraints["rec_psnr_db <= 20"] > 0}
+        assert broken == {t.params["beta"] for t in complete if t.params["beta"] > 2} != set()
 
 
 def test_what_does_not_fit_or_means_something_else_is_not_told():

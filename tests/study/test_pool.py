@@ -103,7 +103,7 @@ def test_what_is_there_is_taken_with_all_it_left_and_says_where_it_was_trained(r
     for kind in ("epochs", "images"):
         assert made.store.rows(kind, one.trial) == theirs.rows(kind, one.trial) != []
     assert (results / "mine/weights" / f"{one.trial}.safetensors").read_bytes()
-    assert any("1 trials are those of study theirs" in line for line in made.said())
+    assert any("1 trials were taken from study theirs" in line for line in made.said())
 
 
 def test_it_is_found_however_the_study_and_the_folder_are_named(results):
@@ -134,6 +134,14 @@ def test_weights_stay_where_they_are_if_none_are_wanted(results):
     made = pool(results, keep_weights=False)
     made.take(job())
     assert not made.store.sizes("weights", ".safetensors")
+    assert not any("without weights" in line for line in made.said())
+
+
+def test_a_trial_whose_weights_were_not_kept_is_taken_and_that_is_said(results):
+    shutil.rmtree(results / "theirs/weights")
+    made = pool(results)
+    assert isinstance(made.take(job()), tuple)
+    assert "1 of these are without weights, which were not kept there" in made.said()
 
 
 def test_a_fresh_seed_confirms_and_one_that_a_search_chose_by_does_not(results):

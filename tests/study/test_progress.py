@@ -2,6 +2,7 @@
 
 import io
 import math
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -43,6 +44,14 @@ def test_a_line_of_progress_ends_where_its_words_do(finite):
         progress.on_trial_complete(0, [], SimpleNamespace(trial_id="x"))
     best = "; best val_a 0.5 ([red]beta :car: [/x]); best val_b 1 ([red]beta :car: [/x])" if finite else ""
     assert shown.file.getvalue() == f"trials 1/1, about 0 s left{best}\n"
+
+
+def test_what_was_taken_from_other_studies_says_nothing_of_the_time_left():
+    search = searcher(BRACKETS, total=9)
+    progress = StudyProgress(search, console(), epochs=3)
+    progress.started, search.taken = time.monotonic() - 600, 7
+    assert progress._left(done=7, total=9) == "time left: unknown yet"
+    assert progress._left(done=8, total=9) == "about 10 min left"
 
 
 def test_it_says_what_is_confirmed_and_counts_it():
