@@ -108,6 +108,7 @@ def _step(training: Training) -> dict[str, float]:
     seconds: list[float] = []
     while len(seconds) < REPEATS and (len(seconds) < FEWEST or sum(seconds) < ENOUGH_S):
         seconds.append(epoch())
+    side.release()
     return {"step_images_per_s": len(few) / median(seconds), "step_memory_mb": memory / MEGABYTE}
 
 

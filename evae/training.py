@@ -133,6 +133,10 @@ class Training:
         """Give back what captured steps hold of the device's memory: as much as a step needs, for as long as they may
         be replayed. They are captured anew if it is trained on."""
         self.loop.program.kinds.clear()
+        # In the same memory are the latest gradients.
+        for learner in (self, self.adversary):
+            if learner is not None:
+                learner.optimiser.zero_grad()
 
     def first_terms(self) -> dict[str, tuple[float, float]]:
         """Each term that counts in the loss, on the first training images as one batch, and its full weight, warm-ups

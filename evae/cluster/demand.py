@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from evae.errors import UserError
 
 AUTO = "auto"
-MOST_LANES = 64
+MOST_LANES = 32
+"""As many streams as torch has of a GPU; lanes that had to share one would record each other's work."""
 
 
 @dataclass(frozen=True, kw_only=True)

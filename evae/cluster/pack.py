@@ -29,6 +29,8 @@ from evae.lazy import torch
 from evae.plugins import load
 
 SWITCH_S = 5e-4
+VISIBLE = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
+"""What says which GPUs a process sees: NVIDIA's, and AMD's."""
 _LOADING = Lock()
 
 
@@ -79,9 +81,9 @@ class Pack:
     """The lanes of one GPU, or on CPUs of one trial's cores. An actor: its process is theirs."""
 
     def __init__(self, setting: Setting, gpu: str | None):
-        """`gpu` is the one that CUDA shall see."""
+        """`gpu` is the one that this process shall see."""
         if gpu is not None:
-            os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+            os.environ.update(dict.fromkeys(VISIBLE, gpu))
             # By itself CUDA has 8 queues, and streams that share one wait for each other.
             os.environ.setdefault("CUDA_DEVICE_MAX_CONNECTIONS", "32")
         # So long a lane that computes in Python keeps another waiting that comes back from its GPU. By itself it is

@@ -19,7 +19,7 @@ from ray.exceptions import RayActorError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from evae.cluster.losses import PackLost
-from evae.cluster.pack import Pack
+from evae.cluster.pack import VISIBLE, Pack
 from evae.cluster.setting import Setting
 
 TRIES = 3
@@ -69,7 +69,8 @@ class LaneWorker:
     """A trial whose lane is lost starts again in another actor."""
 
     def __init__(self, setting: Setting):
-        gpu = os.environ["CUDA_VISIBLE_DEVICES"] if setting.gpus else None
+        # As Ray has given it to this process.
+        gpu = next((os.environ[name] for name in VISIBLE if os.environ.get(name)), None) if setting.gpus else None
         self.pack, self.number = take(*setting.packs, gpu)
 
     def begin(self, recipe: Mapping[str, Any], saved: bytes | None) -> SimpleNamespace:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Protocol, TypeVar
+from weakref import WeakSet
 
 import torch
 
@@ -28,20 +29,27 @@ class Recorder(Protocol):
 
 class CudaGraphs:
     """Records on a CUDA stream of this training's own, in one pool of memory; the `generators` are those that its steps
-    draw from. Other threads of the process may train meanwhile."""
+    draw from. Other threads of the process may train meanwhile, each with a current stream of its own."""
 
     def __init__(self, device: torch.device, generators: Sequence[torch.Generator]):
         self.device, self.generators = device, generators
-        self.stream = torch.cuda.Stream(device)
-        # Graphs that are replayed one after the other, and pass nothing on but by tensors from outside of it.
-        self.pool = torch.cuda.graph_pool_handle()
+        # torch has 32 streams, and gives them out in turns: who took a new one for each training would sooner or later
+        # have one that another thread works on, and record that thread's work in the place of doing it.
+        current = torch.cuda.current_stream(device)
+        shared = current == torch.cuda.default_stream(device)
+        self.stream = torch.cuda.Stream(device) if shared else current
+        # Graphs that are replayed one after the other, and pass nothing on but by tensors from outside of it, share a
+        # pool, which is there as long as one of them is.
+        self.graphs: WeakSet[torch.cuda.CUDAGraph] = WeakSet()
 
     def record(self, step: Callable[[], Done]) -> tuple[Callable[[], None], Done]:
         graph = torch.cuda.CUDAGraph()
         for generator in self.generators:
             graph.register_generator_state(generator)
-        with _ONE_AT_A_TIME, torch.cuda.graph(graph, self.pool, self.stream, capture_error_mode="thread_local"):
+        pool = next((known.pool() for known in self.graphs), None)
+        with _ONE_AT_A_TIME, torch.cuda.graph(graph, pool, self.stream, capture_error_mode="thread_local"):
             done = step()
+        self.graphs.add(graph)
         return graph.replay, done
 
     @contextmanager
@@ -94,7 +102,9 @@ class Program:
             except RuntimeError as error:
                 self.kinds.clear()
                 self.why_not = f"it cannot be captured ({str(error).splitlines()[0]:.200})"
-                return step()
+        if not self.records:
+            # Not above, where the error still holds what was recorded.
+            return step()
         replay, done = self.kinds[kind]
         replay()
         return done

@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from evae.data.pixels import unit
-from evae.errors import Diverged
 from evae.inference import Step
 from evae.optimiser import move
 from evae.ranks import Share
@@ -61,7 +60,17 @@ class TrainingStep:
             count.remove()
 
     def take(self, index: Tensor, pixels: Tensor, share: Share, dials: Dials, *, halved: bool, judged: bool) -> Done:
-        """A step on the rows `index` of the training split, of which `pixels` are this process's share."""
+        """A step on the rows `index` of the training split, of which `pixels` are this process's share. Where it fails
+        on the way, it has not been: what cannot be recorded is taken once more as it comes."""
+        remembered, passed = self.training.recent.heads, len(self.passes)
+        try:
+            return self._take(index, pixels, share, dials, halved, judged)
+        except Exception:
+            self.training.recent.heads = remembered
+            del self.passes[passed:]
+            raise
+
+    def _take(self, index: Tensor, pixels: Tensor, share: Share, dials: Dials, halved: bool, judged: bool) -> Done:
         training, beside = self.training, {}
         x = unit(pixels, training.device)
         if training.recipe.data.horizontal_flip:
@@ -97,11 +106,7 @@ class TrainingStep:
     def _note(self, terms: dict[str, Tensor], share: Share, remembered: Tensor) -> None:
         """Before an optimiser moves: where one rank's loss is not finite, all of them see it and stop."""
         local, recent = torch.stack([value.detach() for value in terms.values()]), self.training.recent
-        try:
-            self.tally.note(tuple(terms), self.training.ranks.sum(local * share.weight))
-        except Diverged:
-            recent.heads = remembered
-            raise
+        self.tally.note(tuple(terms), self.training.ranks.sum(local * share.weight))
         stopped = self.tally.stopped
         if stopped is None:
             return

@@ -67,6 +67,7 @@ def measure(recipe: Recipe, images: ImageSet, device: torch.device) -> Measured:
         epoch_s += _seconds(training.validate, device) * len(images.validation) / len(some.validation)
         share = len(images.test) / len(some.test)
         state = len(dump_training(training)) / 1e6
+        training.release()  # as a worker does before it evaluates
         return Measured(epoch_s, _seconds(lambda: evaluate(training, features, known), device) * share, weights, state)
     except Diverged:
         return Measured(math.nan, math.nan, weights, math.nan)

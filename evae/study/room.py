@@ -147,6 +147,7 @@ def _lane(recipe: Recipe, images: ImageSet, device: torch.device, begin: Barrier
         while seconds < TIMED_S:
             training.train_epoch()
             epochs, seconds = epochs + 1, time.perf_counter() - clock
+        training.release()
         return epochs * len(images.train) / seconds
     except Exception:
         begin.abort()

@@ -47,3 +47,12 @@ def test_lanes_share_the_images_on_the_device():
     device = torch.device("cuda")
     first, second = on_device(IMAGES.train, device), on_device(IMAGES.train, device)
     assert first is second and torch.equal(first.cpu(), torch.from_numpy(IMAGES.train.copy()))
+
+
+def test_a_lane_has_one_stream_for_all_of_its_trials(on_gpu):
+    """torch has 32 of them: those of one training after the other would be shared with other lanes in the end."""
+    lane = Lane(on_gpu)
+    for recipe in RECIPES[:2]:
+        lane.do("begin", (recipe.to_dict(), None))
+        own = lane.thread.submit(torch.cuda.current_stream).result()
+        assert lane.worker.training.loop.program.recorder.stream == own != torch.cuda.default_stream()

@@ -76,6 +76,14 @@ def test_after_a_step_that_overflows_nothing_moves(optimiser):
     ]
 
 
+def test_what_was_captured_can_be_given_back_and_is_captured_anew():
+    training, expected = on_gpu(RECIPES["gaussian"]), on_gpu(RECIPES["gaussian"])
+    rows = [training.train_epoch() for _ in range(2)]
+    training.release()
+    assert len(rows) + len(epochs(training)) == len(epochs(expected)) and not differing(training, expected)
+    assert training.stepped == "captured"
+
+
 def test_trainings_in_threads_of_one_process_are_what_they_are_alone():
     names = ["gaussian", "mixture", "adversarial", "averaged"]
     alone, beside, rows = {}, {name: on_gpu(RECIPES[name]) for name in names}, {}

@@ -131,6 +131,30 @@ def test_a_device_that_cannot_record_trains_on_and_says_why(on_device):
     assert training.stepped == "as it comes: it cannot be captured (operation not permitted when stream is capturing)"
 
 
+@pytest.mark.parametrize("name", ["gaussian", "mixture", "adversarial"])
+def test_a_step_that_fails_while_it_is_recorded_has_not_been(on_device, monkeypatch, name):
+    class Failing(Again):
+        def record(self, step):
+            drawn = {each: each.get_state() for each in (training.loop.noise, training.loop.flips)}
+            with monkeypatch.context() as patch:
+                patch.setattr(training.loop.tally, "note", refuse)
+                try:
+                    step()
+                finally:  # on CUDA nothing would have been drawn
+                    for generator, state in drawn.items():
+                        generator.set_state(state)
+
+    def refuse(*given: Any) -> None:
+        raise RuntimeError("not while it is captured")
+
+    training, expected = on_device(Failing(), RECIPES[name]), on_device(Refusing(), RECIPES[name])
+    rows = epochs(training)
+    assert training.stepped == "as it comes: it cannot be captured (not while it is captured)"
+    assert rows == epochs(expected)
+    batches = "num_batches_tracked"  # those that BatchNorm has seen, which on CUDA would not have been one more
+    assert not [each for each in differing(training, expected) if not each.endswith(batches)]
+
+
 def test_what_was_recorded_can_be_given_back_and_is_recorded_anew(on_device):
     recorder, expected = Again(), on_device(Again(), RECIPES["mixture"])
     training = on_device(recorder, RECIPES["mixture"])
