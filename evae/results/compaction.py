@@ -19,7 +19,7 @@ from pyarrow import fs
 from evae.results import compacted
 from evae.results.compacted import FOLDER, KEY
 from evae.results.parts import READERS
-from evae.results.store import KINDS, Store, fault
+from evae.results.store import KINDS, Store, StoreError, fault
 
 MANY = 64
 """Fewer small files of a kind stay as they are."""
@@ -42,6 +42,15 @@ def compact(store: Store, many: int = MANY, full: int = FULL) -> int:
     then.
     """
     return sum(_Kind(store, kind, full).compact(many) for kind in KINDS if kind != "study")
+
+
+def tidied(store: Store) -> list[str]:
+    """Compact a store as the last thing of work that is done, whether that can be or not; what is to be said of it."""
+    try:
+        compact(store)
+    except StoreError as error:
+        return [f"the small files of the results stay as they are: {error}"]
+    return []
 
 
 @dataclass

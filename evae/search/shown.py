@@ -31,10 +31,11 @@ def artifacts(store: Store, configuration: Configuration) -> dict[str, str]:
     or where they cannot be read or written now: that is no reason to end a study."""
     found: dict[str, str] = {}
     finished = sorted(seed for seed, row in configuration.ended.items() if row["state"] == "finished")
-    with contextlib.suppress(StoreError, OSError):
+    with contextlib.suppress(StoreError, OSError, ValueError):
         for seed in finished[:1]:
             trial = f"{configuration.key}-s{seed}"
-            for kind, png in _strips(store.rows("images", trial)):
+            drawn = [row for row in store.rows("images", trial) if row.get("png") and isinstance(row.get("kind"), str)]
+            for kind, png in _strips(drawn):
                 of = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{trial}/{kind}"))
                 store.write_bytes(FOLDER, of, png)
                 found[f"artifacts:{of}"] = json.dumps(asdict(ArtifactMeta(of, f"{kind}.png", "image/png", None)))

@@ -1,6 +1,7 @@
 """Finished trials as one data set that another lab can use as its pool: Parquet and a card, without secrets."""
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,10 +11,13 @@ from evae.results.compaction import compact
 from evae.results.places import redacted
 from evae.results.store import Store, to_json
 from evae.study.holdings import Checked
+from evae.study.taking import ORIGIN
 
 CARD = "README.md"
-LEFT_OUT = ("slot", "reason", "traceback", "launch_s", "restarts")
+LEFT_OUT = ("slot", "reason", "traceback", "launch_s", "restarts", *ORIGIN)
 """Columns that say more of the machines and their users than of the trials."""
+SIZES = {1e3: "n<1K", 1e4: "1K<n<10K", 1e5: "10K<n<100K", 1e6: "100K<n<1M", math.inf: "1M<n<10M"}
+"""What cards call a number of rows."""
 COLUMNS = {
     "trial": "its identity: what training it is, by recipe, data and arithmetic",
     "study": "the study that trained it",
@@ -71,6 +75,7 @@ def _copy(source: Store, target: Store, row: Mapping[str, Any], name: str) -> No
     if epochs:
         target.write("epochs", name, [epoch | {"trial": name} for epoch in epochs])
     kept = {key: value for key, value in row.items() if key not in LEFT_OUT}
+    kept["study"] = row.get("taken_study") or row.get("study")
     target.write("trials", name, [kept | {"trial": name, "recipe": to_json(_public(json.loads(row["recipe"])))}])
 
 
@@ -91,9 +96,7 @@ def _card(target: Store, count: int, licence: str) -> str:
     def of(name: str) -> str:
         return ", ".join(sorted({str(row.get(name)) for row in rows}))
 
-    size = next(
-        name for most, name in ((1e3, "n<1K"), (1e4, "1K<n<10K"), (1e5, "10K<n<100K"), (1e9, "100K<n")) if count < most
-    )
+    size = next(name for most, name in SIZES.items() if count < most)
     kinds = "\n".join(f"- config_name: {kind}\n  data_files: {kind}/*/*.parquet" for kind in ("trials", "epochs"))
     columns = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in COLUMNS.items())
     # JSON text is YAML too, whatever the licence's name has in it.

@@ -16,7 +16,7 @@ from evae.data.base import ImageSet
 from evae.errors import UserError
 from evae.recipe import Recipe
 from evae.results import measures
-from evae.results.compaction import compact
+from evae.results.compaction import tidied
 from evae.results.finished import with_weights
 from evae.results.lock import sole_driver
 from evae.results.store import Store
@@ -70,7 +70,8 @@ def measure(options: MeasureOptions, console: Console) -> bool:
         if jobs:
             _check_weights(jobs[:TRIED], store, images)
             refused |= _run(jobs, options, store, images, networks, loaded, console)
-        compact(store)
+        for line in tidied(store):
+            console.print(Text(line))
     for trial, reason in list(refused.items())[:REASONS]:
         console.print(Text(f"{trial} was not measured: {reason}"))
     if len(refused) > REASONS:

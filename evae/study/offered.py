@@ -49,7 +49,7 @@ def said(pool: StudyPool) -> list[str]:
     if len(offers):
         studies = len({place for of in offers.found.values() for place, _ in of})
         lines.append(
-            f"pool: {len(offers):,} finished trials on these images, of {studies} other "
+            f"pool: {len(offers.found):,} finished trials on these images, of {studies} other "
             f"{'study' if studies == 1 else 'studies'}: what this one would train and they have is taken from there "
             "(--pool none: all is trained)"
         )

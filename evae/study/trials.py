@@ -24,9 +24,9 @@ from evae.metrics.features import load_features
 from evae.metrics.reference import Reference, references
 from evae.networks.layers import recompute
 from evae.recipe import Recipe
-from evae.results.compaction import compact
+from evae.results.compaction import tidied
 from evae.results.rows import close_row
-from evae.results.store import Store, StoreError
+from evae.results.store import Store
 from evae.search.journal import Journal
 from evae.search.searcher import StudySearcher
 from evae.study.balance import balance, state_mb
@@ -148,10 +148,8 @@ def _search(
         followers.close()
         manifest.close(store, state, slots.mean())
         callbacks.call("study_end", manifest.row)
-    try:
-        compact(store)
-    except StoreError as error:
-        console.print(Text(f"the small files of the results stay as they are: {error}"))
+    for line in tidied(store):
+        console.print(Text(line))
     console.print(summary(progress, [row["state"] for row in store.rows("trials")]))
     for line in [*rungs_said(searcher), *pool.said(), *verdicts(searcher, state == "finished")]:
         console.print(Text(line))

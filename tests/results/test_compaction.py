@@ -14,7 +14,7 @@ from pyarrow import fs
 from running import DEADLINE_S
 
 from evae.results import compacted
-from evae.results.compaction import compact
+from evae.results.compaction import MANY, compact, tidied
 from evae.results.store import KINDS, Store, StoreError
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -319,3 +319,14 @@ def test_once_another_driver_has_taken_over_nothing_is_compacted(store):
     with pytest.raises(StoreError, match="taken over by somebody"):
         compact(store, 2)
     assert small(store) == 3 * COUNT
+
+
+def test_what_cannot_be_compacted_is_said_at_the_end_of_what_is_done(tmp_path):
+    store = Store(tmp_path / "study")
+    store.prepare()
+    for index in range(MANY):
+        store.write("epochs", trial(index), [{"epoch": 1}])
+    store.closed = "taken over by somebody"
+    assert tidied(store) == ["the small files of the results stay as they are: taken over by somebody"]
+    store.closed = None
+    assert tidied(store) == [] and small(store) == 0

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -20,6 +21,7 @@ from running import wait_until
 
 from evae.results.store import Store
 from evae.search.journal import Journal
+from evae.search.shown import artifacts
 
 GREY = {"real": 50, "reconstructed": 100, "sampled": 150, "sampled_xpd_mixture": 200, "perturbed": 250}
 
@@ -107,6 +109,14 @@ def test_a_journal_that_is_lost_is_made_anew_with_the_same_pictures(studied):
     with Journal(store, "a", searcher(total=4, history=rows)):
         pass
     assert named(store) == before and set(store.sizes("optuna/artifacts", "")) == files
+
+
+@pytest.mark.parametrize("wrong", [{"kind": None}, {"png": None}, {"png": b"none"}, {"rows": "many"}], ids=str)
+def test_pictures_of_a_trial_of_anybody_s_that_cannot_be_shown_are_left_out(tmp_path, wrong):
+    store = Store(tmp_path)
+    store.prepare()
+    store.write("images", "x-s0", [{"kind": "sampled", "rows": 4, "png": grid(9)} | wrong])
+    assert artifacts(store, SimpleNamespace(key="x", ended={0: {"state": "finished"}})) == {}
 
 
 def named(store: Store) -> list[set[str]]:

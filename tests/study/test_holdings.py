@@ -122,11 +122,14 @@ def test_one_training_with_two_values_is_named_and_neither_is_taken(tmp_path):
 def test_a_data_set_goes_out_and_comes_in(tmp_path):
     own = tiny_recipe()
     own = replace(own, data=replace(own.data, source="folder:/home/me/secret/faces"))
-    a, b = made(tmp_path / "a", row(0), row(1)), made(tmp_path / "b", row(0), row(2, recipe=own))
+    taken = {"study": "b", "taken_study": "first", "taken_from": "/home/me/results/first", "taken_trial": "x"}
+    a = made(tmp_path / "a", row(0), row(1, **taken))
+    b = made(tmp_path / "b", row(0), row(2, recipe=own))
     target, count = export(check([a, b]), str(tmp_path / "out"), "cc-by-4.0")
     assert count == 3 and target.files("trials") == [] and len(target.compacted("trials")) == 1
     rows = target.rows("trials")
     assert {each["trial"] for each in rows} == {row(0)["identity"], row(1)["identity"], row(2, recipe=own)["identity"]}
+    assert sorted(each["study"] for each in rows) == ["first", "one", "one"]
     text = (tmp_path / "out" / "README.md").read_text()
     assert text.startswith('---\nlicense: "cc-by-4.0"\n') and "# 3 trained" in text and IMAGES.digest in text
     everything = str(rows) + text

@@ -1,6 +1,7 @@
 """What a study's sampler is told of the pool."""
 
 import json
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -57,7 +58,8 @@ def test_studies_that_have_nothing_are_not_counted(tmp_path):
     write(tmp_path / "a", {}, {})
     write(tmp_path / "b", {"data_digest": "another"}, {"data_digest": "another", "numerics": NUMERICS + 1})
     write(tmp_path / "c", {"numerics": NUMERICS + 1})
+    shutil.copytree(tmp_path / "a" / "trials", tmp_path / "copy" / "trials")  # of the same trials
     pool = StudyPool(offers(tmp_path), Store(tmp_path / "mine"), "mine", DIGEST, Wanted((), {}))
     first, second = said(pool)
-    assert first.startswith("pool: 2 finished trials on these images, of 1 other study: ") and "--pool none" in first
+    assert first.startswith("pool: 2 finished trials on these images, of 2 other studies: ") and "--pool none" in first
     assert second == "1 trials of the pool are not taken: made by another version's numbers"
