@@ -2,17 +2,21 @@
 
     python -m evae.pool list results
     python -m evae.pool check results elsewhere/results
+    python -m evae.pool check results --retrain 0.03
     python -m evae.pool export results --to shared
     python -m evae.pool import shared --to results/shared
 
 A path is the results of a study, or a folder of such. `check` reads every file: is it whole, is it what its name says,
 does the recipe of each row and of its weights give its identity, and has no training two values; the exit status is 1
-where something is wrong. `export` writes what is fine as one Parquet data set with a card, and `import` checks such a
-data set and copies it beside other results.
+where something is wrong. With `--retrain 0.03` a random share of the finished trials, one at least, is trained again
+and compared: exactly where the machine is of the same kind, else within the spread between seeds; the exit status is
+then 0 only if all of these are as they were. `export` writes what is fine as one Parquet data set with a card, and
+`import` checks such a data set and copies it beside other results.
 """
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import tyro
@@ -21,10 +25,12 @@ from rich.text import Text
 
 from evae.commands import CALLED, run
 from evae.errors import UserError, unknown
+from evae.plugins import load
 
 Paths = Annotated[
     tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PATH", help="results, or folders of them")
 ]
+INTERRUPTED = 130
 To = Annotated[str, tyro.conf.arg(help="a new folder, or URI")]
 
 
@@ -43,16 +49,36 @@ def show(paths: Paths) -> None:
         )
 
 
-def check(paths: Paths) -> None:
-    """Whether files are whole and say what they are. The exit status is 1 where something is wrong."""
+def check(
+    paths: Paths,
+    retrain: Annotated[float | None, tyro.conf.arg(help="share of the finished trials to train again")] = None,
+    seed: Annotated[int, tyro.conf.arg(help="of the draw: another one draws others")] = 0,
+    data_root: Annotated[Path | None, tyro.conf.arg(help="folder that holds the data (default: ./data)")] = None,
+    plugin: Annotated[
+        tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(help="a plug-in of the trials; repeatable")
+    ] = (),
+) -> None:
+    """Whether files are whole and say what they are, and if asked, whether trials come out again as they are. The exit
+    status is 1 where something is wrong, or a trial that was drawn did not come out as it was."""
     from evae.study.holdings import check, stores
 
+    if retrain is not None and not 0 < retrain <= 1:
+        raise UserError(f"--retrain is the share of finished trials to train again: above 0, at most 1, not {retrain}")
+    load(plugin)
     found = check(stores(_given(paths)))
     console = Console(soft_wrap=True)
     for problem in found.problems:
         console.print(Text(problem))
     console.print(f"{len(found.fine)} finished trials are fine; {len(found.problems)} things are not", highlight=False)
-    sys.exit(1 if found.problems else 0)
+    fine = not found.problems
+    if retrain is not None:
+        from evae.study.retraining import retrain as again
+
+        try:
+            fine &= again(found, retrain, seed, data_root, console)
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
+    sys.exit(0 if fine else 1)
 
 
 def export(paths: Paths, to: To, licence: str = "other") -> None:

@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import tyro
 
@@ -17,32 +17,9 @@ from evae import data, plugins
 from evae.commands import run
 from evae.errors import Diverged, UserError
 from evae.hardware import find_device
-from evae.hardware import processor as processor_of
 from evae.lazy import torch
 from evae.recipe import Recipe
-
-if TYPE_CHECKING:
-    from evae.evaluation import Evaluated
-    from evae.training import Training
-
-
-def repeat(recipe: Recipe, images: data.ImageSet, device: torch.device | str = "cpu") -> tuple[Training, Evaluated]:
-    """Train `recipe` to its last epoch and measure it, as a trial of a study does. Raises Diverged as that does."""
-    from evae.evaluation import evaluate
-    from evae.metrics.features import load_features
-    from evae.metrics.reference import references
-    from evae.training import Training
-
-    splits = {split: getattr(images, split) for split in ("validation", "test")}
-    features, known = None, dict.fromkeys(splits)
-    if images.kind != "points":
-        features = load_features(recipe.evaluation.features, device)
-    training = Training(recipe, images, device)
-    while not training.finished:
-        training.train_epoch()
-    if features is not None:
-        known = references(splits, images.train, features)
-    return training, evaluate(training, features, known)
+from evae.study.repeated import conditions, repeat
 
 
 def parse(text: str) -> Recipe:
@@ -64,19 +41,6 @@ def parse(text: str) -> Recipe:
             '"plugins" out of the recipe.'
         )
     return recipe
-
-
-def conditions(recipe: Recipe, images: data.ImageSet, device: torch.device, threads: int) -> dict[str, str | int]:
-    """What a training's numbers depend on beside its recipe, by the names of a trial's row."""
-    from evae.macs import arithmetic
-
-    return {
-        "device": device.type,
-        "threads": threads,
-        "precision": arithmetic(recipe, images.image_size, images.channels, device),
-        "processor": processor_of(device),
-        "workers": 1,
-    }
 
 
 def comparison(here: Mapping[str, str | int], recorded: Mapping[str, str | int | None]) -> str:

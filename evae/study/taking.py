@@ -8,7 +8,7 @@ never followed. Weights are read as safetensors alone, and say themselves of whi
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +24,7 @@ TEXTS = ("slot", "rate_is", "val_rate_is", "code_shape", "not_fitted", "distance
 TIMES = ("started_at", "ended_at")
 NATS = ("distortion_of_mean_nats", "distortion_nats", "rate_nats", "elbo_nats")
 CHECKED = ("rec_psnr_db", "rec_ssim", "rec_sharpness", *NATS)
+COMPARED = tuple(f"{prefix}{name}" for prefix in ("", "val_") for name in CHECKED)
 """What two rows of the same training agree in, where it ran under the same conditions."""
 TOLERANCE = 1e-4
 LONGEST = 100_000
@@ -131,12 +132,17 @@ def copy(source: Store, target: Store, study: str, job: Job, row: Mapping[str, A
     return own
 
 
-def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
-    """A value in which two rows of one training differ that ran under the same conditions; None where they do not."""
+def differing(one: Mapping[str, Any], other: Mapping[str, Any], names: Iterable[str] = COMPARED) -> str | None:
+    """A value of `names` in which two rows of one training differ that ran under the same conditions; None where they
+    do not."""
     if any(one.get(name) != other.get(name) for name in CONDITIONS):
         return None
-    for name in (f"{prefix}{name}" for prefix in ("", "val_") for name in CHECKED):
+    for name in names:
         pair = one.get(name), other.get(name)
-        if all(map(_is_number, pair)) and not math.isclose(*pair, rel_tol=TOLERANCE, abs_tol=1e-9):
+        if all(map(_is_number, pair)) and not _is_equal(*pair):
             return f"{name} is {pair[0]:.6g} and {pair[1]:.6g}"
     return None
+
+
+def _is_equal(one: float, other: float) -> bool:
+    return math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=1e-9) or (one != one and other != other)
