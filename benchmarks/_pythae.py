@@ -44,8 +44,9 @@ def pythae_epoch(recipe: Recipe, images: ImageSet, device: torch.device) -> Call
     config = VAEConfig(input_dim=images.train.shape[1:], latent_dim=recipe.latent, reconstruction_loss="bce")
     model = VAE(config, encoder=Encoder(networks.encoder), decoder=Decoder(networks.decoder))
     data = tensor(images.train).float() / 255
+    folder = tempfile.TemporaryDirectory()
     settings = BaseTrainerConfig(
-        output_dir=tempfile.mkdtemp(),
+        output_dir=folder.name,
         per_device_train_batch_size=recipe.optimisation.batch_size,
         learning_rate=recipe.optimisation.learning_rate,
         no_cuda=device.type != "cuda",
@@ -53,4 +54,5 @@ def pythae_epoch(recipe: Recipe, images: ImageSet, device: torch.device) -> Call
     trainer = BaseTrainer(model, BaseDataset(data, torch.ones(len(data))), training_config=settings)
     trainer.prepare_training()
     trainer.callback_handler = CallbackHandler(callbacks=[], model=model)
-    return lambda: trainer.train_step(1)
+    # Its folder is there as long as the epochs may be.
+    return lambda folder=folder: trainer.train_step(1)

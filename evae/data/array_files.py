@@ -45,7 +45,7 @@ def _npz(path: str, name: str) -> dict[str, np.ndarray]:
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise UserError(f"{name} holds one array without a name: give npy:{name}")
             return {key: file[key] for key in file}
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # the last: encrypted
         raise UserError(f"{name} is cut off or damaged ({error}): write or fetch it again") from None
     except ValueError as error:
         raise UserError(f"{name} {_objects(error) or 'is no file of numpy.savez'}") from None
@@ -100,4 +100,7 @@ def _array(tensor: torch.Tensor) -> np.ndarray:
     tensor = tensor.detach()
     if tensor.layout != torch.strided:
         tensor = tensor.to_dense()
-    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+    try:
+        return tensor.numpy()
+    except TypeError:  # numpy has no such numbers, as bfloat16 and those of 8 bits
+        return tensor.float().numpy()

@@ -112,7 +112,7 @@ def decode(file: File, size: ImageSize, channels: int, fit: str, crop: int | Non
         if fit == "resize":
             # Not resize(box=...), whose filter would reach across the edges of the box.
             times = min(picture.width / width, picture.height / height)
-            largest = _centred(picture.size, (round(width * times), round(height * times)))
+            largest = _centred(picture.size, (max(1, round(width * times)), max(1, round(height * times))))
             picture = picture.crop(largest).resize((width, height), BILINEAR)
         else:
             picture = _padded(picture, width, height)

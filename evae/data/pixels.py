@@ -105,9 +105,10 @@ def to_size(images: np.ndarray, size: ImageSize, fit: str) -> np.ndarray:
 
 
 def _middle(have: int, wanted: float) -> slice:
-    """So many of the places in the middle."""
-    first = (have - round(wanted)) // 2
-    return slice(first, first + round(wanted))
+    """So many of the places in the middle, and one at least."""
+    count = max(1, round(wanted))
+    first = (have - count) // 2
+    return slice(first, first + count)
 
 
 def _resized(images: np.ndarray, size: tuple[int, ...]) -> np.ndarray:

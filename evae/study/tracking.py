@@ -65,7 +65,7 @@ class Tracking(Callback):
                 method, rows = self.waiting.get()
                 self._tell(made, method, *rows)
         except Exception as error:
-            words = redacted(" ".join(str(error).split()))[:500]
+            words = " ".join(str(error).split())[:500]
             self._say(
                 f"{self.name} failed in {method} ({type(error).__name__}: {words}) and is told no more; the study goes "
                 "on, and the same command tells it the rest"
@@ -108,7 +108,7 @@ class Tracking(Callback):
         return f".{self.name}"
 
     def _say(self, text: str) -> None:
-        self.console.print(Text(text))
+        self.console.print(Text(redacted(text)))
 
 
 def _mark(row: Row) -> str:

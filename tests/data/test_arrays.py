@@ -94,7 +94,8 @@ def test_tensors_in_any_form(tmp_path):
         assert images.digest == wanted and images.labels.classes == ("0", "1")
     torch.save(levels, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
     assert of(tmp_path / "old.pt").digest == wanted
-    assert of(saved(tmp_path / "b.pt", (levels / 255).bfloat16().requires_grad_())).train.shape[1:] == (1, 8, 8)
+    for tensor in ((levels / 255).bfloat16().requires_grad_(), (levels / 255).to(torch.float8_e4m3fn)):
+        assert of(saved(tmp_path / "b.pt", tensor)).train.shape[1:] == (1, 8, 8)
 
 
 def test_an_array_of_several_is_chosen_by_its_name_and_files_may_have_commas(tmp_path):
