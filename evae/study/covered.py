@@ -1,7 +1,7 @@
 """Whether a finished trial, by its row, was measured as a study wants it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from evae.errors import UserError
@@ -56,5 +56,5 @@ def _beyond(had: Evaluation, wanted: Evaluation) -> str | None:
         return "iw_samples"
     if wanted.cost and not had.cost:
         return "cost"
-    rest = dict(densities=(), downstream=(), perceptual=(), iw_samples=0, cost=False)
-    return None if replace(had, **rest) == replace(wanted, **rest) else "features"
+    rest = ("features", "reconstruct_from", "seed")
+    return next((name for name in rest if getattr(had, name) != getattr(wanted, name)), None)

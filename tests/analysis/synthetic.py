@@ -17,17 +17,8 @@ from PIL import Image
 
 from evae.results.store import Store
 
-KERNELS = [
-    "epanechnikov",
-    "gaussian",
-    "uniform",
-    "triangular",
-    "biweight",
-    "triweight",
-    "cosine",
-    "logistic",
-    "laplace",
-]
+KERNELS = ["epanechnikov", "gaussian", "uniform", "triangular", "biweight"]
+KERNELS += ["triweight", "cosine", "logistic", "laplace"]
 DISTANCE, SHARPNESS, GAP = "gen_fd_efficientnet_lite0_b4", "gen_sharpness", "rec_sharpness_gap"
 SPACE = {
     "method": {"choices": ["evae", "kernel"]},

@@ -374,13 +374,8 @@ def test_claims_of_all_sessions_stay_and_those_that_come_later_are_marked(store)
     assert [claim.trials for claim in first.state_claims(store, [COMPARISON], [])] == [0]
     first.write(store)
     second = manifest()
-    history = [
-        trial(0),
-        trial(0, number=3),
-        trial(1000, "confirm"),
-        trial(1001, "confirm", "cancelled"),
-        trial(7, None),
-    ]
+    history = [trial(0), trial(0, number=3), trial(7, None)]
+    history += [trial(1000, "confirm"), trial(1001, "confirm", "cancelled")]
     kept, late = second.state_claims(store, [SHARE, replace(COMPARISON, text="other words")], history)
     assert kept == Stated(COMPARISON, first.row["session"], 0, FIRST_FRESH, 0)
     assert late == Stated(SHARE, second.row["session"], 4, FIRST_FRESH + 2, 4)
