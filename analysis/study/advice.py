@@ -91,12 +91,13 @@ def next_steps(
     found: list[tuple[str, str]] = []
     for row in edges(study.manifest.get("space", {}), front).itertuples():
         words = f"{row.n} of {row.of} searched configurations on the front lie at the {row.end} end of the range of"
-        found.append(("edge", f"Widen the range: {words} {naming.parameter(row.parameter)}."))
+        how = "With a wider one in the space, the same command and --extend go on from what is trained"
+        found.append(("edge", f"Widen the range: {words} {naming.parameter(row.parameter)}. {how}."))
     found += _noise(study, table)
     late = late_progress(study)
     if len(late) and late["share"].median() > LATE:
         text = f"{100 * late['share'].median():.0f} % of the fall of the validation distortion came in the last quarter"
-        found.append(("epochs", f"Train longer: in the median trial {text} of the epochs."))
+        found.append(("epochs", f"Train longer: in the median trial {text} of the epochs. {_longer(study)}"))
     lost = tables.failures(study)
     if len(lost) and lost["n"].sum() > LOST * len(study.trials):
         text = f"{int(lost['n'].sum()):,} of {count(len(study.trials), 'trial')} gave no result, most often because of"
@@ -114,13 +115,24 @@ def next_steps(
     return pd.DataFrame(found, columns=["kind", "text"])
 
 
+def _longer(study: StudyData) -> str:
+    """The command that trains for more epochs, and from where on it does."""
+    options = study.manifest.get("options", {})
+    epochs = f" {2 * options['epochs']}, for example," if isinstance(options.get("epochs"), int) else ""
+    if options.get("keep") == "states":
+        then = "goes on from the kept states of finished trials, where the schedule does not end with the last epoch"
+        return f"The same command with --extend --epochs{epochs} {then}."
+    then = "trains finished trials anew, and keeps what the next such step goes on from"
+    return f"The same command with --extend --keep states --epochs{epochs} {then}."
+
+
 def _noise(study: StudyData, table: pd.DataFrame) -> list[tuple[str, str]]:
     if not len(tables.ranked(table, study.objectives)):
         return []
     judged = tables.judged(tables.ranked(table, study.objectives))
     confirmed = judged["confirmed"].any()
     if judged["n"].max() < 2:
-        how = "Go on with --extend --confirm 2 or more" if confirmed else "Repeat with --seeds 2 or more"
+        how = f"Go on with --extend {'--confirm' if confirmed else '--seeds'} 2 or more"
         return [("noise", f"{how}: with one seed each, no difference can be told from noise.")]
     # Seeds do not tell apart what has one value everywhere.
     varying = [o for o in study.objectives if tables.differ(tables.ranked(table, [o])[f"select_{o.metric}"])]
@@ -130,5 +142,8 @@ def _noise(study: StudyData, table: pd.DataFrame) -> list[tuple[str, str]]:
         return []
     text = f"{' and '.join(said)} may be the best as well; four times the seeds halve the intervals"
     had = study.trials[study.trials["role"] == CONFIRM].groupby("configuration").size()
-    how = f"Add fresh seeds, with --extend --confirm {had.max() + 1} or more" if confirmed else "Add seeds"
+    if confirmed:
+        how = f"Add fresh seeds, with --extend --confirm {had.max() + 1} or more"
+    else:
+        how = f"Add seeds, with --extend --seeds {int(study.searched['seed'].max()) + 2} or more"
     return [("noise", f"{how}: {text}.")]

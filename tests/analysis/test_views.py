@@ -184,10 +184,12 @@ def test_advice_follows_from_its_tables(study: StudyData) -> None:
     assert "latent size: explains less than 5 %" in found["idle"][0] and "β" not in found["idle"][0]
     close = advice.contenders(table, study.objectives[0])
     assert any(f"{len(close) - 1} other configuration" in text for text in found["noise"])
+    seeds = study.trials["seed"].nunique()
+    assert found["noise"][0].startswith(f"Add seeds, with --extend --seeds {seeds + 1} or more")
     single = replace(study, trials=study.trials[study.trials["seed"] == 0])
     one = tables.configurations(single)
     assert (
-        "--seeds 2"
+        "--extend --seeds 2"
         in advice.next_steps(single, one, tables.front(one, study.objectives), hypervolume.history(single, one), {})[
             "text"
         ].str.cat()
@@ -200,6 +202,13 @@ def test_late_progress_is_that_of_the_last_quarter(study: StudyData) -> None:
     )
     some = replace(study, epochs=steady, trials=study.trials.head(1).assign(trial="t", state="finished"))
     assert advice.late_progress(some)["share"].tolist() == pytest.approx([2 / 7])
+    for keep, how in {
+        "weights": "with --extend --keep states --epochs 16, for example, trains finished trials anew",
+        "states": "with --extend --epochs 16, for example, goes on from the kept states",
+    }.items():
+        kept = replace(some, manifest=some.manifest | {"options": {"epochs": 8, "keep": keep}})
+        said = advice.next_steps(kept, tables.configurations(kept), pd.DataFrame(), pd.DataFrame(), {})
+        assert how in " ".join(said["text"])
 
 
 def test_details_name_what_the_panel_shows(study: StudyData) -> None:
