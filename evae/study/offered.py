@@ -42,8 +42,8 @@ def open_pool(options: StudyOptions, store: Store, images: ImageSet) -> StudyPoo
     return StudyPool(offers, store, options.name, images.digest, wanted, **given)
 
 
-def said(pool: StudyPool) -> list[str]:
-    """What there is, in lines."""
+def said(pool: StudyPool, claims: bool) -> list[str]:
+    """What there is, in lines; and what it is to `claims`, if any were stated."""
     offers = pool.offers
     lines = list(offers.notes)
     if len(offers):
@@ -53,6 +53,8 @@ def said(pool: StudyPool) -> list[str]:
             f"{'study' if studies == 1 else 'studies'}: what this one would train and they have is taken from there "
             "(--pool none: all is trained)"
         )
+        if claims:
+            lines.append("what the pool had before a claim was stated counts for nothing in its verdict")
     return lines + [f"{number:,} trials of the pool are not taken: {why}" for why, number in offers.others.items()]
 
 

@@ -87,7 +87,7 @@ def run_study(question: str, options: StudyOptions, console: Console, repeated_b
         _check_resumable(store, history)
         notes += said_of_longer(store, history, options.epochs)
         pool = open_pool(options, store, images)
-        notes += said(pool)
+        notes += said(pool, bool(claims))
         searcher = StudySearcher(
             space,
             base,

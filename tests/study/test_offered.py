@@ -60,6 +60,7 @@ def test_studies_that_have_nothing_are_not_counted(tmp_path):
     write(tmp_path / "c", {"numerics": NUMERICS + 1})
     shutil.copytree(tmp_path / "a" / "trials", tmp_path / "copy" / "trials")  # of the same trials
     pool = StudyPool(offers(tmp_path), Store(tmp_path / "mine"), "mine", DIGEST, Wanted((), {}))
-    first, second = said(pool)
+    first, second = said(pool, claims=False)
     assert first.startswith("pool: 2 finished trials on these images, of 2 other studies: ") and "--pool none" in first
     assert second == "1 trials of the pool are not taken: made by another version's numbers"
+    assert said(pool, claims=True)[1] == "what the pool had before a claim was stated counts for nothing in its verdict"
