@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from evae.longer import begins, obstacle
@@ -41,6 +41,23 @@ def said_of_longer(store: Store, history: Iterable[Mapping[str, Any]], epochs: i
         return []
     said = [f"{count} begin anew, for {reason}" for reason, count in why.items()]
     return [f"more epochs: of {len(short)} finished trials {'; '.join([f'{going_on} go on where they ended', *said])}"]
+
+
+def said_of_precision(store: Store, epochs: int, precision: Callable[[Recipe], str]) -> list[str]:
+    """How many finished trials with fewer epochs begin anew since the states of their training are in another
+    arithmetic than a recipe's `precision` here, which is known once the machines are."""
+    sizes, why = store.sizes("states", SUFFIX), Counter()
+    for row in store.rows("trials") if sizes else []:
+        if row["state"] != "finished" or row["trial"] not in sizes:
+            continue
+        recipe = json.loads(row["recipe"])
+        if _epochs({"recipe": recipe}) >= epochs or obstacle(known := Recipe.from_dict(recipe)):
+            continue
+        kept = header(store, "states", f"{row['trial']}{SUFFIX}", sizes[row["trial"]])
+        was, here = (kept.get("precision") if isinstance(kept, dict) else None), precision(known)
+        if was not in (None, here):
+            why[f"their states are of trainings in {was}, and they are trained in {here} here"] += 1
+    return [f"more epochs: {count} of these begin anew nevertheless: {reason}" for reason, count in why.items()]
 
 
 def _epochs(row: Mapping[str, Any]) -> int:

@@ -31,6 +31,7 @@ from evae.search.journal import Journal
 from evae.search.searcher import StudySearcher
 from evae.study.balance import balance, state_mb
 from evae.study.followers import Callbacks, Followers
+from evae.study.longer import said_of_precision
 from evae.study.manifest import Manifest
 from evae.study.options import StudyOptions
 from evae.study.pool import StudyPool
@@ -83,6 +84,8 @@ def train(
     manifest.write(store, slots=float(slots.now()), sampler=options.sampler)
     searcher.room = slots.room
     _prepare(pool, slots, images, options.features)
+    for line in said_of_precision(store, options.epochs, pool.precision):
+        console.print(Text(line))
     _search(searcher, setting, slots, options, manifest, pool, console)
 
 

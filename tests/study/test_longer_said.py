@@ -1,5 +1,6 @@
 """What is said of finished trials once more epochs are wanted, and which kept states are refused."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,11 @@ from typing import Any
 import pytest
 from tiny import tiny_images, tiny_recipe
 
-from evae.checkpoints import dump_model, dump_training
+from evae.checkpoints import dump_model, dump_training, restore_training
+from evae.errors import UserError
 from evae.recipe import Recipe
 from evae.results.store import Store, StoreError
-from evae.study.longer import said_of_longer
+from evae.study.longer import said_of_longer, said_of_precision
 from evae.training import Training
 
 IMAGES = tiny_images()
@@ -46,6 +48,27 @@ def test_how_many_go_on_and_why_others_do_not(store):
         "kept (--keep states); 1 begin anew, for their learning rate falls as a cosine until the last step"
     )
     assert said_of_longer(store, rows, 2) == [] == said_of_longer(store, [rows[0] | {"state": "failed"}], 4)
+
+
+def test_states_in_another_arithmetic_than_here_are_said(store):
+    recipe = tiny_recipe(epochs=2, precision="auto")
+    one, known = ended(recipe), row(recipe)
+    store.write("trials", known["trial"], [known | {"recipe": json.dumps(known["recipe"])}])
+    assert said_of_precision(store, 4, lambda _: "another") == []
+    store.write_bytes("states", f"{known['trial']}.safetensors", dump_training(one))
+    (said,) = said_of_precision(store, 4, lambda _: "another")
+    assert f"1 of these begin anew nevertheless: their states are of trainings in {one.precision}" in said
+    assert said.endswith("trained in another here")
+    assert (
+        said_of_precision(store, 4, lambda _: one.precision) == [] == said_of_precision(store, 2, lambda _: "another")
+    )
+    with pytest.raises(UserError, match="was trained in"):  # which is why
+        restore_training(Training(tiny_recipe(epochs=4, precision="auto"), IMAGES), other_arithmetic(one))
+
+
+def other_arithmetic(training: Training) -> bytes:
+    training.precision = "another"
+    return dump_training(training)
 
 
 def test_states_that_cannot_be_used_are_refused_by_name(store):
