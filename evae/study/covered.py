@@ -6,8 +6,21 @@ from typing import Any
 
 from evae.errors import UserError
 from evae.families import from_dict
+from evae.metrics.names import features_column
 from evae.recipe import Evaluation
 from evae.results import measures
+from evae.search.objectives import objective_column
+from evae.study.options import StudyOptions
+
+
+def looked_at(options: StudyOptions) -> tuple[str, ...]:
+    """The metrics, by column, that a study needs of the validation split, too: those of its objectives and constraints,
+    and of claims that something is explained."""
+    measured = features_column(options.features), options.first_density
+    explained = [text.split()[-1] for text in options.claim if "explains" in text.split()]
+    found = [metric for metric, _ in options.resolved_objectives()]
+    found += [each.metric for each in options.constraints()]
+    return tuple(dict.fromkeys([*found, *(objective_column(name, *measured) for name in explained)]))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from evae.results.offers import Offers, gathered
 from evae.results.store import Store
 from evae.search.job import is_fresh
 from evae.search.past import Told
-from evae.study.covered import Wanted
+from evae.study.covered import Wanted, looked_at
 from evae.study.options import StudyOptions
 from evae.study.pool import StudyPool
 
@@ -26,12 +26,11 @@ MOST_TOLD = 1000
 def open_pool(options: StudyOptions, store: Store, images: ImageSet) -> StudyPool:
     """The pool of a study with these options; raises UserError for places that are none."""
     offers = gathered(options.pool, options.results, store, images.digest)
-    searched = [f"val_{metric}" for metric, _ in options.resolved_objectives()]
+    searched = [f"val_{metric}" for metric in looked_at(options)]
     adding = {METRICS.plugin_of(name) for name in METRICS.of_plugins()}
     labels = images.labels.digest if images.labels is not None else None
     wanted = Wanted(searched, digests(name for name in adding if name is not None), labels=labels)
-    constrained = [f"val_{each.metric}" for each in options.constraints()]
-    known = list(told(offers, [*searched, *constrained], wanted)) if len(offers) else []
+    known = list(told(offers, searched, wanted)) if len(offers) else []
     given = {
         # What a model takes on another machine says nothing of this one.
         "same": CONDITIONS if options.measures_cost else options.pool_same,

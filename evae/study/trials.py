@@ -30,6 +30,7 @@ from evae.results.store import Store
 from evae.search.journal import Journal
 from evae.search.searcher import StudySearcher
 from evae.study.balance import balance, state_mb
+from evae.study.covered import looked_at
 from evae.study.followers import Callbacks, Followers
 from evae.study.longer import said_of_precision
 from evae.study.manifest import Manifest
@@ -75,7 +76,7 @@ def train(
         recomputes=options.recompute,
         plugins=tuple(options.plugins),
         followed=bool(callback or options.track),
-        searched=tuple(metric for metric, _ in options.resolved_objectives()),
+        searched=looked_at(options),
         lanes=slots.lanes,
     )
     if options.keep == "states":
