@@ -15,14 +15,10 @@ from tiny import POSTERIORS, labelled, tiny_images, tiny_recipe
 from torch import nn
 
 from evae.data import DataRecipe, batch, load
-from evae.densities import Density, GaussianDensity, KernelDensity, MixtureDensity, TrainingCodes
-from evae.evaluation import Evaluated, evaluate, evaluated
-from evae.evaluation.codes import training_codes
-from evae.evaluation.ex_post import SAMPLES as DRAWS
+from evae.evaluation import Evaluated, evaluate
 from evae.evaluation.rows import PRIOR, noise_of
-from evae.evaluation.tiles import perturbations, picture
+from evae.evaluation.tiles import picture
 from evae.likelihoods import SumOfSquares
-from evae.metrics.base import Metric, of
 from evae.metrics.features import Features, load_features
 from evae.metrics.frechet import Moments, frechet_distance
 from evae.metrics.perceptual import perceptual
@@ -35,7 +31,7 @@ from evae.posteriors.evae import Evae
 from evae.posteriors.gaussian import Gaussian
 from evae.priors import MixturePrior
 from evae.signals import visible
-from evae.training import Diverged, Training, generator
+from evae.training import Diverged, Training
 
 TAP = "efficientnet_lite0_b2"
 IMAGES = tiny_images()
@@ -79,6 +75,10 @@ def trained(posterior=None, images=IMAGES, **changes) -> Training:
     training = Training(tiny_recipe(posterior, **changes), images)
     training.train_epoch()
     return training
+
+
+def decoded(row: dict) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(row["png"])))
 
 
 @pytest.fixture(scope="module")
@@ -261,95 +261,6 @@ def test_generation_distance_by_hand(vae, result, features, references):
     assert np.array_equal(decoded(result.pictures[2]), decoded(picture("sampled", samples)))
 
 
-def dense(*densities: Density, images=IMAGES, posterior=None, epochs: int = 1) -> Training:
-    """A trained model whose evaluation has these densities."""
-    recipe = tiny_recipe(posterior)
-    training = Training(replace(recipe, evaluation=replace(recipe.evaluation, densities=densities)), images)
-    for _ in range(epochs):
-        training.train_epoch()
-    return training
-
-
-def test_generation_from_a_density_by_hand(features, references):
-    """As from the prior, but for the codes, which are draws of the density that is kept with the weights."""
-    training = dense(GaussianDensity())
-    result = evaluate(training, features, references)
-    (fitted,) = training.model.densities.values()
-    moments = Moments()
-    with torch.no_grad():
-        samples = training.model.decode(fitted.sample(16, generator("cpu", 0, 0, DRAWS)))
-        moments.update(features(samples))
-    distance = frechet_distance(moments, references["test"].moments)
-    assert result.metrics[f"xpd_gaussian_fd_{TAP}"] == pytest.approx(distance, rel=1e-6)
-    shown = next(p for p in result.pictures if p["kind"] == "sampled_xpd_gaussian")
-    assert np.array_equal(decoded(shown), decoded(picture("sampled", samples)))
-    assert torch.equal(fitted.scaling.low, training_codes(training).amin(0).double())
-
-
-def test_densities_take_nothing_from_what_is_measured_without_them(vae, result, features, references):
-    """The same numbers, to the last bit, with none and with two."""
-    for densities in ((), (GaussianDensity(), TrainingCodes())):
-        metrics = evaluate(dense(*densities), features, references).metrics
-        assert {n: v for n, v in metrics.items() if "xpd_" not in n} == {
-            n: v for n, v in result.metrics.items() if "xpd_" not in n
-        }
-        sides = {n.removeprefix("val_").split("_")[1] for n in metrics if "xpd_" in n}
-        assert sides == {density.family for density in densities}
-
-
-def test_copies_of_training_codes_are_seen_and_new_codes_are_not_taken_for_them(features):
-    """Of the default model, whose codes are noisy; the smaller the kernels the nearer, and a Gaussian is as far away as
-    the codes of new images are."""
-    images = tiny_images(train=300, validation=60, test=60)
-    kernels = {width: KernelDensity(bandwidth=width) for width in (1e-3, 0.1)}
-    found = {}
-    for name, density in {"copies": TrainingCodes(), **kernels, "gaussian": GaussianDensity()}.items():
-        metrics = evaluate(dense(density, images=images), features, refer(features, images), pictures=False).metrics
-        found[name] = metrics[f"xpd_{density.family}_nearest_code_ratio"]
-    assert found["copies"] == pytest.approx(0, abs=1e-6)
-    assert 0 < found[1e-3] < 0.05 < found[0.1] < 0.6
-    assert 0.75 < found["gaussian"] < 1.4
-
-
-def test_a_density_that_cannot_be_fitted_is_recorded_and_the_rest_is_measured(features, references):
-    training = dense(MixtureDensity(components=1000), GaussianDensity())
-    result = evaluate(training, features, references)
-    assert result.metrics["not_fitted"].startswith("mixture: 1000 components are more than the 24 codes")
-    assert not any("xpd_mixture" in name for name in result.metrics.keys() | result.distances.keys())
-    assert math.isfinite(result.metrics[f"xpd_gaussian_fd_{TAP}"]) and set(training.model.densities) == {"gaussian"}
-    assert "sampled_xpd_mixture" not in {p["kind"] for p in result.pictures}
-
-
-def test_a_metric_of_samples_is_taken_of_each_kind_of_them_and_of_no_reconstruction(
-    vae, features, references, monkeypatch
-):
-    def farthest(samples: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
-        return torch.cdist(samples, real).max()
-
-    mine = Metric("farthest", "samples", None, "farthest", "", farthest)
-    monkeypatch.setattr(evaluated, "registered", lambda kind: [*of(kind), *([mine] if kind == "samples" else [])])
-    metrics = evaluate(vae, features, references, pictures=False).metrics
-    assert {name for name in metrics if name.endswith("farthest")} == {
-        f"{split}{side}_farthest" for split in ("", "val_") for side in SAMPLES
-    }
-
-
-@pytest.mark.parametrize(
-    ("searched", "has"),
-    [([], False), (["gen_sharpness"], False), (["xpd_codes_fd_x"], False), (["val_xpd_gaussian_recall"], True)],
-)
-def test_on_the_validation_split_densities_are_sampled_from_where_the_search_looks_at_them(
-    searched, has, features, references
-):
-    training = dense(GaussianDensity())
-    metrics = evaluate(training, features, references, pictures=False, searched=searched).metrics
-    assert (f"val_xpd_gaussian_fd_{TAP}" in metrics) == has and f"xpd_gaussian_fd_{TAP}" in metrics
-    only = {"validation": references["validation"]}
-    training.model.densities.clear()
-    metrics = evaluate(training, features, only, pictures=False, searched=searched).metrics
-    assert any("xpd_" in name for name in metrics) == bool(training.model.densities) == has
-
-
 def test_units_are_active_in_units_of_the_prior():
     """Codes and prior scaled alike are the same model: as many units are active (Burda et al. 2016, 5.3)."""
     wide, narrow = (Evae(bandwidth=0.05, prior="gaussian", prior_width=width) for width in (1e-4, 10.0))
@@ -448,80 +359,6 @@ def test_without_labels_there_are_no_accuracies():
     features = load_features("efficientnet-lite0-b2")
     measured = evaluate(Training(recipe, IMAGES), features, refer(features, IMAGES), pictures=False)
     assert not [name for name in measured.metrics if "accuracy" in name]
-
-
-def decoded(row: dict) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(row["png"])))
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_pictures_are_grids_of_the_stated_size(channels, features):
-    images = tiny_images(test=40, channels=channels)
-    pictures = evaluate(trained(images=images), features, refer(features, images)).pictures
-    kinds = ["real", "reconstructed", "sampled", "sampled_xpd_mixture", "interpolated", "perturbed"]
-    assert [p["kind"] for p in pictures] == kinds
-    for row in pictures:
-        assert row["png"].startswith(b"\x89PNG") and row["image_size"] == 32
-        size = (row["rows"] * 32, row["columns"] * 32)
-        assert decoded(row).shape == (size if channels == 1 else (*size, 3))
-    assert [(p["rows"], p["columns"]) for p in pictures] == [(4, 8), (4, 8), (4, 8), (4, 8), (8, 8), (3, 9)]
-
-
-def test_the_tiles_are_the_first_test_images_row_by_row(result):
-    grid = decoded(result.pictures[0])
-    for index in range(16):
-        row, column = divmod(index, 8)
-        tile = grid[row * 32 : (row + 1) * 32, column * 32 : (column + 1) * 32]
-        assert np.array_equal(tile, IMAGES.test[index, 0])
-
-
-def test_an_interpolation_begins_and_ends_with_the_reconstructions_of_neighbours(result):
-    grids = {p["kind"]: decoded(p).astype(int) for p in result.pictures}
-    for pair in range(grids["interpolated"].shape[0] // 32):
-        line = grids["interpolated"][pair * 32 : (pair + 1) * 32]
-        for column, index in ((0, 2 * pair), (7, 2 * pair + 1)):
-            row, at = divmod(index, 8)
-            rebuilt = grids["reconstructed"][row * 32 : (row + 1) * 32, at * 32 : (at + 1) * 32]
-            assert abs(line[:, column * 32 : (column + 1) * 32] - rebuilt).max() <= 1
-
-
-def test_a_perturbation_goes_through_the_first_reconstruction(result):
-    grids = {p["kind"]: decoded(p).astype(int) for p in result.pictures}
-    for row in range(3):
-        middle = grids["perturbed"][row * 32 : (row + 1) * 32, 4 * 32 : 5 * 32]
-        assert abs(middle - grids["reconstructed"][:32, :32]).max() <= 1
-
-
-def test_perturbations_move_one_latent_each_by_standard_deviations_of_the_mixture():
-    """The most varied latent first; two equal Gaussians a distance of 2 apart have the variance of one plus 1."""
-    codes = torch.tensor([[1.0, 0.0, -3.0, 0.2, 5.0], [1.0, 2.0, 3.0, 0.0, 5.0]])
-    moved = perturbations(codes, torch.full((2, 5), 2.0)).view(4, 9, 5) - codes[0]
-    assert [row.any(0).nonzero().flatten().tolist() for row in moved] == [[2], [1], [3], [0]]
-    sigmas = torch.linspace(-20, 20, 9)
-    for row, latent, variance in ((0, 2, 13.0), (1, 1, 5.0), (2, 3, 4.01), (3, 0, 4.0)):
-        torch.testing.assert_close(moved[row, :, latent], sigmas * math.sqrt(variance))
-
-
-def test_a_single_image_and_a_single_latent_are_perturbed_too():
-    assert perturbations(torch.zeros(1, 1), torch.ones(1, 1)).flatten().tolist() == list(range(-20, 21, 5))
-
-
-@pytest.mark.parametrize("count", [2, 3, 7, 9])
-def test_few_test_images_still_give_pictures(count, features):
-    images = tiny_images(test=count, validation=count)
-    result = evaluate(trained(images=images), features, refer(features, images))
-    rows = {p["kind"]: p for p in result.pictures}
-    assert rows["real"]["columns"] == min(count, 8) and rows["perturbed"]["columns"] == 9
-    assert rows["interpolated"]["rows"] == count // 2
-    for row in result.pictures:
-        assert decoded(row).shape == (row["rows"] * 32, row["columns"] * 32)
-    assert all(math.isfinite(v) for v in result.metrics.values() if isinstance(v, float))
-
-
-def test_values_outside_the_range_are_clipped_and_rounded():
-    tiles = torch.tensor([-0.5, 0.0, 0.4999 / 255, 0.5001 / 255, 1.0, 7.0, 0.5, 0.25])
-    row = picture("real", tiles.view(8, 1, 1, 1).expand(8, 1, 8, 8))
-    assert decoded(row)[0, ::8].tolist() == [0, 0, 0, 1, 255, 255, 128, 64]
 
 
 def test_perceptual_distances_are_measured_where_they_are_asked_for(features, references):

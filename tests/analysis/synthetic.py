@@ -29,22 +29,12 @@ SPACE = {
     "learning_rate": {"low": 1e-4, "high": 3e-3, "log": True},
     "latent": {"choices": [8, 16, 32, 64]},
 }
+EVAE = {"method": "evae", "kernel": "epanechnikov", "bandwidth": 0.359, "prior_width": 0.1}
 CONTROLS = [
     ("autoencoder", "control", {"method": "autoencoder", "latent": 32, "learning_rate": 3e-4}),
     ("VAE", "control", {"method": "gaussian", "beta": 1.0, "latent": 32, "learning_rate": 3e-4}),
     ("beta-VAE 0.1", "control", {"method": "gaussian", "beta": 0.1, "latent": 32, "learning_rate": 3e-4}),
-    (
-        "EVAE paper",
-        "paper",
-        {
-            "method": "evae",
-            "kernel": "epanechnikov",
-            "bandwidth": 0.359,
-            "prior_width": 0.1,
-            "latent": 32,
-            "learning_rate": 3e-4,
-        },
-    ),
+    ("EVAE paper", "paper", EVAE | {"latent": 32, "learning_rate": 3e-4}),
 ]
 BEGAN = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 REASONS = {
