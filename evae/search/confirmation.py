@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evae.search.constraints import Constraint, keeps
-from evae.search.objectives import complete
-from evae.search.pareto import nondominated, signed
+from evae.search.constraints import Constraint
+from evae.search.pareto import nondominated
 from evae.search.replicates import unbeaten
 
 if TYPE_CHECKING:
@@ -76,12 +75,13 @@ def chosen(
     in each objective, in order of suggestion: by the means over the search's replicates. What has no finite value of
     every objective is not among them, and neither is what does not keep to the `constraints`, but for controls.
     """
-    rows = {key: complete(c.ended.values(), objectives) for key, c in configurations.items()}
-    keys = [key for key in configurations if rows[key]]
+    standing = {key: c.standing(objectives, constraints) for key, c in configurations.items()}
+    keys = [key for key, found in standing.items() if found.means is not None]
     if not keys:
         return []
-    means = np.array([signed(rows[key], objectives).mean(axis=0) for key in keys])
-    within = np.array([keeps(rows[key], constraints) for key in keys])
+    signs = [1.0 if direction == "min" else -1.0 for _, direction in objectives]
+    means = np.array([standing[key].means for key in keys]) * signs
+    within = np.array([all(by <= 0 for by in standing[key].violations) for key in keys])
     found, groups = np.zeros(len(keys), bool), defaultdict(list)
     found[within] = nondominated(means[within])
     for i, key in enumerate(keys):

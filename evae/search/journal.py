@@ -11,6 +11,7 @@ damaged is made anew. For results in an object store it is kept in a temporary f
 """
 
 import contextlib
+import json
 import os
 import tempfile
 import warnings
@@ -20,7 +21,7 @@ from typing import Any
 
 import optuna
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from evae.results.store import Store
@@ -40,6 +41,8 @@ class Journal:
         self.study: optuna.Study | None = None
         self.numbers: dict[int, int] = {}
         """The searcher's trials by number: their numbers in the journal."""
+        self.trials = 0
+        """Trials in the journal."""
 
     def __enter__(self) -> "Journal":
         if self.store.is_local:
@@ -100,6 +103,7 @@ class Journal:
             except (ValueError, KeyError, TypeError, optuna.exceptions.OptunaError):
                 os.replace(self.path, f"{self.path}.unreadable")
                 self.study, there = self._open(), []
+            self.trials = len(there)
             # These belong to a driver that died; their configurations, if they are continued, are added below.
             for trial in there:
                 if trial.state == TrialState.RUNNING:
@@ -107,7 +111,7 @@ class Journal:
             self._complete(Counter((t.user_attrs.get("configuration"), t.state) for t in there))
 
     def _open(self) -> optuna.Study:
-        self.storage = storage = JournalStorage(JournalFileBackend(str(self.path)))
+        self.storage = storage = JournalStorage(Lines(str(self.path)))
         directions = self.searcher.study.directions
         study = optuna.create_study(study_name=self.name, storage=storage, directions=directions, load_if_exists=True)
         with warnings.catch_warnings():
@@ -139,9 +143,27 @@ class Journal:
                 system_attrs=artifacts(self.store, configuration),
             )
         )
-        self.numbers[trial.number] = number = len(self.study.get_trials(deepcopy=False)) - 1
+        self.numbers[trial.number] = number = self.trials
+        self.trials += 1
         if trial.state != TrialState.RUNNING:
             self._note(number, configuration)
+
+
+class Lines(JournalFileBackend):
+    """Optuna's, but for the wait until a line is on the disk: what a machine that goes down has lost of the journal is
+    added from the store, and a study would wait four times for each of its trials."""
+
+    def __init__(self, path: str):
+        self.path, self.lock = path, JournalFileSymlinkLock(path)
+        super().__init__(path, self.lock)
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        self.lock.acquire()
+        try:
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.writelines(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
+        finally:
+            self.lock.release()
 
 
 def mend(path: Path) -> None:

@@ -108,3 +108,8 @@ def counted(row: Mapping[str, Any], metric: str) -> float:
         return math.nan
     number = row.get(metric)
     return math.nan if number is None else float(number)
+
+
+def means(rows: Sequence[Mapping[str, Any]], objectives: Sequence[tuple[str, str]]) -> list[float]:
+    """The objectives' means over rows that have them."""
+    return [sum(row[metric] for row in rows) / len(rows) for metric, _ in objectives]

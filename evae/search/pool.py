@@ -12,7 +12,7 @@ from optuna.samplers import QMCSampler, RandomSampler
 from evae.errors import UserError
 from evae.search.constraints import bounded, tell_violations, violations
 from evae.search.job import ENDED, Job, is_fresh
-from evae.search.objectives import complete
+from evae.search.objectives import complete, means
 from evae.search.past import NO_VALUES, UNREAD, Point, Told, point
 
 if TYPE_CHECKING:
@@ -95,8 +95,3 @@ def leave_outside(search: StudySearcher, found: Point | str, rows: Sequence[Mapp
         by = bounded(search.constraints, violations(finished, search.constraints))
         past = {"params": dict(first["params"]), "distributions": distributions, "values": values, "constraints": by}
         search.study.add_trial(optuna.trial.create_trial(**past))
-
-
-def means(rows: Sequence[Mapping[str, Any]], objectives: Sequence[tuple[str, str]]) -> list[float]:
-    """The objectives' means over rows that have them."""
-    return [sum(row[metric] for row in rows) / len(rows) for metric, _ in objectives]

@@ -25,16 +25,16 @@ from optuna.trial import TrialState
 
 from evae.recipe import Recipe
 from evae.search.configuration import Configuration
-from evae.search.confirmation import Confirmation, is_control
-from evae.search.constraints import Constraint, tell_violations, violations
+from evae.search.confirmation import Confirmation
+from evae.search.constraints import Constraint, tell_violations
 from evae.search.exact import Exact
 from evae.search.job import CONFIRM, ENDED, FIRST_FRESH, SEARCH, Job, is_fresh
-from evae.search.objectives import complete
 from evae.search.past import Account, point
-from evae.search.pool import Pool, leave_outside, means, tell
+from evae.search.pool import Pool, leave_outside, tell
 from evae.search.replicates import unbeaten
 from evae.search.rungs import Rungs
 from evae.search.space import Space
+from evae.search.tally import Tally, missing
 
 REDRAWS = 5
 """How often a sampler that comes up with known configurations is asked again. Then points are drawn at random; after as
@@ -43,9 +43,6 @@ many known ones, and as many more as there are configurations, the search is cal
 FINISHED = "FINISHED"
 """What is suggested when nothing is left to be trained."""
 
-AGAIN = 1.01
-"""While configurations are drawn, fresh seeds are planned anew once so many times as many have ended: it takes a look
-at all of them."""
 OUTSIDE = 300
 """After so many points in a row that cannot keep to the constraints, the search is called exhausted."""
 
@@ -99,8 +96,7 @@ class StudySearcher:
         self.jobs: deque[Job] = deque()
         self.running: dict[str, Job] = {}
         self.exhausted = False
-        self.told, self.planned_at = 0, (0, 0)
-        """How many configurations Optuna was told of; at how many the fresh seeds were last planned, and how many."""
+        self.tally = Tally()
         self.pool, self.past, self.taken = pool or Pool(), Account(), 0
         """Where trials may be taken from, what has become of those of earlier sessions, and how many were taken."""
         self.names: dict[str, str] = {}
@@ -123,22 +119,22 @@ class StudySearcher:
     def planned(self) -> int:
         """Trials in all, as far as is known now."""
         rest = 0 if self.exhausted else max(0, self.total - len(self.configurations))
-        return sum(c.wanted for c in self.configurations.values()) + rest * self.at_first + self._planned_fresh()
+        return self.tally.wanted + rest * self.at_first + self.tally.planned_fresh(self)
 
     @property
     def done(self) -> int:
         """Trials that have ended."""
-        return sum(len(c.ended) + len(c.fresh) for c in self.configurations.values())
+        return self.tally.ended
 
     def suggest(self, trial_id: str) -> Job | str | None:
         """What to train next under this name: a job, `FINISHED`, or None where something has to end first."""
         while True:
-            if not self.jobs and self._all_drawn and self._settled():
+            if not self.jobs and self.all_drawn and self._settled():
                 return FINISHED
             # Nothing is drawn before there is room: what ends meanwhile makes for a better suggestion.
             if len(self.running) >= self.room():
                 return None
-            while not self.jobs and not self._all_drawn:
+            while not self.jobs and not self.all_drawn:
                 self._ask()
             if not self.jobs:
                 return FINISHED if self._settled() else None
@@ -165,8 +161,11 @@ class StudySearcher:
         configuration = self.configurations[job.configuration]
         if job.role == CONFIRM:
             configuration.fresh[job.seed] = row
+            self.tally.ended += 1
         else:
             configuration.ended[job.seed] = row
+            self.tally.ended += 1
+            self.tally.note(configuration, self)
             self._proceed(configuration)
 
     def close(self) -> None:
@@ -177,7 +176,7 @@ class StudySearcher:
                 self._changed(configuration.optuna_trial, configuration)
 
     @property
-    def _all_drawn(self) -> bool:
+    def all_drawn(self) -> bool:
         return self.exhausted or len(self.configurations) >= self.total
 
     def _settled(self) -> bool:
@@ -199,38 +198,15 @@ class StudySearcher:
         Seed by seed, so that a study that is stopped has the same seeds of all.
         """
         wanted = confirmation.wanted(self.configurations)
-        more = {key: self._missing(self.configurations[key], seeds) for key, seeds in wanted.items()}
+        more = {key: missing(self.configurations[key], seeds) for key, seeds in wanted.items()}
         for seed in sorted({seed for seeds in more.values() for seed in seeds}):
             for key in (key for key, seeds in more.items() if seed in seeds):
                 configuration = self.configurations[key]
                 configuration.asked.add(seed)
+                self.tally.fresh += 1
                 self.jobs.append(self._job(configuration, seed, configuration.attempts.get(seed, 0) + 1))
         if self.jobs:
             self.on_confirm({key: len(seeds) for key, seeds in more.items() if seeds})
-
-    @staticmethod
-    def _missing(configuration: Configuration, wanted: int) -> list[int]:
-        """Which of the first so many fresh seeds have neither ended nor been asked for."""
-        known = configuration.fresh.keys() | configuration.asked
-        return [seed for seed in range(FIRST_FRESH, FIRST_FRESH + wanted) if seed not in known]
-
-    def _planned_fresh(self) -> int:
-        """Fresh seeds that have been asked for or are there, and those that would be wanted if the search ended now; of
-        controls that have not ended, those that each will get."""
-        if self.confirmation is None:
-            return 0
-        if not self._all_drawn and self.told < AGAIN * self.planned_at[0]:
-            return self.planned_at[1]
-        known = sum(len(c.fresh.keys() | c.asked) for c in self.configurations.values())
-        wanted = self.confirmation.wanted({key: c for key, c in self.configurations.items() if c.told})
-        more = sum(len(self._missing(self.configurations[key], seeds)) for key, seeds in wanted.items())
-        coming = sum(is_control(c) and not c.told for c in self.configurations.values())
-        if not self._all_drawn:
-            drawn = {c.label for c in self.configurations.values()}
-            controls = self.space.controls[: self.total]
-            coming += sum(is_control(control) and control.label not in drawn for control in controls)
-        self.planned_at = self.told, known + more + self.confirmation.at_first * coming
-        return self.planned_at[1]
 
     def _ask(self) -> None:
         """Draw one configuration that the study does not have yet, and queue its replicates."""
@@ -297,6 +273,7 @@ class StudySearcher:
         for seed in range(configuration.wanted, configuration.wanted + more):
             self.jobs.append(self._job(configuration, seed, configuration.attempts.get(seed, 0) + 1))
         configuration.wanted += more
+        self.tally.wanted += more
 
     def _job(self, of: Configuration, seed: int, attempt: int) -> Job:
         recipe = replace(of.recipe, seed=seed).to_dict()
@@ -315,7 +292,7 @@ class StudySearcher:
         elif not configuration.told:
             self._tell(configuration)
             configuration.told = True
-            self.told += 1
+            self.tally.told += 1
             self._changed(configuration.optuna_trial, configuration)
 
     def _more(self, configuration: Configuration, near: set[str] | None) -> int:
@@ -347,7 +324,7 @@ class StudySearcher:
 
     def means(self, configuration: Configuration) -> list[float] | None:
         """The objectives' means over the finished replicates; None when there is none with finite values."""
-        return means(rows, self.objectives) if (rows := self._finite(configuration)) else None
+        return configuration.standing(self.objectives, self.constraints).means
 
     def keeps(self, configuration: Configuration) -> bool:
         """Whether a configuration keeps to all constraints, by its trials that have finished."""
@@ -355,11 +332,7 @@ class StudySearcher:
 
     def violations(self, configuration: Configuration) -> list[float]:
         """By how much a configuration breaks each constraint, by its trials that have finished."""
-        return violations(self._finite(configuration), self.constraints)
-
-    def _finite(self, configuration: Configuration) -> list[Mapping[str, Any]]:
-        """The rows of finished replicates that have all objectives."""
-        return complete(configuration.ended.values(), self.objectives)
+        return configuration.standing(self.objectives, self.constraints).violations
 
     def _take_over(self, history: list[Mapping[str, Any]]) -> None:
         """Rebuild the search from rows of earlier sessions, as this space and these objectives see them; trials that
@@ -385,6 +358,7 @@ class StudySearcher:
             missing = [seed for seed in range(made.wanted) if seed not in made.ended]
             self.jobs += [self._job(made, seed, made.attempts.get(seed, 0) + 1) for seed in missing]
             self.configurations[key], self.names[recipe.configuration()] = made, key
+            self.tally.take_over(made, self)
         near = self._near_front() if self.race else set()
         for configuration in self.configurations.values():
             configuration.optuna_trial = self.given(configuration.params)

@@ -99,7 +99,7 @@ class StudyProgress(Callback):
 
     def _ended(self, trial_id: str) -> None:
         self.now.pop(trial_id, None)
-        done, total = self.done, self.total  # each looks at all configurations
+        done, total = self.done, self.total
         left = self._left(done, total)
         self.bar.update(self.task, completed=done, total=total, left=left)
         if not self.warned and (word := out_of_reach(self.searcher)):
@@ -150,10 +150,10 @@ def out_of_reach(searcher: StudySearcher) -> str:
     texts = " and ".join(each.text for each in searcher.constraints)
     if searcher.outside >= OUTSIDE:
         return f"{OUTSIDE} points in a row cannot keep to {texts}: the search ends here. Loosen --constraint for more."
-    known = [c for c in searcher.configurations.values() if searcher.means(c) is not None]
-    if not texts or len(known) < MANY or any(map(searcher.keeps, known)):
+    if not texts or len(searcher.tally.known) < MANY or searcher.tally.within:
         return ""
-    nearest = min(known, key=lambda c: max(searcher.violations(c)))
+    known = [searcher.configurations[key] for key in searcher.tally.known]
+    nearest = min(known, key=lambda c: (max(searcher.violations(c)), c.number))
     far = max(searcher.violations(nearest))
     return (
         f"none of the first {len(known)} configurations keeps to {texts}: the nearest, {describe(nearest)}, is "
