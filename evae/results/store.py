@@ -70,6 +70,10 @@ class StoreError(UserError):
     """The results cannot be used now: the disk is full, the network away, a permission missing, a file damaged."""
 
 
+class Unreachable(StoreError):
+    """Results could not be read: a server that is away, a folder that may not be looked into."""
+
+
 class Store:
     """A study's results folder, by path or by any URI that pyarrow knows."""
 
@@ -240,10 +244,10 @@ class Store:
             yield
         except (OSError, pa.ArrowException) as error:
             why = places.redacted(str(error)).rstrip(".")
-            raise StoreError(
-                f"cannot {what} results {'from' if what == 'read' else 'to'} {self.location!r}: {why}. "
-                "Free some space or mend its permissions, or choose another place with --results."
-            ) from None
+            place = f"{'from' if what == 'read' else 'to'} {self.location!r}"
+            remedy = "Free some space or mend its permissions, or choose another place with --results."
+            kind = Unreachable if what == "read" else StoreError
+            raise kind(f"cannot {what} results {place}: {why}. {remedy}") from None
 
     def files(self, folder: str, suffix: str = SUFFIX) -> list[fs.FileInfo]:
         """The complete files of a folder, by key, without compacted ones."""

@@ -9,7 +9,7 @@ from evae.errors import UserError
 from evae.identity import CONDITIONS, identity
 from evae.recipe import Recipe
 from evae.results.offers import Offers
-from evae.results.store import Store, to_json
+from evae.results.store import Store, Unreachable, to_json
 from evae.search.job import Job, Kept
 from evae.search.past import Told
 from evae.search.pool import Pool, Taken
@@ -42,6 +42,9 @@ class StudyPool(Pool):
 
     def __post_init__(self) -> None:
         self.refused: dict[str, str] = {}
+        self.gone: dict[str, str] = {}
+        """Why, by place, nothing is taken from a store any more: each try at a server that is away takes seconds."""
+        self.missed = 0
         self.from_where: Counter[tuple[str, str]] = Counter()
         self.measured: Counter[str] = Counter()
         self.nbytes = self.without_weights = 0
@@ -75,7 +78,19 @@ class StudyPool(Pool):
             return job
 
     def _taken(self, job: Job, recipe: Recipe, named: str) -> Job | Taken:
-        store, row = self._offer(job, named)
+        if (offer := self._offer(job, named)) is None:
+            self.missed += 1
+            return job
+        store, row = offer
+        try:
+            return self._given(job, recipe, named, store, row)
+        except Unreachable as error:
+            self.gone[store.location] = str(error)
+            return self._taken(job, recipe, named)
+
+    def _given(self, job: Job, recipe: Recipe, named: str, store: Store, row: dict[str, Any]) -> Job | Taken:
+        """What is taken of a row of the pool. Raises Refused for weights that are not of it, and Unreachable where the
+        store has gone away."""
         data = taking.weights(store, row["trial"], row, named) if self.keep_weights else None
         lacking = self.wanted.lacks(row, recipe.evaluation)
         place = taking.origin(store, row)
@@ -91,16 +106,23 @@ class StudyPool(Pool):
         self.from_where[place["taken_study"], place["taken_from"]] += 1
         return job, own
 
-    def _offer(self, job: Job, named: str) -> tuple[Store, dict[str, Any]]:
-        """The trial of that identity that ran most as one would here; of equals the first that was trained. Raises
-        Refused where none can be taken, and where two that should be the same are not."""
+    def _offer(self, job: Job, named: str) -> tuple[Store, dict[str, Any]] | None:
+        """The trial of that identity that ran most as one would here; of equals the first that was trained. None where
+        all stores that have it have gone away. Raises Refused where none can be taken, and where two that should be the
+        same are not."""
         found, why = [], []
         for index, trial in self.offers.found[named]:
             store = self.offers.stores[index]
+            if store.location in self.gone:
+                continue
             try:
                 found.append((store, taking.read(store, trial, job, named)))
+            except Unreachable as error:
+                self.gone[store.location] = str(error)
             except taking.Refused as error:
                 why.append(f"{store.location}, {trial}: {error}")
+        if not found and not why:
+            return None
         for store, row in found[1:]:
             if what := taking.differing(found[0][1], row):
                 raise taking.Refused(f"{_named(*found[0])} and {_named(store, row)} are the same trial, and {what}")
@@ -119,6 +141,9 @@ class StudyPool(Pool):
         if self.nbytes > 1 << 20:
             lines.append(f"weights of {self.nbytes / 2**20:,.0f} MiB were copied")
         lines += [f"{n} of study {study} measured from kept weights, not trained" for study, n in self.measured.items()]
+        lines += [f"nothing more was taken from a place of the pool: {why}" for why in self.gone.values()]
+        if self.missed:
+            lines.append(f"{self.missed} trials were trained that only such places have")
         refused = list(self.refused.items())
         lines += [f"{trial} was trained, though the pool has it: {why}" for trial, why in refused[:REASONS]]
         return lines + ([f"and {len(refused) - REASONS} more"] if len(refused) > REASONS else [])

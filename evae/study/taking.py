@@ -15,7 +15,7 @@ from typing import Any
 from evae.identity import CONDITIONS, identity
 from evae.results import measures
 from evae.results.rows import opening_row
-from evae.results.store import Store, StoreError
+from evae.results.store import Store, StoreError, Unreachable
 from evae.search.job import Job, is_fresh
 
 ORIGIN = ("taken_study", "taken_from", "taken_trial")
@@ -38,10 +38,12 @@ class Refused(Exception):
 
 def read(store: Store, trial: str, job: Job, named: str) -> dict[str, Any]:
     """The row of a finished trial of that identity, with what was measured of it since, its recipe parsed. Raises
-    Refused for what it is not."""
+    Refused for what it is not, and Unreachable where the store has gone away."""
     try:
         row = next(iter(store.rows("trials", trial)), None)
         later = next(iter(store.rows(measures.KIND, trial)), None)
+    except Unreachable:
+        raise
     except StoreError as error:
         raise Refused(str(error)) from None
     if row is None:
@@ -81,6 +83,8 @@ def weights(store: Store, trial: str, row: Mapping[str, Any], named: str) -> byt
             raise Refused("its weights are of another recipe than its row")
     except (KeyError, TypeError, AttributeError):
         raise Refused("its weights do not say of which recipe they are") from None
+    except Unreachable:
+        raise
     except StoreError as error:
         raise Refused(str(error)) from None
     return data

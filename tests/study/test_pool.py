@@ -3,12 +3,14 @@
 import json
 import shutil
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from object_store import SECRET, Bucket, bucket
 from tiny import tiny_images, tiny_recipe
 
 from evae.checkpoints import dump_model
@@ -22,6 +24,7 @@ from evae.recipe import Recipe
 from evae.results.offers import gathered
 from evae.results.store import Store, StoreError
 from evae.search.job import CONFIRM, SEARCH, Job
+from evae.study import taking
 from evae.study.covered import Wanted
 from evae.study.pool import StudyPool
 from evae.training import Training
@@ -271,3 +274,39 @@ def test_a_place_that_holds_no_study_is_said(results, what):
     (results / "empty").mkdir()
     with pytest.raises(StoreError, match=what):
         pool(results, str(results / what))
+
+
+def uploaded(server: Bucket, results: Path) -> str:
+    """The URI of a folder with the study in a bucket."""
+    for file in (file for file in (results / "theirs").rglob("*") if file.is_file()):
+        server.objects[f"lab/{file.relative_to(results)}"] = datetime.now(UTC), file.read_bytes()
+    return server.uri("lab")
+
+
+@pytest.mark.parametrize("after", ["the look-up", "the row"])
+def test_a_place_that_goes_away_is_left_alone_and_said_once(results, monkeypatch, after):
+    with bucket() as server:
+        place = uploaded(server, results)
+        shutil.rmtree(results / "theirs")
+        made, fresh = pool(results, place), job(replace(RECIPE, seed=1000), CONFIRM)
+        assert len(made.offers) == 2
+        if after == "the look-up":
+            server.down = True
+        else:
+            weights = taking.weights
+            monkeypatch.setattr(taking, "weights", lambda *of: setattr(server, "down", True) or weights(*of))
+        assert made.take(job()) == job() and server.refused
+        asked = server.refused
+        assert made.take(fresh) == fresh and server.refused == asked
+        (away, missed) = made.said()
+        assert "nothing more was taken" in away and "lab/theirs" in away and SECRET not in away
+        assert missed == "2 trials were trained that only such places have" and not made.refused
+        assert not made.store.sizes("trials")
+
+
+def test_another_place_that_has_it_serves_where_one_has_gone_away(results):
+    with bucket() as server:
+        made = pool(results, uploaded(server, results))
+        assert len(made.offers) == 4
+        server.down = True
+        assert isinstance(made.take(job()), tuple) and not made.missed and len(made.gone) == 1
