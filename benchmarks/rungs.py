@@ -20,8 +20,8 @@ import numpy as np
 from _record import table, write_result
 from scipy import stats
 
-from analysis.views.hypervolume import hypervolume
 from evae.search.foresight import Foresight
+from evae.search.hypervolume import hypervolume
 from evae.search.rungs import Rungs, is_spared
 
 OBJECTIVES = [("a", "min"), ("b", "min")]

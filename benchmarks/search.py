@@ -37,8 +37,8 @@ from _grid import BASE, SPACE, real_sharpness
 from _record import RESULTS, table, write_result
 from scipy import stats
 
-from analysis.views.hypervolume import hypervolume
 from evae.metrics.sharpness import sharpness_gap
+from evae.search.hypervolume import hypervolume
 from evae.search.rungs import Rungs
 from evae.search.samplers import sampler as samplers
 from evae.search.searcher import StudySearcher

@@ -27,10 +27,10 @@ import optuna
 from _record import table, write_result
 from scipy import stats
 
-from analysis.views.hypervolume import hypervolume
 from evae.posteriors.autoencoder import Autoencoder
 from evae.recipe import Recipe
 from evae.search.branch_tpe import BranchTPE
+from evae.search.hypervolume import hypervolume
 from search_spaces import kernels
 
 SAMPLERS = {

@@ -5,6 +5,7 @@ import pandas as pd
 
 from analysis.study import naming
 from analysis.study.load import StudyData
+from evae.search import hindsight
 from evae.search.rungs import RULES, Rungs, rung_epochs
 
 EVERY_EPOCH = ("val_distortion_nats", "val_rate_nats")
@@ -62,4 +63,4 @@ def foresight(study: StudyData) -> list[str]:
     at, ended = study.epochs[study.epochs["epoch"].isin(rungs.epochs)], study.searched
     rungs.take_over(*(each.astype(object).where(each.notna(), None).to_dict("records") for each in (at, ended)))
     said = (rungs.sentence(epoch, lambda metric: naming.label(metric.removeprefix("val_"))) for epoch in rungs.epochs)
-    return [*filter(None, said)]
+    return [*filter(None, [*said, hindsight.sentence(rungs)])]

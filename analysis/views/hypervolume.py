@@ -11,26 +11,8 @@ from analysis.study.naming import Objective
 from analysis.study.tables import differ, ranked
 from analysis.views import theme
 from analysis.views.drawing import Chart, figure
-
-
-def hypervolume(points: np.ndarray, reference: np.ndarray) -> float:
-    """The volume that `points` (n, k) dominate below `reference` (k,), all coordinates to be minimised.
-
-    Slices along the last coordinate, each with the volume of one coordinate fewer: While et al., A faster algorithm
-    for calculating hypervolume, IEEE Trans. Evol. Comput. 10 (2006). Made for the fronts of a few objectives.
-    """
-    points = points[(points < reference).all(axis=1)]
-    if not len(points):
-        return 0.0
-    if points.shape[1] == 1:
-        return float(reference[0] - points.min())
-    points = points[np.argsort(points[:, -1], kind="stable")]
-    edges = np.append(points[1:, -1], reference[-1])
-    heights = edges - points[:, -1]
-    slices = (
-        height * hypervolume(points[: i + 1, :-1], reference[:-1]) for i, height in enumerate(heights) if height > 0
-    )
-    return float(sum(slices))
+from evae.search.hypervolume import hypervolume
+from evae.search.outlook import outlook
 
 
 def history(study: StudyData, table: pd.DataFrame) -> pd.DataFrame:
@@ -72,8 +54,18 @@ def charts(study: StudyData, grown: pd.DataFrame) -> list[Chart]:
         return []
     note = "Of the box between the best and the worst value of each objective, on the split that ranks. "
     note += "Where it no longer rises, more configurations brought no better front."
+    note += "".join(f" {line}" for line in ahead(study))
     said = f"Hypervolume of the front after each configuration; it ends at {grown['share'].iloc[-1]:.2f}."
     return [Chart("hypervolume", "How the front grew", hypervolume_figure(grown), said, note)]
+
+
+def ahead(study: StudyData) -> list[str]:
+    """What more of the same search would buy, in a sentence, as the console says it; none where nothing can be said."""
+    sampler = str(study.manifest.get("options", {}).get("sampler", ""))
+    ranking = [(study.selection_column(o), o.direction) for o in study.objectives]
+    rows = study.trials.astype(object).where(study.trials.notna(), None).to_dict("records")
+    found = outlook(rows, ranking, study.constraints, sampler)
+    return [found.sentence()] if found else []
 
 
 def hypervolume_figure(table: pd.DataFrame) -> go.Figure:

@@ -11,8 +11,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from evae.search import hindsight
 from evae.search.configuration import Configuration
 from evae.search.deciding import Deciding
+from evae.search.outlook import outlook
 from evae.search.searcher import OUTSIDE, StudySearcher
 from evae.search.verdicts import sentence
 from evae.study.notebook import NotebookLive
@@ -186,9 +188,17 @@ def named(metric: str) -> str:
 
 
 def rungs_said(searcher: StudySearcher) -> list[str]:
-    """What is known of each rung, in a line each."""
+    """What is known of each rung, and which would have been best, in a line each."""
     rungs = searcher.rungs
-    return [*filter(None, (rungs.sentence(epoch, named) for epoch in rungs.epochs))] if rungs else []
+    said = [*(rungs.sentence(epoch, named) for epoch in rungs.epochs), hindsight.sentence(rungs)] if rungs else []
+    return [*filter(None, said)]
+
+
+def ahead(searcher: StudySearcher, trials: Sequence[Mapping[str, Any]], sampler: str) -> list[str]:
+    """What more hours of a search by this sampler would buy, from the rows of the study's trials, in a line; none where
+    nothing can be said, as of a grid."""
+    found = outlook(trials, searcher.objectives, searcher.constraints, sampler)
+    return [found.sentence()] if found else []
 
 
 def verdicts(searcher: StudySearcher, finished: bool = True) -> list[str]:

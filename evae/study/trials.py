@@ -36,7 +36,7 @@ from evae.study.longer import said_of_precision
 from evae.study.manifest import Manifest
 from evae.study.options import StudyOptions
 from evae.study.pool import StudyPool
-from evae.study.progress import StudyProgress, rungs_said, summary, verdicts
+from evae.study.progress import StudyProgress, ahead, rungs_said, summary, verdicts
 from evae.study.room import room
 from evae.study.tracking import Tracking
 
@@ -154,8 +154,10 @@ def _search(
         callbacks.call("study_end", manifest.row)
     for line in tidied(store):
         console.print(Text(line))
-    console.print(summary(progress, [row["state"] for row in store.rows("trials")]))
-    for line in [*rungs_said(searcher), *pool.said(), *verdicts(searcher, state == "finished")]:
+    trials = store.rows("trials")
+    console.print(summary(progress, [row["state"] for row in trials]))
+    said = [*rungs_said(searcher), *ahead(searcher, trials, options.sampler), *pool.said()]
+    for line in [*said, *verdicts(searcher, state == "finished")]:
         console.print(Text(line))
     if searcher.exhausted and len(searcher.configurations) < options.trials:
         console.print(f"The search came up with no more than these {len(searcher.configurations)} configurations.")

@@ -22,6 +22,8 @@ from analysis.study import advice, details, naming, pictures, provenance, tables
 from analysis.study.load import StudyData
 from analysis.study.naming import Objective
 from analysis.views import equal_rate, hypervolume, learning, parallel, slices
+from evae.search.hypervolume import hypervolume as dominated
+from evae.search.outlook import outlook
 
 DOWN = Objective("gen_fd_x", "min")
 
@@ -128,7 +130,7 @@ def test_a_rate_that_is_a_bound_takes_no_part() -> None:
 def test_hypervolume_is_the_number_of_cells_dominated(points: list[tuple[int, ...]]) -> None:
     cells = itertools.product(range(5), repeat=len(points[0]))
     counted = sum(any(all(p <= c for p, c in zip(point, cell, strict=True)) for point in points) for cell in cells)
-    assert hypervolume.hypervolume(np.array(points, float), np.full(len(points[0]), 5.0)) == counted
+    assert dominated(np.array(points, float), np.full(len(points[0]), 5.0)) == counted
 
 
 def test_hypervolume_history_is_optunas(study: StudyData) -> None:
@@ -142,6 +144,18 @@ def test_hypervolume_history_is_optunas(study: StudyData) -> None:
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         drawn = optuna.visualization.plot_hypervolume_history(other, [1.0, 1.0])
     assert list(found["share"]) == pytest.approx(list(drawn.data[0].y))
+
+
+def test_what_more_hours_would_buy_stands_beside_the_hypervolume_as_the_console_says_it(study: StudyData) -> None:
+    found = outlook(study.store.rows("trials"), [(f"val_{o.metric}", o.direction) for o in study.objectives])
+    drawn = tables.configurations(study)
+    (chart,) = hypervolume.charts(study, hypervolume.history(study, drawn))
+    assert found.known == (drawn["origin"] == "searched").sum() and found.gain is not None and found.repeated
+    assert hypervolume.ahead(study) == [found.sentence()] and chart.note.endswith(found.sentence())
+    short = replace(study, trials=study.trials[study.trials["number"] < 20])
+    assert "cannot be told from" in hypervolume.ahead(short)[0]
+    grid = replace(study, trials=study.trials.assign(origin="grid"))
+    assert hypervolume.ahead(grid) == []
 
 
 def test_thinned_curves_keep_their_ends() -> None:

@@ -4,6 +4,7 @@ import io
 import math
 import time
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -15,7 +16,7 @@ from evae.search.claims import Comparison, Stated
 from evae.search.confirmation import Confirmation
 from evae.search.deciding import Deciding
 from evae.search.space import Control, Space
-from evae.study.progress import StudyProgress, confirming, describe, verdicts
+from evae.study.progress import StudyProgress, ahead, confirming, describe, verdicts
 from search_spaces.kernels import SPACE
 
 
@@ -108,3 +109,16 @@ def test_the_live_table_shows_names_as_they_are():
     shown.print(progress._render())
     assert "[red]beta :car: [/x]" in shown.file.getvalue()
     assert "[bold]a-s0[/bold] epoch 1/3" in shown.file.getvalue()
+
+
+def test_what_more_hours_would_buy_is_said_from_the_rows_of_the_trials():
+    search, began = searcher(LINE, total=24), datetime(2026, 1, 1, tzinfo=UTC)
+    rows = drive(search)
+    for i, row in enumerate(rows):
+        row |= {"started_at": began + timedelta(minutes=i), "ended_at": began + timedelta(minutes=i + 1)}
+    (line,) = ahead(search, rows, "random")
+    assert line.startswith("22 more minutes (about 22 configurations) would raise the hypervolume by ")
+    assert ahead(search, rows[:12], "random") == [
+        "What more hours would buy cannot be told from 10 configurations that the search has drawn; 20 are needed."
+    ]
+    assert ahead(search, [], "random") == []
