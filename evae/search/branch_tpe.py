@@ -16,7 +16,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from evae.search.columns import Columns
-from evae.search.pareto import layers
+from evae.search.fronts import Fronts
 
 COLUMNS: WeakKeyDictionary[Study, Columns] = WeakKeyDictionary()
 """Of each study what has been read of its trials: a search has a new sampler for every suggestion."""
@@ -70,6 +70,13 @@ class BranchTPE(TPESampler):
         COLUMNS[study].update(study, lambda trial: self._get_params(trial, study))
         return COLUMNS[study]
 
+    def _sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """TPESampler's, on columns: nothing before there are trials enough."""
+        known = np.isin(self._columns(study).state, (TrialState.COMPLETE, TrialState.PRUNED)).sum()
+        return self._sample(study, trial, search_space) if search_space and known >= self._n_startup_trials else {}
+
     def _sample(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
         """TPESampler's, on columns."""
         columns = self._columns(study)
@@ -93,8 +100,8 @@ class BranchTPE(TPESampler):
         complete, pruned = state == TrialState.COMPLETE, state == TrialState.PRUNED
         several = columns.values.shape[1] > 1
         n = (default_gamma_multiobjective if several else default_gamma)(int((complete | pruned).sum()))
-        feasible = np.flatnonzero(complete & within)
-        order = feasible[_best(columns.values[feasible], min(n, len(feasible)))]
+        feasible = np.array(columns.feasible, int)
+        order = feasible[_best(columns.fronts, min(n, len(feasible)))]
         broken = np.flatnonzero((complete | pruned) & ~within)
         broken = broken[np.argsort(columns.broken[broken], kind="stable")]
         below = np.zeros(len(state), bool)
@@ -103,17 +110,17 @@ class BranchTPE(TPESampler):
         return below
 
 
-def _best(values: np.ndarray, n: int) -> np.ndarray:
-    """Indices of the best n of `values` (m, objectives): by non-dominated rank, and of the last rank those that
-    together have the largest hypervolume."""
-    if values.shape[1] == 1:
-        return np.argsort(values[:, 0], kind="stable")[:n]
-    if n in (0, len(values)):
+def _best(known: Fronts, n: int) -> np.ndarray:
+    """Indices of the best n of `known` points: by front, and of the last front those that together have the largest
+    hypervolume."""
+    if known.values.shape[1] == 1:
+        return np.argsort(known.values[:, 0], kind="stable")[:n]
+    if n in (0, known.n):
         return np.arange(n)
-    rank = layers(values)
-    whole = np.flatnonzero(np.cumsum(np.bincount(rank)) <= n)
-    found, last = np.flatnonzero(rank < len(whole)), np.flatnonzero(rank == len(whole))
+    fronts = known.fronts()
+    whole = np.cumsum([len(front) for front in fronts]) <= n
+    found, last = np.concatenate([np.empty(0, int), *fronts[: whole.sum()]]), fronts[whole.sum()]
     if len(found) == n:
         return found
-    of, reference = values[last], _get_reference_point(values[last])
+    of, reference = known.values[last], _get_reference_point(known.values[last])
     return np.r_[found, _solve_hssp_with_cache(tuple(of.ravel()), tuple(last), n - len(found), tuple(reference))]

@@ -15,6 +15,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from evae.search.fronts import Fronts
+
 ROOM = 1024
 """Rows that there is room for at first."""
 
@@ -34,6 +36,9 @@ class Columns:
         self._values = np.full((ROOM, len(self.signs)), np.nan)
         self._broken = np.zeros(ROOM)
         self._params: dict[str, np.ndarray] = {}
+        self.fronts = Fronts(len(self.signs))
+        """Of the complete trials that break no constraint, which are `feasible`, by number."""
+        self.feasible: list[int] = []
         self.version = 0
         """Goes up with every trial that ends."""
 
@@ -57,21 +62,25 @@ class Columns:
                 self._params[name] = np.concatenate([column, np.full_like(column, np.nan)])
 
     def _read(self, trial: FrozenTrial, params: Mapping[str, Any]) -> None:
-        number, self._state[trial.number] = trial.number, int(trial.state)
+        number, before = trial.number, self._state[trial.number]
+        self._state[number] = int(trial.state)
         self.distributions |= trial.distributions
         if trial.state.is_finished():
             self.version += 1
             self._broken[number] = sum(by for by in trial.constraints.values() if by > 0)
             if trial.state == TrialState.COMPLETE:
                 self._values[number] = np.array(trial.values) * self.signs
+                if before != TrialState.COMPLETE and self._broken[number] <= 0:
+                    self.fronts.add(self._values[number])
+                    self.feasible.append(number)
         for name, value in params.items():
             if name not in self._params:
                 self._params[name] = np.full(len(self._state), np.nan)
             self._params[name][number] = self.distributions[name].to_internal_repr(value)
         kinds = trial.distributions.items()
         chosen = {name: trial.params[name] for name, kind in kinds if isinstance(kind, CategoricalDistribution)}
-        if before := self._branch[number]:
-            self.branches[before].discard(number)
+        if branch := self._branch[number]:
+            self.branches[branch].discard(number)
         self._branch[number] = tuple(trial.params), tuple(chosen.items())
         self.branches.setdefault(self._branch[number], set()).add(number)
 

@@ -72,12 +72,12 @@ def layers(values: np.ndarray) -> np.ndarray:
     return rank
 
 
-def spread(values: np.ndarray) -> list[int]:
+def spread(values: np.ndarray, until: int | None = None) -> list[int]:
     """Indices such that every beginning of the list covers the points well: an epsilon-net.
 
     The best in the first objective comes first, then always the point farthest from those that came before, each
     objective measured in units of its range (Salinas et al., A multi-objective perspective on jointly tuning hardware
-    and hyperparameters, arXiv 2106.05680, section 4). O(n^2) time.
+    and hyperparameters, arXiv 2106.05680, section 4). O(n^2) time. With `until`, the list ends with that one.
     """
     if not len(values):
         return []
@@ -85,16 +85,8 @@ def spread(values: np.ndarray) -> list[int]:
     scaled = values / np.where(extent > 0, extent, 1.0)
     chosen = [int(np.lexsort(values.T[::-1])[0])]
     distance = np.full(len(values), np.inf)
-    while len(chosen) < len(values):
+    while len(chosen) < len(values) and chosen[-1] != until:
         distance = np.minimum(distance, np.linalg.norm(scaled - scaled[chosen[-1]], axis=1))
         distance[chosen] = -1.0
         chosen.append(int(distance.argmax()))
     return chosen
-
-
-def place(values: np.ndarray) -> int:
-    """The place of the last of (n, objectives) values in the order from best to worst: by non-dominated rank, within
-    one by the epsilon-net."""
-    rank = layers(values)
-    alike = np.flatnonzero(rank == rank[-1])
-    return int((rank < rank[-1]).sum()) + spread(values[alike]).index(len(alike) - 1)

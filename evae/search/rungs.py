@@ -23,7 +23,8 @@ import numpy as np
 
 from evae.errors import UserError
 from evae.search.foresight import Foresight, is_look, look
-from evae.search.pareto import place, signed
+from evae.search.fronts import Fronts
+from evae.search.pareto import signed
 
 REDUCTION = 3
 """One in so many trials goes on from a rung, and as many times the epochs lie between two rungs."""
@@ -34,8 +35,8 @@ MEDIAN_OF = 4
 SPARED = 9
 """One searched configuration in so many is never stopped: the rungs' foresight is tested on those."""
 
-Rule = Callable[[np.ndarray, np.ndarray], str | None]
-"""(values of earlier trials (n, objectives), the new trial's (objectives,)), all minimised -> why to stop, or None."""
+Rule = Callable[[Fronts], str | None]
+"""The trials that have come to a rung, the new one as the last of them -> why it has to stop, or None."""
 
 
 def rung_epochs(epochs: int) -> tuple[int, ...]:
@@ -44,7 +45,7 @@ def rung_epochs(epochs: int) -> tuple[int, ...]:
     return tuple(sorted(part for part in parts if 1 <= part < epochs))
 
 
-def halving(earlier: np.ndarray, new: np.ndarray) -> str | None:
+def halving(come: Fronts) -> str | None:
     """Asynchronous successive halving: stop what is not among the best third that has come to the rung so far.
 
     Of one objective the decision is that of Tune's ASHA (Li et al., A system for massively parallel hyperparameter
@@ -52,10 +53,10 @@ def halving(earlier: np.ndarray, new: np.ndarray) -> str | None:
     Of several, trials are ordered by non-dominated rank and epsilon-net as in Schmucker et al., Multi-objective
     asynchronous successive halving (arXiv 2106.12639), and the place in this order takes the value's part.
     """
-    if not len(earlier):
+    everyone = come.values
+    if len(everyone) < 2:
         return None
-    everyone = np.vstack([earlier, new])
-    new_place = place(everyone)
+    new_place = come.place()
     if everyone.shape[1] == 1:
         goodness = -everyone[:, 0]
     else:
@@ -65,11 +66,12 @@ def halving(earlier: np.ndarray, new: np.ndarray) -> str | None:
     return f"place {new_place + 1} of {len(everyone)}, and the best of {REDUCTION} goes on"
 
 
-def median(earlier: np.ndarray, new: np.ndarray) -> str | None:
+def median(come: Fronts) -> str | None:
     """Stop what is worse in every objective than the median of the trials that came to the rung before.
 
     Of one objective: Golovin et al., Google Vizier (2017), section 3.2.2, with values instead of running averages.
     """
+    earlier, new = come.values[:-1], come.values[-1]
     if len(earlier) < MEDIAN_OF or not (new > np.median(earlier, axis=0)).all():
         return None
     return f"worse than the median of {len(earlier)} in every objective"
@@ -95,6 +97,8 @@ class Rungs:
         epochs have no rung."""
         self.rule, self.planned, self.objectives = RULES[rule], epochs, list(objectives)
         self.recorded: dict[int, dict[str, np.ndarray]] = {epoch: {} for epoch in rung_epochs(epochs)}
+        self.come = {epoch: Fronts(len(objectives)) for epoch in self.recorded}
+        """The same values, in the order in which they came."""
         self.ended: set[str] = set()
         self.selected: dict[str, int] = {}
         """Trials that a rung which sees has judged, and are not spared: at which it was first."""
@@ -162,11 +166,10 @@ class Rungs:
 
         Objectives that are missing or not finite are neither judged nor compared with: the trial's end will tell.
         """
-        before = list(self.recorded.get(epoch, {}).values())
         new = self._come(trial, epoch, measured, spared)
-        if new is None or spared or not before or not self.sees(epoch):
+        if new is None or spared or not self.sees(epoch):
             return None
-        why = self.rule(np.array(before), new)
+        why = self.rule(self.come[epoch])
         if why is None:
             return None
         self.stopped[trial] = f"stopped at the rung after epoch {epoch}: {why}"
@@ -186,6 +189,7 @@ class Rungs:
         values = self._values(measured)
         if values is not None:
             self.recorded[epoch][trial] = values
+            self.come[epoch].add(values)
             self._learn(trial, epoch, values)
             if self.sees(epoch) and not spared:
                 self.selected.setdefault(trial, epoch)

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from evae.search.pareto import dominates, layers, place, signed, spread
+from evae.search.fronts import Fronts
+from evae.search.pareto import dominates, layers, signed, spread
 
 POINTS = arrays(float, st.tuples(st.integers(0, 9), st.integers(1, 3)), elements=st.integers(0, 4).map(float))
 """Few distinct values, so that ties are common."""
@@ -30,6 +31,41 @@ def slow_layers(values: np.ndarray) -> list[int]:
 @given(POINTS)
 def test_layers_are_fronts_of_what_is_left(values):
     assert layers(values).tolist() == slow_layers(values)
+
+
+def come(values: np.ndarray) -> Fronts:
+    """The points, one after another."""
+    fronts = Fronts(values.shape[1])
+    for value in values:
+        fronts.add(value)
+    return fronts
+
+
+def place(values: np.ndarray) -> int:
+    """The place of the last."""
+    return come(values).place()
+
+
+@given(POINTS)
+def test_fronts_of_points_that_come_one_by_one_are_those_of_all(values):
+    rank = layers(values)
+    assert [front.tolist() for front in come(values).fronts()] == [
+        np.flatnonzero(rank == layer).tolist() for layer in range(rank.max(initial=-1) + 1)
+    ]
+
+
+@pytest.mark.parametrize("correlation", [-0.9, 0.0, 0.9])
+def test_so_are_those_of_many_and_the_place_is_that_among_all(correlation):
+    rng = np.random.default_rng(0)
+    values = rng.multivariate_normal([0, 0], [[1, correlation], [correlation, 1]], size=600).round(2)
+    fronts = Fronts(2)
+    for n, value in enumerate(values, 1):
+        fronts.add(value)
+        if n % 50 == 0:
+            rank = layers(values[:n])
+            assert all((rank[front] == layer).all() for layer, front in enumerate(fronts.fronts()))
+            alike = np.flatnonzero(rank == rank[-1])
+            assert fronts.place() == (rank < rank[-1]).sum() + spread(values[alike]).index(len(alike) - 1)
 
 
 @given(POINTS)

@@ -11,8 +11,9 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
 from evae.cluster.tune import Order
 from evae.errors import UserError
+from evae.search.fronts import Fronts
 from evae.search.job import Job
-from evae.search.rungs import SPARED, Rungs, halving, median, rung_epochs
+from evae.search.rungs import SPARED, Rule, Rungs, halving, median, rung_epochs
 
 ONE = [("val_a", "min")]
 TWO = [("val_a", "min"), ("val_b", "max")]
@@ -63,6 +64,13 @@ def test_one_objective_is_decided_as_by_tunes_asha(direction, seed):
     assert 20 < sum(verdicts) < 60
 
 
+def told(rule: Rule, earlier: np.ndarray, new: np.ndarray) -> str | None:
+    come = Fronts(earlier.shape[1])
+    for value in (*earlier, new):
+        come.add(value)
+    return rule(come)
+
+
 def measured(a: float, b: float) -> dict[str, float]:
     return {"val_a": a, "val_b": b}
 
@@ -78,15 +86,15 @@ def test_several_objectives_keep_the_front_and_stop_what_is_dominated():
 
 def test_a_trade_off_like_another_is_stopped_before_one_at_an_open_end():
     crowd = np.array([[x, -x] for x in np.linspace(0.45, 0.55, 10)])
-    assert halving(crowd, np.array([0.5495, -0.5495])) is not None
-    assert halving(crowd, np.array([3.0, -3.0])) is None
+    assert told(halving, crowd, np.array([0.5495, -0.5495])) is not None
+    assert told(halving, crowd, np.array([3.0, -3.0])) is None
 
 
 def test_the_order_of_arrival_of_earlier_trials_does_not_matter():
     rng = np.random.default_rng(0)
     earlier = rng.normal(size=(30, 2))
     for new in rng.normal(size=(20, 2)):
-        verdicts = {halving(rng.permutation(earlier), new) for _ in range(4)}
+        verdicts = {told(halving, rng.permutation(earlier), new) for _ in range(4)}
         assert len(verdicts) == 1
 
 
@@ -135,9 +143,9 @@ def test_the_spared_are_compared_with_but_go_on():
 
 def test_the_median_stops_what_is_worse_in_every_objective():
     earlier = np.array([[1.0, 1.0], [2.0, 2.0], [3.0, 3.0], [4.0, 4.0]])
-    assert "worse than the median of 4" in median(earlier, np.array([2.6, 2.6]))
-    assert median(earlier, np.array([2.6, 2.4])) is None
-    assert median(earlier[:3], np.array([9.0, 9.0])) is None
+    assert "worse than the median of 4" in told(median, earlier, np.array([2.6, 2.6]))
+    assert told(median, earlier, np.array([2.6, 2.4])) is None
+    assert told(median, earlier[:3], np.array([9.0, 9.0])) is None
 
 
 def trial_of(rungs: Rungs, origin: str = "searched", seed: int = 0, number: int = 1) -> Any:
