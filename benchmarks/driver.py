@@ -4,10 +4,10 @@
 
 Time is simulated; what the driver does is not: for each trial that ends it tells the search, brings console and journal
 up to date and asks for the next one, as a study does (TPE over the kernel space, two objectives, with and without early
-stopping by halving, fresh seeds to be planned). Its seconds are measured as CPU time, so that other work on the machine does not
-count, and pass on the simulated clock: the driver does one thing after the other, and a slot waits from the end of its
-trial until the next one is there. Trials take 60 s give or take a tenth. Not in it: what Ray Tune itself takes, and the
-network.
+stopping by halving, fresh seeds to be planned). Its seconds are measured as CPU time, so that other work on the machine
+does not count, and pass on the simulated clock: the driver does one thing after the other, and a slot waits from the
+end of its trial until the next one is there. Trials take 60 s give or take a tenth. Not in it: what Ray Tune itself
+takes, and the network.
 
 With `--every 20` only one suggestion in 20 is TPE's, and the others, drawn at random, are charged what that one took:
 the same curve, in a twentieth of the time.
@@ -147,8 +147,9 @@ def part(trials: int, slots: int, seconds: float, every: int, stopping: bool) ->
         rows.append(row)
     stopped = f"{len(driver.rungs.stopped):,} of them stopped early" if driver.rungs else "none of them stopped early"
     said = (
-        f"{trials:,} trials of {seconds:g} s at most on {slots:,} slots, {stopped}: **{waited / whole:.1%}** of slot time waits for the "
-        f"driver, which is busy for {sum(map(sum, driver.spent.values())):.0f} of {driver.free:.0f} simulated seconds."
+        f"{trials:,} trials of {seconds:g} s at most on {slots:,} slots, {stopped}: "
+        f"**{waited / whole:.1%}** of slot time waits for the driver, which is busy for "
+        f"{sum(map(sum, driver.spent.values())):.0f} of {driver.free:.0f} simulated seconds."
     )
     return f"{said}\n\n{table(rows)}"
 
