@@ -52,7 +52,7 @@ def test_recipes_that_differ_in_numbers_only_are_tried_once(monkeypatch):
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.posterior.family)
 def test_nothing_needs_float64_on_the_device(monkeypatch, recipe):
     unit = pixels.unit
-    monkeypatch.setattr(training, "tensor", lambda images: on_metal(pixels.tensor(images)))
+    monkeypatch.setattr(training, "on_device", lambda images, device: on_metal(pixels.tensor(images)))
     monkeypatch.setattr(pixels, "unit", lambda images, device: on_metal(unit(images, device)))
     drawn = type(recipe.posterior).sample_prior
     monkeypatch.setattr(type(recipe.posterior), "sample_prior", lambda *given: on_metal(drawn(*given)))
