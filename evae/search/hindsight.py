@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evae.search.fronts import Fronts
 from evae.search.hypervolume import hypervolume
 from evae.search.pareto import nondominated
 from evae.search.rungs import Rule, Rungs
@@ -66,7 +67,10 @@ def _replay(epoch: int, planned: int, rule: Rule, early: np.ndarray, final: np.n
     found = []
     for _ in range(ORDERS):
         order = random.permutation(n)
-        stays = np.array([i == 0 or rule(early[order[:i]], early[order[i]]) is None for i in range(n)])
+        come, stays = Fronts(early.shape[1]), np.ones(n, bool)
+        for i, value in enumerate(early[order]):
+            come.add(value)
+            stays[i] = rule(come) is None
         epochs = (stays.sum() * planned + (~stays).sum() * epoch) / (n * planned)
         without = np.mean([_volume(points[random.permutation(n)[: round(epochs * n)]]) for _ in range(ORDERS)])
         found.append((_volume(points[order[stays]]), epochs, without))
