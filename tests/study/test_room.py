@@ -63,9 +63,7 @@ def test_lanes_are_measured_where_a_gpu_is_and_what_fails_there_is_said(monkeypa
     monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True, "Resources": {"CPU": 2, "GPU": 1}}])
     slots = Slots(1, 1, 1)
     slots.cuda = True
-    ray.init(
-        "local", num_cpus=1, num_gpus=1, include_dashboard=False, logging_level="CRITICAL", log_to_driver=False
-    )
+    ray.init("local", num_cpus=1, num_gpus=1, include_dashboard=False, logging_level="CRITICAL", log_to_driver=False)
     try:
         found = room.room(Demand(lanes=2), slots, [tiny_recipe(Evae())], IMAGES, [])
         assert found.lanes == 2 and found.gain > 0 and found.note.startswith("2 lanes a process")
