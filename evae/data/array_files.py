@@ -90,10 +90,9 @@ def _pt(path: str, name: str) -> dict[str, np.ndarray]:
 
 
 def _loaded(path: str) -> Any:
-    given = {"map_location": "cpu", "weights_only": True}
     with open(path, "rb") as file:
         mapped = file.read(2) == b"PK"  # older files of torch.save cannot be mapped
-    return torch.load(path, mmap=mapped, **given)
+    return torch.load(path, mmap=mapped, map_location="cpu", weights_only=True)
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:
