@@ -15,7 +15,7 @@ all of which together are wrong in 5 % of such studies at most.
 
 The defaults take about 4 core-hours for each of the three data sets, two hours on two cores: 415 configurations, of
 which some 45 get 12 fresh seeds. It may be stopped and continued; fewer points and seeds decide less, and may be added
-to. What came out so far is in docs/is-it-the-kernel.md.
+to. It has not been run to its end yet; docs/is-it-the-kernel.md will have what comes out.
 """
 
 import sys
