@@ -135,7 +135,7 @@ class StudyPool(Pool):
 
     def said(self) -> list[str]:
         """What was taken from where, and what could not be, in lines."""
-        lines = [f"{n} trials were taken from study {study} ({place})" for (study, place), n in self.from_where.items()]
+        lines = [f"{_count(n)} taken from study {study} ({place})" for (study, place), n in self.from_where.items()]
         if self.without_weights:
             lines.append(f"{self.without_weights} of these are without weights, which were not kept there")
         if self.nbytes > 1 << 20:
@@ -143,10 +143,14 @@ class StudyPool(Pool):
         lines += [f"{n} of study {study} measured from kept weights, not trained" for study, n in self.measured.items()]
         lines += [f"nothing more was taken from a place of the pool: {why}" for why in self.gone.values()]
         if self.missed:
-            lines.append(f"{self.missed} trials were trained that only such places have")
+            lines.append(f"{_count(self.missed)} trained that only such places have")
         refused = list(self.refused.items())
         lines += [f"{trial} was trained, though the pool has it: {why}" for trial, why in refused[:REASONS]]
         return lines + ([f"and {len(refused) - REASONS} more"] if len(refused) > REASONS else [])
+
+
+def _count(n: int) -> str:
+    return "1 trial was" if n == 1 else f"{n} trials were"
 
 
 def _named(store: Store, row: Mapping[str, Any]) -> str:

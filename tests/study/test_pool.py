@@ -106,7 +106,7 @@ def test_what_is_there_is_taken_with_all_it_left_and_says_where_it_was_trained(r
     for kind in ("epochs", "images"):
         assert made.store.rows(kind, one.trial) == theirs.rows(kind, one.trial) != []
     assert (results / "mine/weights" / f"{one.trial}.safetensors").read_bytes()
-    assert any("1 trials were taken from study theirs" in line for line in made.said())
+    assert any("1 trial was taken from study theirs" in line for line in made.said())
 
 
 def test_it_is_found_however_the_study_and_the_folder_are_named(results):
