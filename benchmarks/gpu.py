@@ -34,6 +34,7 @@ from _record import table, write_result
 from rich.console import Console
 from utilisation import ShortTrials, fit_times
 
+from evae.cluster.pack import threads_that_train
 from evae.data import DataRecipe, load
 from evae.data.base import ImageSet
 from evae.networks import SIZES, Conv
@@ -221,7 +222,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", nargs="+", choices=SIZES, help="of the networks (default: all three on a GPU)")
     parser.add_argument("--study", type=int, default=24, help="trials of the studies; 0 leaves them out")
-    setting = Setting.here(parser.parse_args())
+    given = parser.parse_args()
+    threads_that_train()
+    setting = Setting.here(given)
     torch.set_num_threads(1)
     page = text(setting, measure(setting), studies(setting))
     if setting.device.type == "cuda":

@@ -84,11 +84,7 @@ class Pack:
         """`gpu` is the one that this process shall see."""
         if gpu is not None:
             os.environ.update(dict.fromkeys(VISIBLE, gpu))
-            # By itself CUDA has 8 queues, and streams that share one wait for each other.
-            os.environ.setdefault("CUDA_DEVICE_MAX_CONNECTIONS", "32")
-        # So long a lane that computes in Python keeps another waiting that comes back from its GPU. By itself it is
-        # 5 ms, in which a GPU takes several steps of a small network.
-        sys.setswitchinterval(SWITCH_S)
+        threads_that_train()
         self.lanes = [Lane(setting) for _ in range(setting.lanes)]
         self.taking = Lock()
 
@@ -108,6 +104,15 @@ class Pack:
 
     def give_back(self, number: int) -> None:
         self.lanes[number].take(None)
+
+
+def threads_that_train() -> None:
+    """Prepare this process, which has not used a GPU yet, for lanes."""
+    # By itself CUDA has 8 queues, and streams that share one wait for each other.
+    os.environ.setdefault("CUDA_DEVICE_MAX_CONNECTIONS", "32")
+    # So long a lane that computes in Python keeps another waiting that comes back from its GPU. By itself it is 5 ms,
+    # in which a GPU takes several steps of a small network.
+    sys.setswitchinterval(SWITCH_S)
 
 
 def lives(process: int) -> bool:

@@ -19,6 +19,7 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from evae.cluster.demand import AUTO, MOST_LANES, Demand
 from evae.cluster.machine import Slots
+from evae.cluster.pack import threads_that_train
 from evae.data.base import ImageSet
 from evae.hardware import accelerator
 from evae.plugins import Plugin, load
@@ -83,6 +84,7 @@ def _find_room(
 ) -> Room:
     """In a process of Ray's, which knows no family of a plug-in before it has been imported."""
     load(plugins)
+    threads_that_train()
     return find_room([Recipe.from_dict(recipe) for recipe in recipes], images, accelerator(), lanes)
 
 
