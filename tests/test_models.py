@@ -152,7 +152,9 @@ def test_terms_on_a_gpu_are_those_of_the_cpu(posterior):
     vae, x = model(posterior).eval(), images(256)
     on_cpu = vae(x, generator())
     on_gpu = vae.cuda()(x.cuda(), torch.Generator("cuda").manual_seed(0))
+    assert on_gpu.keys() == on_cpu.keys()
     # Other noise, so only the deterministic rate agrees to rounding; the distortion does on average.
-    torch.testing.assert_close(on_gpu["rate"].cpu(), on_cpu["rate"], rtol=1e-3, atol=1e-6)
+    if "rate" in on_cpu:
+        torch.testing.assert_close(on_gpu["rate"].cpu(), on_cpu["rate"], rtol=1e-3, atol=1e-6)
     torch.testing.assert_close(on_gpu["distortion"].cpu(), on_cpu["distortion"], rtol=1e-2, atol=0)
     assert vae.sample(3, torch.Generator("cuda")).device.type == "cuda"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -43,12 +44,19 @@ class CudaGraphs:
         self.graphs: WeakSet[torch.cuda.CUDAGraph] = WeakSet()
 
     def record(self, step: Callable[[], Done]) -> tuple[Callable[[], None], Done]:
-        graph = torch.cuda.CUDAGraph()
+        graph, before = torch.cuda.CUDAGraph(), [generator.clone_state() for generator in self.generators]
         for generator in self.generators:
             graph.register_generator_state(generator)
         pool = next((known.pool() for known in self.graphs), None)
-        with _ONE_AT_A_TIME, torch.cuda.graph(graph, pool, self.stream, capture_error_mode="thread_local"):
-            done = step()
+        how = {"stream": self.stream, "capture_error_mode": "thread_local"}
+        try:
+            with _ONE_AT_A_TIME, _uncollected(), torch.cuda.graph(graph, pool, **how):
+                done = step()
+        except BaseException:
+            # They would wait for the end of a recording that has failed.
+            for generator, state in zip(self.generators, before, strict=True):
+                generator.graphsafe_set_state(state)
+            raise
         self.graphs.add(graph)
         return graph.replay, done
 
@@ -61,6 +69,19 @@ class CudaGraphs:
                 yield
         finally:
             outer.wait_stream(self.stream)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Python collects nothing meanwhile: it might be a graph, and to give one back while another is recorded spoils
+    that. One thread at a time."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 class Program:

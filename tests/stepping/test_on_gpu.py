@@ -1,5 +1,6 @@
 """Steps captured in CUDA graphs: the numbers of those that come one by one, to the last bit."""
 
+import gc
 import threading
 
 import pytest
@@ -111,6 +112,21 @@ def test_a_driver_without_graphs_trains_all_the_same(monkeypatch):
         training = on_gpu(RECIPES["gaussian"])
         assert epochs(training) == rows and not differing(training, expected)
     assert training.stepped == "as it comes: it cannot be captured (CUDA graphs are not supported)"
+
+
+def test_nothing_is_collected_while_a_step_is_recorded(monkeypatch):
+    """It might be another training's graph, and to give one back spoils the recording."""
+    training, collects = on_gpu(RECIPES["gaussian"]), []
+    take = training.loop.step.take
+
+    def watched(*given, **how):
+        collects.append(gc.isenabled())
+        return take(*given, **how)
+
+    monkeypatch.setattr(training.loop.step, "take", watched)
+    epochs(training)
+    assert training.stepped == "captured"
+    assert collects.count(False) == len(training.loop.program.kinds) and gc.isenabled()
 
 
 def test_what_fails_while_it_is_captured_is_run_as_it_comes(monkeypatch):
