@@ -16,6 +16,9 @@ from evae.hardware import repeatable
 from evae.metrics.names import DEFAULT_FEATURES, INCEPTION, features, features_column
 from evae.signals import in_colours
 
+BATCHES, BATCH = {"cpu": 64}, 512
+"""Images at once on a CPU, whose caches they fit in, and on any other device, which is to be kept busy."""
+
 
 class Features(nn.Module):
     """A frozen network that turns images into one row of features each.
@@ -31,7 +34,7 @@ class Features(nn.Module):
         self.network = network.requires_grad_(False).eval()
 
     @torch.no_grad()
-    def forward(self, images: Tensor, batch_size: int = 64) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """Features (n, dim), float32, of images (n, c, h, w) in [0, 1], on the device of this module.
 
         Images are rounded to 8 bits first: the features are those of the picture as it would be saved. Grey
@@ -39,7 +42,8 @@ class Features(nn.Module):
         """
         device = next(self.network.parameters()).device
         with full_precision(device):
-            return torch.cat([self._chunk(chunk.to(device)) for chunk in images.split(batch_size)])
+            chunks = images.split(BATCHES.get(device.type, BATCH))
+            return torch.cat([self._chunk(chunk.to(device)) for chunk in chunks])
 
     def _chunk(self, images: Tensor) -> Tensor:
         images = in_colours(images.float()).mul(255).round_().clamp_(0, 255).div_(255)

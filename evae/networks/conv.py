@@ -83,27 +83,28 @@ class Conv(Network):
 
 
 def _encoder(plan: Plan, channels: int, widths: list[int], outputs: int) -> nn.Module:
+    from evae.networks.products import Convolution
+
     layers: list[nn.Module] = []
     for before, after in pairwise([channels, *widths]):
-        layers += [nn.Conv2d(before, after, plan.kernel, stride=2, padding=(plan.kernel - 1) // 2)]
+        layers += [Convolution(before, after, plan.kernel, stride=2, padding=(plan.kernel - 1) // 2)]
         layers += [nn.BatchNorm2d(after), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(widths[-1], outputs))
 
 
 def _decoder(plan: Plan, channels: int, widths: list[int], latent: int) -> nn.Sequential:
+    from evae.networks.products import TransposedConvolution
+
     first, *rest = reversed(widths)
+    kernel, is_odd = plan.kernel, plan.kernel % 2
+    # An odd kernel needs one more row and column to double the side exactly, and an even one cannot keep it.
+    doubling = {"stride": 2, "padding": (kernel - 1) // 2, "output_padding": is_odd}
     layers: list[nn.Module] = [
         nn.Linear(latent, first * math.prod(plan.start)),
         nn.Unflatten(1, (first, *plan.start)),
-        # An even kernel cannot keep the side.
-        nn.ConvTranspose2d(first, rest[0], plan.kernel, padding=plan.kernel // 2 if plan.kernel % 2 else 0),
+        TransposedConvolution(first, rest[0], kernel, padding=kernel // 2 if is_odd else 0),
     ]
     for before, after in pairwise([*rest, channels]):
-        layers += [nn.BatchNorm2d(before), nn.ReLU(inplace=True), _doubling(before, after, plan.kernel)]
+        layers += [nn.BatchNorm2d(before), nn.ReLU(inplace=True)]
+        layers += [TransposedConvolution(before, after, kernel, **doubling)]
     return nn.Sequential(*layers)
-
-
-def _doubling(before: int, after: int, kernel: int) -> nn.Module:
-    # An odd kernel needs one more row and column to double the side exactly.
-    padding, extra = (kernel - 1) // 2, kernel % 2
-    return nn.ConvTranspose2d(before, after, kernel, stride=2, padding=padding, output_padding=extra)

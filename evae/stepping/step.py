@@ -108,7 +108,7 @@ class TrainingStep:
         local, recent = torch.stack([value.detach() for value in terms.values()]), self.training.recent
         self.tally.note(tuple(terms), self.training.ranks.sum(local * share.weight))
         stopped = self.tally.stopped
-        if stopped is None:
+        if stopped is None or not recent.capacity:
             return
         if recent.heads.shape != remembered.shape:
             # It is being filled up, for some steps, and each of them is of another kind.
