@@ -29,16 +29,21 @@ from evae.lazy import torch
 from evae.plugins import load
 
 SWITCH_S = 5e-4
+MEASURED, AT_ONCE = ("evaluate", "measure"), 4
+"""What a worker does in threads that all lanes of a GPU share, and how many there are. Nearly all of it is launched
+from Python, of which one thread runs at a time: more of them wait for each other, kernel by kernel. And in each thread
+cuDNN looks for its kernels anew, which takes seconds."""
 VISIBLE = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
 """What says which GPUs a process sees: NVIDIA's, and AMD's."""
 _LOADING = Lock()
 
 
 class Lane:
-    """A thread, and what it trains: one trial at a time, for the process `holder`."""
+    """A thread, and what it trains: one trial at a time, for the process `holder`. Threads `measuring`, if there are
+    any, measure what it has trained."""
 
-    def __init__(self, setting: Setting):
-        self.setting = setting
+    def __init__(self, setting: Setting, measuring: ThreadPoolExecutor | None = None):
+        self.setting, self.measuring = setting, measuring
         self.holder: int | None = None
         self.thread = ThreadPoolExecutor(1, "lane")
         self.worker: Any = None
@@ -56,7 +61,10 @@ class Lane:
         try:
             if self.worker is None:
                 self.worker = self._made()
-            return light(getattr(self.worker, name)(*arguments))
+            work = getattr(self.worker, name)
+            if self.measuring is not None and name in MEASURED:
+                return light(self.measuring.submit(work, *arguments).result())
+            return light(work(*arguments))
         except (Diverged, UserError) as error:
             return error
         except Exception as error:
@@ -69,7 +77,7 @@ class Lane:
             load(self.setting.plugins)
         made = worker_of(self.setting)
         if made.device.type == "cuda":
-            torch.cuda.set_stream(torch.cuda.Stream())
+            _own_stream()
         return made
 
     def _forget(self) -> None:
@@ -85,7 +93,8 @@ class Pack:
         if gpu is not None:
             os.environ.update(dict.fromkeys(VISIBLE, gpu))
         threads_that_train()
-        self.lanes = [Lane(setting) for _ in range(setting.lanes)]
+        measuring = None if gpu is None else ThreadPoolExecutor(AT_ONCE, "measuring", _own_stream)
+        self.lanes = [Lane(setting, measuring) for _ in range(setting.lanes)]
         self.taking = Lock()
 
     def take(self, holder: int) -> int | None:
@@ -113,6 +122,11 @@ def threads_that_train() -> None:
     # So long a lane that computes in Python keeps another waiting that comes back from its GPU. By itself it is 5 ms,
     # in which a GPU takes several steps of a small network.
     sys.setswitchinterval(SWITCH_S)
+
+
+def _own_stream() -> None:
+    """Let what this thread launches be done beside what others do."""
+    torch.cuda.set_stream(torch.cuda.Stream())
 
 
 def lives(process: int) -> bool:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import torch
@@ -63,7 +64,6 @@ class Worker:
         torch.set_num_threads(threads)
         self.images, self.references, self.device, self.ranks = images, references, device, ranks
         self.searched, self.recomputes = searched, recomputes
-        self.features: Features | None = None
         self.training: Training | None = None
 
     def begin(self, recipe: Mapping[str, Any], saved: bytes | None) -> Begun:
@@ -117,9 +117,9 @@ class Worker:
 
     def _features(self) -> Features | None:
         """None of points."""
-        if self.features is None and self.images.kind != "points":
-            self.features = load_features(self.training.recipe.evaluation.features, self.device)
-        return self.features
+        if self.images.kind == "points":
+            return None
+        return _features_on(self.training.recipe.evaluation.features, self.device)
 
     def weights(self) -> bytes:
         """The trained model, as a file."""
@@ -134,3 +134,9 @@ class Worker:
 
     def close(self) -> None:
         """Nothing but this process's memory to give back."""
+
+
+@cache
+def _features_on(name: str, device: torch.device) -> Features:
+    """The same for all lanes of a process."""
+    return load_features(name, device)

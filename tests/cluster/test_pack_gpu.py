@@ -8,7 +8,7 @@ import torch
 from test_pack import IMAGES, RECIPES, changed, finish, setting  # noqa: F401
 
 from evae.cluster.losses import WorkerFailed
-from evae.cluster.pack import Lane
+from evae.cluster.pack import Lane, Pack
 from evae.cluster.setting import Setting
 from evae.data.pixels import on_device
 
@@ -29,6 +29,13 @@ def test_trials_of_any_recipes_have_the_numbers_beside_each_other_that_they_have
     for recipe, there, here in zip(RECIPES, expected, found, strict=True):
         assert there["epochs"] == here["epochs"] and there["weights"] == here["weights"], recipe
         assert changed(there["metrics"], here["metrics"]) == [], recipe
+
+
+def test_a_pack_gives_the_numbers_of_a_lane(on_gpu):
+    pack, expected = Pack(replace(on_gpu, lanes=2), "0"), finish(Lane(on_gpu), RECIPES[0])
+    with ThreadPoolExecutor(2) as callers:
+        found = list(callers.map(finish, pack.lanes, RECIPES[:2]))
+    assert found[0]["epochs"] == expected["epochs"] and changed(found[0]["metrics"], expected["metrics"]) == []
 
 
 def test_a_trial_that_asks_for_more_than_the_memory_ends_alone(on_gpu):

@@ -8,7 +8,7 @@ from torch.nn.functional import interpolate
 from evae.backbones.efficientnet import SMALLEST, enlarge
 from evae.errors import UserError
 from evae.metrics import inception, weights
-from evae.metrics.features import Features, frechet_column, full_precision, kernel_column, load_features
+from evae.metrics.features import BATCHES, Features, frechet_column, full_precision, kernel_column, load_features
 from evae.metrics.frechet import Moments, frechet_distance
 from evae.metrics.names import EFFICIENTNET_TAPS
 from evae.metrics.names import features as names
@@ -56,13 +56,14 @@ def test_the_classifier_on_the_head_knows_a_photo(original: torch.nn.Module):
 
 
 @pytest.mark.parametrize("c", [1, 3])
-def test_the_distance_does_not_depend_on_batch_size(features: Features, c: int):
+def test_the_distance_does_not_depend_on_batch_size(monkeypatch, features: Features, c: int):
     x = pictures(150, c, 32)
     values = []
     for batch_size in (7, 64, 150):
+        monkeypatch.setitem(BATCHES, "cpu", batch_size)
         a, b = Moments(), Moments()
-        a.update(features(x[:75], batch_size))
-        b.update(features(x[75:].roll(3, 2), batch_size))
+        a.update(features(x[:75]))
+        b.update(features(x[75:].roll(3, 2)))
         values.append(frechet_distance(a, b))
     assert values == pytest.approx([values[0]] * 3, rel=1e-4)
 
