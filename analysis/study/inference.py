@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import special
 
 from evae.search.noise import ERROR, ROUNDING, Noise, beaten
+from evae.search.shares import non_centrality
 
 DRAWS = 1000
 """Of a simulation: its own error is a thirtieth of the spread that it finds."""
@@ -92,7 +93,7 @@ def bearing(parameters: list[np.ndarray], values: np.ndarray, error: float = ERR
         ratio = between / one / np.maximum((among**2).sum(axis=0) - between, 1e-9) * rest
         chances[p] = special.fdtrc(one, rest, ratio)
         # Less than chance explains is luck, and no evidence of nothing.
-        beyond = special.ncfdtrinc(one, rest, error, max(1.0, ratio[0]))
+        beyond = non_centrality(one, rest, max(1.0, ratio[0]), error)
         most[p] = beyond / (beyond + has.sum())
     least = np.sort(chances.min(axis=0))
     adjusted = np.searchsorted(least, chances[:, 0] * (1 + 1e-9), side="right") / DRAWS

@@ -1,11 +1,13 @@
 """How much of the variance of a metric's ranks a parameter explains by itself, looked at as a study grows."""
 
 import numpy as np
-from scipy import special
+from scipy import optimize, special
 
 BINS = 5  # of a number's values, by rank
 FIRST_LOOK = 20
 """Configurations at the first look; then at twice as many each time."""
+FARTHEST = 1e8
+"""Non-centrality that stands for all above it."""
 
 
 def labels(values: list[object]) -> np.ndarray:
@@ -116,6 +118,31 @@ def _of_a_ratio(one: int, rest: int, ratio: float, tail: float) -> tuple[float, 
     """(lower, upper limit of the share) at which F would be as great, or as small, with a probability of `tail`."""
     size = one + rest + 1
     # Less than chance explains is luck, and no evidence of nothing.
-    above = special.ncfdtrinc(one, rest, tail, max(1.0, ratio))
-    below = special.ncfdtrinc(one, rest, 1 - tail, ratio) if special.fdtrc(one, rest, ratio) < tail else 0.0
+    above = non_centrality(one, rest, max(1.0, ratio), tail)
+    below = non_centrality(one, rest, ratio, 1 - tail)
     return below / (below + size), above / (above + size)
+
+
+def non_centrality(one: int, rest: int, ratio: float, chance: float) -> float:
+    """That at which F is at most `ratio` with a probability of `chance`; 0 where it is not even at 0. By its root,
+    since SciPy's own inverse, ncfdtrinc, stops far below it for chances near one, and never goes beyond 10,000."""
+
+    def beyond(found: float) -> float:
+        return _at_most(one, rest, ratio, found) - chance
+
+    if beyond(0.0) <= 0:
+        return 0.0
+    high = 2.0 * one * ratio
+    while high < FARTHEST and beyond(high) > 0:
+        high *= 2
+    return float(optimize.brentq(beyond, 0.0, high)) if high < FARTHEST else FARTHEST
+
+
+def _at_most(one: int, rest: int, ratio: float, found: float) -> float:
+    """The probability that F is at most `ratio`, for the non-centrality `found`."""
+    exact = float(special.ncfdtr(one, rest, found, ratio))
+    if not np.isnan(exact):
+        return exact
+    # The series does not converge for some of tens of thousands of degrees of freedom, where all is about normal.
+    spread = np.sqrt(2 * (one + 2 * found) / one**2 + 2 * ratio**2 / rest)
+    return float(special.ndtr((ratio - (one + found) / one) / spread))

@@ -5,7 +5,7 @@ import pytest
 from scipy import integrate, stats
 
 from evae.search.anytime import PRECISION, confidence_sequence, half_width, values_needed
-from evae.search.shares import configurations_needed, looks, share, share_sequence
+from evae.search.shares import configurations_needed, looks, non_centrality, share, share_sequence
 
 
 def leaves_out(values: np.ndarray, truth: float, error: float = 0.05) -> np.ndarray:
@@ -99,3 +99,17 @@ def test_a_parameter_that_decides_and_one_that_does_not_are_told_in_time():
     assert share_sequence(["a"] * 50, random.normal(size=50), 0.05) == (0.0, 1.0, 0)
     assert configurations_needed(3, 0.0, 0.1, 0.05) in (80, 160, 320) and configurations_needed(3, 0.8, 0.1, 0.05) == 20
     assert np.isinf(configurations_needed(3, 0.1, 0.1, 0.05)) and np.isnan(share(["a", "a"], np.arange(2.0)))
+
+
+def test_limits_are_right_for_the_small_errors_of_many_claims_and_for_large_shares():
+    """Where SciPy's own inverse stops at a non-centrality of 11 instead of 96, and at 10,000."""
+    for ratio, tail in ((27.0, 2e-5), (27.0, 0.025), (2e4, 0.025)):
+        for chance in (tail, 1 - tail):
+            found = non_centrality(8, 311, ratio, chance)
+            assert stats.ncf.sf(ratio, 8, 311, found) == pytest.approx(1 - chance, rel=1e-6)
+    assert non_centrality(8, 311, 1.0, 0.99) == 0 and non_centrality(8, 311, 1e12, 0.5) == 1e8
+    # Where its series does not converge.
+    assert non_centrality(2, 20_000, 1112.3, 0.05) == pytest.approx(2386, rel=1e-3)
+    kinds = np.random.default_rng(6).integers(0, 9, 320)
+    low = share_sequence(list(map(str, kinds)), kinds + 3.0 * np.random.default_rng(7).normal(size=320), 0.05 / 39)[0]
+    assert 0.15 < low < 0.4
