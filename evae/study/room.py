@@ -2,7 +2,8 @@
 
 Both are measured, with trials in small on the machine at hand. Of memory a lane gets what training and evaluating one
 trial has reserved at most, and all its images; what other programs have of the GPU is not free. Lanes are doubled as
-long as all together then train at least `WORTH` times as fast.
+long as all together then train at least `WORTH` times as fast; beside those that train there are some whose trials are
+being measured.
 """
 
 import time
@@ -19,7 +20,7 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from evae.cluster.demand import AUTO, MOST_LANES, Demand
 from evae.cluster.machine import Slots
-from evae.cluster.pack import threads_that_train
+from evae.cluster.pack import AT_ONCE, threads_that_train
 from evae.data.base import ImageSet
 from evae.hardware import accelerator
 from evae.plugins import Plugin, load
@@ -103,13 +104,17 @@ def find_room(recipes: Sequence[Recipe], images: ImageSet, device: str, lanes: i
     def rate(count: int) -> float:
         return images_per_s(recipe, some, device, count)
 
-    chosen = worth(min(MOST, fit), rate) if lanes == AUTO else with_gain(min(lanes, fit), rate)
-    if lanes != AUTO and chosen.lanes < lanes:
-        said = f"{chosen.lanes} of the {lanes} lanes have room in the {free / 2**30:.1f} GiB of memory that are free"
+    most = fit if lanes == AUTO else min(lanes, fit)
+    training = worth(min(MOST, fit), rate) if lanes == AUTO else with_gain(most, rate)
+    # While some are measured others train.
+    count = min(MOST, most, training.lanes + AT_ONCE) if lanes == AUTO else most
+    if lanes != AUTO and count < lanes:
+        said = f"{count} of the {lanes} lanes have room in the {free / 2**30:.1f} GiB of memory that are free"
     else:
-        faster = f", which together train {chosen.gain:.1f} times as fast as one" if chosen.lanes > 1 else ""
-        said = f"{chosen.lanes} lane{'' if chosen.lanes == 1 else 's'} a process{faster}"
-    return Room(chosen.lanes, chosen.gain, said)
+        some = "which together" if count == training.lanes else f"{training.lanes} of which"
+        faster = f", {some} train {training.gain:.1f} times as fast as one" if training.lanes > 1 else ""
+        said = f"{count} lane{'' if count == 1 else 's'} a process{faster}"
+    return Room(count, training.gain, said)
 
 
 def worth(most: int, rate: Callable[[int], float]) -> Room:

@@ -39,7 +39,7 @@ def test_lanes_that_are_asked_for_are_taken_and_timed(monkeypatch):
     assert found.note == "4 lanes a process, which together train 2.0 times as fast as one"
 
 
-@pytest.mark.parametrize(("gib", "lanes", "by_itself"), [(10.0, 9, 8), (0.5, 1, 1)])
+@pytest.mark.parametrize(("gib", "lanes", "by_itself"), [(10.0, 9, 9), (7.0, 6, 6), (0.5, 1, 1)])
 def test_no_more_lanes_than_memory(monkeypatch, gib, lanes, by_itself):
     """A GPU on which a trial takes 1 GiB, and other programs all but so much."""
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (gib * 2**30, 80 * 2**30))
@@ -50,6 +50,16 @@ def test_no_more_lanes_than_memory(monkeypatch, gib, lanes, by_itself):
     assert found.lanes == lanes
     assert found.note == f"{lanes} of the 12 lanes have room in the {gib:.1f} GiB of memory that are free"
     assert find_room([tiny_recipe()], IMAGES, "cuda", "auto").lanes == by_itself
+
+
+def test_beside_lanes_that_train_there_are_some_that_are_measured(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (80 * 2**30, 80 * 2**30))
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda device: 2**30)
+    monkeypatch.setattr(room, "measure", lambda *given: None)
+    monkeypatch.setattr(room, "images_per_s", lambda recipe, images, device, lanes: min(lanes, 4))
+    assert find_room([tiny_recipe()], IMAGES, "cuda", "auto") == Room(
+        8, 4.0, "8 lanes a process, 4 of which train 4.0 times as fast as one"
+    )
 
 
 def test_lanes_are_timed_together(monkeypatch):
