@@ -77,7 +77,7 @@ class Lane:
             load(self.setting.plugins)
         made = worker_of(self.setting)
         if made.device.type == "cuda":
-            _own_stream()
+            torch.cuda.set_stream(torch.cuda.Stream())
         return made
 
     def _forget(self) -> None:
@@ -93,7 +93,7 @@ class Pack:
         if gpu is not None:
             os.environ.update(dict.fromkeys(VISIBLE, gpu))
         threads_that_train()
-        measuring = None if gpu is None else ThreadPoolExecutor(AT_ONCE, "measuring", _own_stream)
+        measuring = None if gpu is None else ThreadPoolExecutor(AT_ONCE, "measuring", _prepare, (setting.threads,))
         self.lanes = [Lane(setting, measuring) for _ in range(setting.lanes)]
         self.taking = Lock()
 
@@ -124,8 +124,9 @@ def threads_that_train() -> None:
     sys.setswitchinterval(SWITCH_S)
 
 
-def _own_stream() -> None:
-    """Let what this thread launches be done beside what others do."""
+def _prepare(threads: int) -> None:
+    """Let this thread compute with so many, and what it launches be done beside what others do."""
+    torch.set_num_threads(threads)
     torch.cuda.set_stream(torch.cuda.Stream())
 
 

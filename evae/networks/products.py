@@ -51,8 +51,10 @@ def patches(x: Tensor, kernel: int, stride: int, padding: int) -> Tensor:
 def assembled(x: Tensor, weight: Tensor, stride: int, padding: int, size: tuple[int, int]) -> Tensor:
     """Images (n, outputs, *size): the sums of what each place of x (n, c, h, w) gives to its patch, by weights
     (c, outputs, kernel, kernel)."""
-    found = torch.bmm(weight.flatten(1).t().expand(len(x), -1, -1), x.flatten(2))
-    return F.fold(found, size, weight.shape[-1], padding=padding, stride=stride)
+    n, outputs, kernel = len(x), weight.shape[1], weight.shape[-1]
+    found = x.permute(0, 2, 3, 1).flatten(0, 2) @ _rows(weight)
+    found = found.view(n, -1, kernel * kernel, outputs).permute(0, 3, 2, 1).flatten(1, 2)
+    return F.fold(found, size, kernel, padding=padding, stride=stride)
 
 
 class Product(torch.autograd.Function):
