@@ -44,7 +44,7 @@ from evae.study.room import images_per_s
 from evae.study.run import run_study
 from evae.training import Training
 
-BATCH, SECONDS = 64, 2.0
+BATCH, SECONDS = 64, 1.0
 BEFORE, CAPTURED, BARE_CAPTURED = "before", "captured", "bare captured"
 GOALS = (
     # what, of this way, over that way, at least
@@ -126,6 +126,12 @@ def replicas(setting: Setting, recipe: Recipe, count: int) -> float:
     return rate(made.images, made.epoch)
 
 
+def pythae(setting: Setting, recipe: Recipe) -> float:
+    from _pythae import pythae_epoch
+
+    return rate(len(setting.images.train), pythae_epoch(recipe, setting.images, setting.device))
+
+
 def ways(setting: Setting, recipe: Recipe) -> dict[str, Callable[[], float]]:
     """Each way's images per second, by its name."""
     found: dict[str, Callable[[], float]] = {
@@ -136,9 +142,7 @@ def ways(setting: Setting, recipe: Recipe) -> dict[str, Callable[[], float]]:
     found |= {f"{count} lanes": lambda count=count: images_per_s(*given, count) for count in setting.lanes}
     found |= {f"{count} replicas": lambda count=count: replicas(setting, recipe, count) for count in setting.replicas}
     if importlib.util.find_spec("pythae"):
-        from _pythae import pythae_epoch
-
-        found["pythae"] = lambda: rate(len(setting.images.train), pythae_epoch(*given))
+        found["pythae"] = lambda: pythae(setting, recipe)
     return found
 
 
@@ -149,8 +153,8 @@ def measure(setting: Setting) -> dict[str, dict[str, float]]:
         for name, way in ways(setting, setting.recipe(size)).items():
             try:
                 found.setdefault(name, {})[size] = way()
-            except RuntimeError as error:
-                print(f"{name}, {size}: {str(error).splitlines()[0]}")
+            except Exception as error:
+                print(f"{name}, {size}: {type(error).__name__}: {str(error).splitlines()[0]}")
             if setting.device.type == "cuda":
                 torch.cuda.empty_cache()
             print(f"{name}, {size}: {found.get(name, {}).get(size, 0):,.0f} images/s", flush=True)
