@@ -17,7 +17,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from evae.search.columns import Columns
 from evae.search.fronts import Fronts
+from evae.search.parzen import Parzen
 
+KNOWN = (TrialState.COMPLETE, TrialState.PRUNED)
+"""States of trials that say what is good and what is not."""
 COLUMNS: WeakKeyDictionary[Study, Columns] = WeakKeyDictionary()
 """Of each study what has been read of its trials: a search has a new sampler for every suggestion."""
 
@@ -40,6 +43,7 @@ class BranchTPE(TPESampler):
 
     def __init__(self, seed: int, n_startup_trials: int = 10):
         super().__init__(seed=seed, n_startup_trials=n_startup_trials, multivariate=True)
+        self._parzen_estimator_cls = Parzen
         self._trial = -1
         self._split: tuple[int, np.ndarray] = -1, np.empty(0, bool)
         self._drawn: dict[str, tuple[BaseDistribution, Any]] = {}
@@ -54,8 +58,9 @@ class BranchTPE(TPESampler):
     ) -> Any:
         if trial.number != self._trial:
             self._trial, self._drawn = trial.number, {}
+            self._read(study)
         if param_name not in self._drawn:
-            space = self._columns(study).branch(trial, param_name)
+            space = COLUMNS[study].branch(trial, param_name)
             values = self.sample_relative(study, trial, space)
             self._drawn |= {name: (space[name], value) for name, value in values.items()}
         distribution, value = self._drawn.pop(param_name, (None, None))
@@ -63,25 +68,25 @@ class BranchTPE(TPESampler):
             return value
         return super().sample_independent(study, trial, param_name, param_distribution)
 
-    def _columns(self, study: Study) -> Columns:
-        """Those of the study, as it is now."""
+    def _read(self, study: Study) -> None:
+        """Bring the study's columns up to date: once for each trial, which is what changes while it is suggested."""
         if study not in COLUMNS:
             COLUMNS[study] = Columns(study)
         COLUMNS[study].update(study, lambda trial: self._get_params(trial, study))
-        return COLUMNS[study]
 
     def _sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """TPESampler's, on columns: nothing before there are trials enough."""
-        known = np.isin(self._columns(study).state, (TrialState.COMPLETE, TrialState.PRUNED)).sum()
-        return self._sample(study, trial, search_space) if search_space and known >= self._n_startup_trials else {}
+        if not search_space or COLUMNS[study].are(*KNOWN).sum() < self._n_startup_trials:
+            return {}
+        return self._sample(study, trial, search_space)
 
     def _sample(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
         """TPESampler's, on columns."""
-        columns = self._columns(study)
+        columns = COLUMNS[study]
         below = self._below(columns)
-        above = np.isin(columns.state, (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)) & ~below
+        above = columns.are(*KNOWN, TrialState.RUNNING) & ~below
         above[trial.number] = False
         good, rest = (columns.having(search_space, rows) for rows in (below, above))
         weights = np.ones(len(next(iter(good.values())))) if columns.values.shape[1] > 1 else None
@@ -96,15 +101,14 @@ class BranchTPE(TPESampler):
         break constraints the least."""
         if self._split[0] == columns.version:
             return np.r_[self._split[1], np.zeros(len(columns.state) - len(self._split[1]), bool)]
-        state, within = columns.state, columns.broken <= 0
-        complete, pruned = state == TrialState.COMPLETE, state == TrialState.PRUNED
+        known, pruned, within = columns.are(*KNOWN), columns.are(TrialState.PRUNED), columns.broken <= 0
         several = columns.values.shape[1] > 1
-        n = (default_gamma_multiobjective if several else default_gamma)(int((complete | pruned).sum()))
+        n = (default_gamma_multiobjective if several else default_gamma)(int(known.sum()))
         feasible = np.array(columns.feasible, int)
         order = feasible[_best(columns.fronts, min(n, len(feasible)))]
-        broken = np.flatnonzero((complete | pruned) & ~within)
+        broken = np.flatnonzero(known & ~within)
         broken = broken[np.argsort(columns.broken[broken], kind="stable")]
-        below = np.zeros(len(state), bool)
+        below = np.zeros(len(known), bool)
         below[np.r_[order, np.flatnonzero(pruned & within), broken][: max(n, len(order))]] = True
         self._split = columns.version, below
         return below
@@ -117,9 +121,11 @@ def _best(known: Fronts, n: int) -> np.ndarray:
         return np.argsort(known.values[:, 0], kind="stable")[:n]
     if n in (0, known.n):
         return np.arange(n)
-    fronts = known.fronts()
-    whole = np.cumsum([len(front) for front in fronts]) <= n
-    found, last = np.concatenate([np.empty(0, int), *fronts[: whole.sum()]]), fronts[whole.sum()]
+    found, last = np.empty(0, int), np.empty(0, int)
+    for last in known.fronts():
+        if len(found) + len(last) > n:
+            break
+        found = np.r_[found, last]
     if len(found) == n:
         return found
     of, reference = known.values[last], _get_reference_point(known.values[last])

@@ -1,13 +1,12 @@
 """The trials of an Optuna study as columns of numbers, kept up to date trial by trial.
 
 Optuna's TPE goes through all trials in Python for every parameter that it draws. Here only what has changed since the
-last suggestion is read: Optuna replaces a trial by a new object when it changes.
+last suggestion is read.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from itertools import compress
-from operator import is_not
+from heapq import heappop, heappush
 from typing import Any
 
 import numpy as np
@@ -15,10 +14,32 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from evae.search.changes import Changes
 from evae.search.fronts import Fronts
 
 ROOM = 1024
 """Rows that there is room for at first."""
+
+
+class Branch:
+    """Numbers of trials, which come and go, and the newest of them."""
+
+    def __init__(self) -> None:
+        self._numbers: set[int] = set()
+        self._newest: list[int] = []
+        """A heap of the same, times -1, with some that have gone."""
+
+    def join(self, number: int) -> None:
+        self._numbers.add(number)
+        heappush(self._newest, -number)
+
+    def leave(self, number: int) -> None:
+        self._numbers.discard(number)
+
+    def newest(self) -> int | None:
+        while self._newest and -self._newest[0] not in self._numbers:
+            heappop(self._newest)
+        return -self._newest[0] if self._newest else None
 
 
 class Columns:
@@ -27,9 +48,9 @@ class Columns:
 
     def __init__(self, study: Study):
         self.signs = [-1.0 if way == StudyDirection.MAXIMIZE else 1.0 for way in study.directions]
-        self.trials: list[FrozenTrial] = []
+        self._changes = Changes()
         self.distributions: dict[str, BaseDistribution] = {}
-        self.branches: dict[tuple, set[int]] = {}
+        self.branches: dict[tuple, Branch] = {}
         """Which trials have which parameters and chose which of their categories."""
         self._branch: list[tuple] = []
         self._state = np.full(ROOM, -1)
@@ -44,14 +65,11 @@ class Columns:
 
     def update(self, study: Study, given: Callable[[FrozenTrial], Mapping[str, Any]]) -> None:
         """Read what has changed. `given(trial)` are the parameters of a trial, those that it has been promised too."""
-        trials = study.get_trials(deepcopy=False)
-        old = len(self.trials)
-        changed = list(compress(range(old), map(is_not, trials, self.trials)))
-        self._grow(len(trials))
-        self._branch += [()] * (len(trials) - old)
-        for number in [*changed, *range(old, len(trials))]:
-            self._read(trials[number], given(trials[number]))
-        self.trials = trials
+        changed = self._changes.read(study)
+        self._grow(len(self.trials))
+        self._branch += [()] * (len(self.trials) - len(self._branch))
+        for trial in changed:
+            self._read(trial, given(trial))
 
     def _grow(self, n: int) -> None:
         while len(self._state) < n:
@@ -62,7 +80,7 @@ class Columns:
                 self._params[name] = np.concatenate([column, np.full_like(column, np.nan)])
 
     def _read(self, trial: FrozenTrial, params: Mapping[str, Any]) -> None:
-        number, before = trial.number, self._state[trial.number]
+        number = trial.number
         self._state[number] = int(trial.state)
         self.distributions |= trial.distributions
         if trial.state.is_finished():
@@ -70,7 +88,7 @@ class Columns:
             self._broken[number] = sum(by for by in trial.constraints.values() if by > 0)
             if trial.state == TrialState.COMPLETE:
                 self._values[number] = np.array(trial.values) * self.signs
-                if before != TrialState.COMPLETE and self._broken[number] <= 0:
+                if self._broken[number] <= 0:
                     self.fronts.add(self._values[number])
                     self.feasible.append(number)
         for name, value in params.items():
@@ -79,10 +97,12 @@ class Columns:
             self._params[name][number] = self.distributions[name].to_internal_repr(value)
         kinds = trial.distributions.items()
         chosen = {name: trial.params[name] for name, kind in kinds if isinstance(kind, CategoricalDistribution)}
-        if branch := self._branch[number]:
-            self.branches[branch].discard(number)
-        self._branch[number] = tuple(trial.params), tuple(chosen.items())
-        self.branches.setdefault(self._branch[number], set()).add(number)
+        before, now = self._branch[number], (tuple(trial.params), tuple(chosen.items()))
+        if now != before:
+            if before:
+                self.branches[before].leave(number)
+            self._branch[number] = now
+            self.branches.setdefault(now, Branch()).join(number)
 
     def branch(self, trial: FrozenTrial, name: str) -> dict[str, BaseDistribution]:
         """The parameters that come with `name` where `trial` stands: those that all trials have which had `name` and
@@ -90,9 +110,9 @@ class Columns:
         kinds = trial.distributions.items()
         chosen = {(n, trial.params[n]) for n, kind in kinds if isinstance(kind, CategoricalDistribution)}
         by_likeness = defaultdict(list)
-        for (names, theirs), numbers in self.branches.items():
-            if name in names and numbers:
-                by_likeness[len(chosen.intersection(theirs))].append((names, max(numbers)))
+        for (names, theirs), branch in self.branches.items():
+            if name in names and (newest := branch.newest()) is not None:
+                by_likeness[len(chosen.intersection(theirs))].append((names, newest))
         if not by_likeness:
             return {}
         near = by_likeness[max(by_likeness)]
@@ -100,6 +120,10 @@ class Columns:
         # Those of the newest: a continued study may have had other ranges.
         distributions = self.trials[max(last for _, last in near)].distributions
         return {n: distributions[n] for n in sorted(shared) if not distributions[n].single()}
+
+    @property
+    def trials(self) -> list[FrozenTrial]:
+        return self._changes.trials
 
     @property
     def state(self) -> np.ndarray:
@@ -112,6 +136,10 @@ class Columns:
     @property
     def broken(self) -> np.ndarray:
         return self._broken[: len(self.trials)]
+
+    def are(self, *states: TrialState) -> np.ndarray:
+        """(n,) booleans: which trials are in one of these states."""
+        return np.logical_or.reduce([self.state == state for state in states])
 
     def having(self, names: Mapping[str, Any], rows: np.ndarray) -> dict[str, np.ndarray]:
         """The columns `names` of those of the `rows` (booleans) that have all of them."""

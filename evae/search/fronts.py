@@ -2,6 +2,7 @@
 them in order whenever one comes takes longer than a trial may wait."""
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -26,6 +27,7 @@ class Fronts:
         self._fronts: list[tuple[list[float], list[float], list[int]]] = []
         """Of each front the first value, rising; the second, times -1 and therefore rising too; and which point it is.
         """
+        self._of_newest = 0
 
     @property
     def values(self) -> np.ndarray:
@@ -38,10 +40,12 @@ class Fronts:
         self.n += 1
         if self._values.shape[1] == 2:
             one, two = value.tolist()
-            self._insert([one], [-two], [self.n - 1])
+            self._of_newest = self._insert([one], [-two], [self.n - 1])
 
-    def _insert(self, ones: list[float], twos: list[float], points: list[int]) -> None:
+    def _insert(self, ones: list[float], twos: list[float], points: list[int]) -> int:
+        """The front on which they are now."""
         at = bisect_left(range(len(self._fronts)), True, key=lambda front: not self._is_behind(front, ones[0], twos[0]))
+        first = at
         while points:
             if at == len(self._fronts):
                 self._fronts.append(([], [], []))
@@ -54,6 +58,7 @@ class Fronts:
             for part, new in zip(front, (ones, twos, points), strict=True):
                 part[start:end] = new
             (ones, twos, points), at = behind, at + 1
+        return first
 
     def _is_behind(self, front: int, one: float, two: float) -> bool:
         """Whether a point of a front dominates this one."""
@@ -61,18 +66,19 @@ class Fronts:
         last = bisect_right(ones, one) - 1
         return last >= 0 and twos[last] >= two and (ones[last], twos[last]) != (one, two)
 
-    def fronts(self) -> list[np.ndarray]:
+    def fronts(self) -> Iterator[np.ndarray]:
         """The points of each front, from the best, in the order in which they came."""
         if self._values.shape[1] == 2:
-            return [np.sort(points) for _, _, points in self._fronts]
+            return (np.sort(points) for _, _, points in self._fronts)
         rank = layers(self.values)
-        return [np.flatnonzero(rank == layer) for layer in range(rank.max(initial=-1) + 1)]
+        return (np.flatnonzero(rank == layer) for layer in range(rank.max(initial=-1) + 1))
 
     def place(self) -> int:
         """The place of the newest in the order from best to worst: by front, within one by the epsilon-net."""
-        before, newest = 0, self.n - 1
-        for alike in self.fronts():
-            if alike[-1] == newest:
-                return before + spread(self.values[alike], until=len(alike) - 1).index(len(alike) - 1)
-            before += len(alike)
-        raise ValueError("there is no point")
+        if self._values.shape[1] == 2:
+            before = sum(len(points) for _, _, points in self._fronts[: self._of_newest])
+            alike = np.sort(self._fronts[self._of_newest][2])
+        else:
+            rank = layers(self.values)
+            before, alike = (rank < rank[-1]).sum(), np.flatnonzero(rank == rank[-1])
+        return int(before) + spread(self.values[alike], until=len(alike) - 1).index(len(alike) - 1)

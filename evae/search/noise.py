@@ -87,7 +87,9 @@ def of(values: np.ndarray, groups: Sequence[object] | None = None) -> Noise:
     if not unit:
         return Noise(rounding, np.full(n, own.sum()), rounding, np.full(n, own.sum()), np.zeros(values.shape))
     aside /= unit
-    _, group = np.unique([str(g) for g in groups] if groups is not None else np.zeros(n), return_inverse=True)
+    labels = np.zeros(n) if groups is None else groups
+    named = labels if isinstance(labels, np.ndarray) else [str(label) for label in labels]
+    _, group = np.unique(named, return_inverse=True)
     sums = (aside**2).sum(axis=1)
     shape = _shape(np.abs(means), sums, own)
     whole, behind = levels(sums / shape, own, group)
@@ -242,8 +244,8 @@ def _critical(noise: Noise, j: np.ndarray, k: np.ndarray, tail: float) -> np.nda
     return np.interp(np.minimum(freedom, most), nodes, special.stdtrit(nodes, 1 - tail)) * np.sqrt(variance)
 
 
-def beaten(means: np.ndarray, noises: list[Noise], error: float = ERROR) -> np.ndarray:
-    """(n,) booleans: which configurations are behind another one by more than noise.
+def beaten(means: np.ndarray, noises: list[Noise], error: float = ERROR, only: np.ndarray | None = None) -> np.ndarray:
+    """(n,) booleans: which configurations are behind another one by more than noise; `only` of these indices.
 
     `means` (n, objectives) are to be minimised, `noises` those of each objective. Another is ahead by more than noise
     when its mean is at least as good in every objective, and in one of them better by more than what noise exceeds with
@@ -253,13 +255,14 @@ def beaten(means: np.ndarray, noises: list[Noise], error: float = ERROR) -> np.n
     confidence, a set that holds the best one. Where the noise is not known, nothing is beaten.
     """
     n, objectives = means.shape
-    found, tail = np.zeros(n, bool), error / (max(n - 1, 1) * max(objectives, 1))
+    asked = np.arange(n) if only is None else only
+    found, tail = np.zeros(len(asked), bool), error / (max(n - 1, 1) * max(objectives, 1))
     # The best first, who beat most of those that are beaten.
     order = np.argsort(np.argsort(means, axis=0), axis=0).sum(axis=1).argsort(kind="stable")
     for others in (order[:LEADERS], order[LEADERS:]):
-        for start in range(0, n, BLOCK):
+        for start in range(0, len(asked), BLOCK):
             some = start + np.flatnonzero(~found[start : start + BLOCK])
-            found[some] = _behind(means, noises, others, some, tail)
+            found[some] = _behind(means, noises, others, asked[some], tail)
     return found
 
 

@@ -1,7 +1,9 @@
 """Which configurations deserve another replicate: those near the front."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,9 +12,18 @@ from evae.search import noise
 from evae.search.objectives import complete
 from evae.search.pareto import signed
 
+if TYPE_CHECKING:
+    from evae.search.configuration import Configuration
 
-def near_front(values: np.ndarray, groups: Sequence[object] | None = None) -> np.ndarray:
-    """(n,) booleans: which configurations no other one beats by more than noise, as `noise.beaten` has it.
+ROOM = 256
+"""Configurations that there is room for at first."""
+
+
+def near_front(
+    values: np.ndarray, groups: Sequence[object] | None = None, only: np.ndarray | None = None
+) -> np.ndarray:
+    """(n,) booleans: which configurations no other one beats by more than noise, as `noise.beaten` has it; `only` of
+    these indices.
 
     `values` (n, seeds, objectives) are to be minimised, NaN where a configuration does not have that seed; each has one
     at least. `groups` (n,) may differ in their spread (`noise.of`). Before there are replicates nothing is known of the
@@ -22,7 +33,54 @@ def near_front(values: np.ndarray, groups: Sequence[object] | None = None) -> np
     and only they matter for the result, so that seeds spent on them correct most. One that belongs on the front in
     truth is given up for another with a probability of at most 5 %, each time that one looks.
     """
-    return ~noise.beaten(np.nanmean(values, axis=1), [noise.of(of, groups) for of in np.moveaxis(values, 2, 0)])
+    noises = [noise.of(of, groups) for of in np.moveaxis(values, 2, 0)]
+    return ~noise.beaten(np.nanmean(values, axis=1), noises, only=only)
+
+
+class Race:
+    """The values that a search's configurations have by seed, kept up to date replicate by replicate: with 10,000
+    configurations, gathering all of them whenever one ends would keep machines waiting."""
+
+    def __init__(self, objectives: Sequence[tuple[str, str]]):
+        self.objectives = objectives
+        self._values = np.full((ROOM, 1, len(objectives)), np.nan)
+        """(numbers of configurations, seeds, objectives) to be minimised, NaN where there are none."""
+        self._groups = np.zeros(ROOM, int)
+        self._within = np.zeros(ROOM, bool)
+        self._keys: dict[int, str] = {}
+        self._known: dict[tuple[str, str | None], int] = {}
+        """Groups, as they came."""
+
+    def note(self, configuration: Configuration, keeps: bool) -> None:
+        """Take note of the replicates that have ended, and of whether the configuration `keeps` to the constraints."""
+        number = configuration.number
+        self._grow(number + 1, 1 + max(configuration.ended))
+        for seed, row in configuration.ended.items():
+            if complete([row], self.objectives):
+                self._values[number, seed] = signed([row], self.objectives)
+        self._groups[number] = self._known.setdefault(group(configuration.recipe), len(self._known))
+        self._within[number], self._keys[number] = keeps, configuration.key
+
+    def _grow(self, numbers: int, seeds: int) -> None:
+        room, had, objectives = self._values.shape
+        while room < numbers:
+            room *= 2
+        if (room, max(had, seeds)) != self._values.shape[:2]:
+            values = np.full((room, max(had, seeds), objectives), np.nan)
+            values[: len(self._values), :had] = self._values
+            more = (0, room - len(self._values))
+            self._values, self._groups, self._within = values, np.pad(self._groups, more), np.pad(self._within, more)
+
+    def near(self, among: Configuration | None = None) -> list[str]:
+        """The keys of the configurations near the front, by number; of one alone where it is given."""
+        numbers = np.flatnonzero(self._within & np.isfinite(self._values).any(axis=(1, 2)))
+        asked = numbers if among is None else numbers[numbers == among.number]
+        if not len(asked):
+            return []
+        values = self._values[numbers]
+        values = values[:, np.isfinite(values).any(axis=(0, 2))]
+        near = near_front(values, self._groups[numbers], np.searchsorted(numbers, asked))
+        return [self._keys[number] for number in asked[near].tolist()]
 
 
 def unbeaten(

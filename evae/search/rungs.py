@@ -56,14 +56,12 @@ def halving(come: Fronts) -> str | None:
     everyone = come.values
     if len(everyone) < 2:
         return None
-    new_place = come.place()
+    place = come.place()
     if everyone.shape[1] == 1:
-        goodness = -everyone[:, 0]
+        goes_on = -everyone[-1, 0] >= np.percentile(-everyone[:-1, 0], 100 * (1 - 1 / REDUCTION))
     else:
-        goodness = -np.append(np.delete(np.arange(len(everyone)), new_place), new_place).astype(float)
-    if goodness[-1] >= np.percentile(goodness[:-1], 100 * (1 - 1 / REDUCTION)):
-        return None
-    return f"place {new_place + 1} of {len(everyone)}, and the best of {REDUCTION} goes on"
+        goes_on = REDUCTION * place < len(everyone)  # what that percentile of places comes to
+    return None if goes_on else f"place {place + 1} of {len(everyone)}, and the best of {REDUCTION} goes on"
 
 
 def median(come: Fronts) -> str | None:

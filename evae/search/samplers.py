@@ -27,9 +27,9 @@ def tpe(seed: int) -> BaseSampler:
 
 @sampler("nsga2")
 def nsga2(seed: int) -> BaseSampler:
-    from optuna.samplers import NSGAIISampler
+    from evae.search.nsga2 import NSGA2
 
-    return NSGAIISampler(seed=seed, population_size=12)
+    return NSGA2(seed=seed, population_size=12)
 
 
 @sampler("gp")

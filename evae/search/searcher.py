@@ -31,7 +31,7 @@ from evae.search.exact import Exact
 from evae.search.job import CONFIRM, ENDED, FIRST_FRESH, SEARCH, Job, is_fresh
 from evae.search.past import Account, point
 from evae.search.pool import Pool, leave_outside, tell
-from evae.search.replicates import unbeaten
+from evae.search.replicates import Race
 from evae.search.rungs import Rungs
 from evae.search.space import Space
 from evae.search.tally import Tally, missing
@@ -83,7 +83,8 @@ class StudySearcher:
     ):
         self.space, self.base, self.objectives = space, base, list(objectives)
         self.total, self.seeds, self.sampler_seed, self.make_sampler = total, seeds, sampler_seed, make_sampler
-        self.race, self.rungs, self.confirmation = race, rungs, confirmation
+        self.race = Race(self.objectives) if race else None
+        self.rungs, self.confirmation = rungs, confirmation
         self.constraints, self.exact, self.outside = tuple(constraints), exact, 0
         self.at_first = 1 if race or rungs else seeds
         directions = ["minimize" if direction == "min" else "maximize" for _, direction in objectives]
@@ -166,6 +167,8 @@ class StudySearcher:
             configuration.ended[job.seed] = row
             self.tally.ended += 1
             self.tally.note(configuration, self)
+            if self.race:
+                self.race.note(configuration, self.keeps(configuration))
             self._proceed(configuration)
 
     def close(self) -> None:
@@ -184,7 +187,7 @@ class StudySearcher:
         if self.running and (self.at_first < self.seeds or self.confirmation):
             return False
         if self.race:
-            for key in self._near_front():
+            for key in self.race.near():
                 if self.configurations[key].wanted < self.seeds:
                     self._want(self.configurations[key], 1)
         if self.confirmation and not self.jobs:
@@ -301,14 +304,7 @@ class StudySearcher:
             return 0
         if not self.race:
             return self.seeds - configuration.wanted
-        return int(configuration.key in (self._near_front() if near is None else near))
-
-    def _near_front(self) -> set[str]:
-        """The keys of the configurations near the front."""
-        of = self.configurations
-        within = {key: c for key, c in of.items() if self.keeps(c)}
-        ended, recipes = ({key: getattr(c, part) for key, c in within.items()} for part in ("ended", "recipe"))
-        return set(unbeaten(ended, recipes, self.objectives))
+        return int(configuration.key in (self.race.near(configuration) if near is None else near))
 
     def _tell(self, configuration: Configuration) -> None:
         trial, values = configuration.optuna_trial, self.means(configuration)
@@ -359,7 +355,9 @@ class StudySearcher:
             self.jobs += [self._job(made, seed, made.attempts.get(seed, 0) + 1) for seed in missing]
             self.configurations[key], self.names[recipe.configuration()] = made, key
             self.tally.take_over(made, self)
-        near = self._near_front() if self.race else set()
+            if self.race and made.ended:
+                self.race.note(made, self.keeps(made))
+        near = set(self.race.near() if self.race else ())
         for configuration in self.configurations.values():
             configuration.optuna_trial = self.given(configuration.params)
             self._proceed(configuration, near)

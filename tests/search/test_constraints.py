@@ -12,6 +12,7 @@ from evae.recipe import Recipe
 from evae.search.confirmation import chosen
 from evae.search.constraints import Constraint, keeps, parse, violations
 from evae.search.exact import Exact
+from evae.search.replicates import Race
 from evae.search.samplers import sampler
 from evae.search.searcher import FINISHED, StudySearcher
 from evae.search.space import Control, Space
@@ -128,7 +129,10 @@ def test_what_breaks_a_measured_one_is_trained_and_neither_ranked_nor_confirmed(
     picked = chosen(by_key, OBJECTIVES, search.constraints)
     assert best in picked
     assert {by_key[key].label for key in picked} - {by_key[best].label} == {"wide", "narrow"}
-    assert search._near_front() <= kept
+    race = Race(OBJECTIVES)
+    for configuration in by_key.values():
+        race.note(configuration, search.keeps(configuration))
+    assert set(race.near()) <= kept
 
 
 def test_a_constraint_survives_the_manifest():

@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
+from evae.posteriors.gaussian import Gaussian
+from evae.posteriors.kernel import KernelKL
 from evae.recipe import Recipe
-from evae.search.replicates import near_front, unbeaten
+from evae.search.configuration import Configuration
+from evae.search.replicates import Race, near_front, unbeaten
 
 
 def single(*means: tuple[float, ...]) -> list[bool]:
@@ -84,3 +87,26 @@ def test_trials_count_by_their_seed_and_only_with_all_objectives():
     }
     assert len(unbeaten(shuffled, recipes, objectives)) > 1
     assert unbeaten({"no": {}}, recipes, objectives) == []
+
+
+def test_a_race_kept_up_to_date_finds_what_a_look_at_all_would():
+    """Replicates that end in any order, some without values; one configuration in five breaks a constraint."""
+    rng, objectives, race = np.random.default_rng(4), [("a", "min"), ("b", "max")], Race([("a", "min"), ("b", "max")])
+    posteriors = [Gaussian(), KernelKL(kernel="uniform"), KernelKL(kernel="triweight")]
+    every = {
+        str(n): Configuration(str(n), n, Recipe(posterior=posteriors[n % 3]), {}, "searched", None) for n in range(300)
+    }
+    truth = rng.normal(size=(300, 2))
+    ends = [(n, seed) for n in range(300) for seed in range(3) if seed == 0 or rng.random() < 0.3]
+    for step, (n, seed) in enumerate(rng.permutation(ends).tolist()):
+        one = every[str(n)]
+        a, b = truth[n] + 0.2 * rng.normal(size=2)
+        one.ended[seed] = {"state": "diverged" if rng.random() < 0.1 else "finished", "a": a, "b": b}
+        race.note(one, n % 5 > 0)
+        if step % 60 == 0:
+            kept = {key: c for key, c in every.items() if c.number % 5}
+            ended, recipes = ({key: getattr(c, part) for key, c in kept.items()} for part in ("ended", "recipe"))
+            near = unbeaten(ended, recipes, objectives)
+            assert race.near() == near
+            assert all(bool(race.near(c)) == (key in near) for key, c in list(every.items())[::7])
+    assert 0 < len(near) < 150

@@ -5,12 +5,13 @@ from collections.abc import Callable
 import numpy as np
 import optuna
 import pytest
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
 
 from evae.recipe import Recipe
-from evae.search.branch_tpe import BranchTPE
+from evae.search.branch_tpe import COLUMNS, BranchTPE
 from evae.search.columns import Columns
+from evae.search.nsga2 import NSGA2
 from search_spaces.kernels import suggest
 
 EVAE = {"method", "beta", "kernel", "bandwidth", "prior", "prior_width"}
@@ -123,21 +124,31 @@ class Slow(BranchTPE):
 
     _sample = TPESampler._sample
 
-    def _columns(self, study: optuna.Study) -> Columns:
-        found = Columns(study)
-        found.update(study, lambda trial: trial.params)
-        return found
+    def __init__(self, seed: int):
+        super().__init__(seed)
+        self._parzen_estimator_cls = TPESampler(multivariate=True)._parzen_estimator_cls
+
+    def _read(self, study: optuna.Study) -> None:
+        COLUMNS.pop(study, None)
+        super()._read(study)
+
+
+def genetic(kind: type[NSGAIISampler]) -> Callable[[int], NSGAIISampler]:
+    return lambda seed: kind(seed=seed, population_size=12)
 
 
 @pytest.mark.parametrize("directions", [["maximize"], ["minimize", "maximize"], ["minimize"] * 3], ids=len)
 @pytest.mark.parametrize("problem", ["kernels", "ridge"])
-def test_it_suggests_what_optunas_own_code_would(directions, problem):
+@pytest.mark.parametrize(
+    ("theirs", "ours"), [(Slow, BranchTPE), (genetic(NSGAIISampler), genetic(NSGA2))], ids=["tpe", "nsga2"]
+)
+def test_it_suggests_what_optunas_own_code_would(directions, problem, theirs, ours):
     """Trials under way, failed, pruned, tied, and such that break constraints, told in another order than asked."""
     slow, fast = (optuna.create_study(directions=directions) for _ in range(2))
     draw, asked = np.random.default_rng(0), []
     for number in range(120):
         trials = []
-        for study, make in ((slow, Slow), (fast, BranchTPE)):
+        for study, make in ((slow, theirs), (fast, ours)):
             study.sampler = make(number)
             trials.append(study.ask())
             suggest(trials[-1], Recipe()) if problem == "kernels" else ridge(trials[-1])
