@@ -117,7 +117,7 @@ def test_the_genetic_algorithm_keeps_its_generations_over_a_take_over():
     whole = searcher(total=60, sampler="nsga2")
     rows = drive(whole, slots=1)
     again = searcher(total=60, sampler="nsga2", history=rows)
-    key = "NSGAIISampler:generation"
+    key = "NSGA2:generation"
     assert [t.system_attrs[key] for t in again.study.trials] == [t.system_attrs[key] for t in whole.study.trials]
     assert again.study.trials[-1].system_attrs[key] >= 3
 
