@@ -13,6 +13,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import plotly.graph_objects as go
+
 from analysis import files, papers
 from analysis.page import page
 from analysis.study import tables, verdicts
@@ -45,7 +47,7 @@ def export(study: StudyData, folder: Path) -> list[Path]:
     written += _write(folder, {f"{name}.csv": as_csv(chart, roles) for name, chart in found.items()})
     if judged := verdicts.verdicts(study):
         written += _write(folder, {"verdicts.csv": verdicts.numbers(judged).to_csv(index=False)})
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    browser = _browser()
     return written + (_write(folder, pictures(browser, found)) if browser is not None else [])
 
 
@@ -81,19 +83,39 @@ def pictures(browser: str, found: Mapping[str, Chart]) -> dict[str, bytes]:
     """NAME.svg, NAME.png and NAME.pdf of each figure, by the names of `named`. Raises UserError when the browser does
     not draw them, or there is no room for its own files.
     """
+    layout = {"template": page.themes()["light"], "paper_bgcolor": "#ffffff", "font": {"family": theme.FONT}}
+    wanted = {}
+    for name, chart in found.items():
+        plain = page.plain(chart.figure)
+        figure = {"data": plain["data"], "layout": plain["layout"] | layout}
+        size = {"width": WIDTH, "height": plain["layout"].get("height") or 420}
+        for form in FORMATS:
+            wanted[f"{name}.{form}"] = figure, size | {"scale": SCALE if form == "png" else 1}
+    return _drawn(browser, wanted)
+
+
+def svg(figure: go.Figure) -> str:
+    """A figure that has its size and look, as SVG. Raises UserError as `pictures`, and where there is no browser."""
+    if (browser := _browser()) is None:
+        raise UserError(f"pictures need a browser that draws them: install Chromium or Chrome ({', '.join(BROWSERS)})")
+    size = {"width": figure.layout.width, "height": figure.layout.height}
+    return _drawn(browser, {"figure.svg": (page.plain(figure), size)})["figure.svg"].decode()
+
+
+def _browser() -> str | None:
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+def _drawn(browser: str, wanted: Mapping[str, tuple[dict, dict]]) -> dict[str, bytes]:
+    """The files of these names, of (figure, options) each."""
     import kaleido  # not before a picture is to be drawn
 
-    layout = {"template": page.themes()["light"], "paper_bgcolor": "#ffffff", "font": {"family": theme.FONT}}
     try:
         with tempfile.TemporaryDirectory(prefix="evae-export-", ignore_cleanup_errors=True) as scratch:
-            drawn = []
-            for name, chart in found.items():
-                plain = page.plain(chart.figure)
-                figure = {"data": plain["data"], "layout": plain["layout"] | layout}
-                size = {"width": WIDTH, "height": plain["layout"].get("height") or 420}
-                for form in FORMATS:
-                    options = {**size, "format": form, "scale": SCALE if form == "png" else 1}
-                    drawn.append({"fig": figure, "path": Path(scratch) / f"{name}.{form}", "opts": options})
+            drawn = [
+                {"fig": figure, "path": Path(scratch) / name, "opts": options | {"format": name.rpartition(".")[2]}}
+                for name, (figure, options) in wanted.items()
+            ]
             # MathJax would come from the web, and nothing here is set by it.
             kaleido.write_fig_from_object_sync(drawn, kopts={"path": browser, "mathjax": False, "timeout": TIMEOUT_S})
             return {path.name: path.read_bytes() for path in sorted(Path(scratch).iterdir())}

@@ -15,8 +15,10 @@ from evae.errors import UserError, unknown
 COMMANDS = {
     "report": ("analysis.report", "one page about a study; --watch while it runs"),
     "compare": ("analysis.compare", "several studies side by side"),
+    "claims": ("analysis.claims", "what studies say of the claims that they have in common: tables, and a picture"),
     "measure": ("evae.measure", "measure a finished study again from its weights"),
     "export": ("evae.export", "the best model of a study as a folder that stands alone"),
+    "publish": ("evae.publish", "a study's results for version control, without weights and places"),
     "sample": ("evae.sample", "new images of a trained model"),
     "encode": ("evae.encode", "the codes of a data set under a trained model"),
     "pool": ("evae.pool", "finished trials for other studies: list, check, export, import"),

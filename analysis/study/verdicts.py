@@ -82,6 +82,12 @@ def notes(study: StudyData, found: list[Verdict]) -> list[str]:
         f"{many} decided wrongly in {100 * ERROR:.0f}{NARROW}% of studies at most{each}, however often one looks and "
         "whenever one stops; intervals hold at all looks together."
     )
+    devices = sorted(study.trials["device"].dropna().unique())
+    if len(devices) > 1:
+        text.append(
+            f"Trials ran on {' and '.join(devices)}: a seed counts for a comparison where both sides ran on the same "
+            "kind of device and in the same arithmetic; shares are of all configurations."
+        )
     if late:
         text.append("Of a claim that was stated when there were results, only what was trained after that counts.")
     return [" ".join(text), *filter(None, [_ending(study, found)])]

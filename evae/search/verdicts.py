@@ -36,14 +36,16 @@ class Verdict:
     stays as it is, and cost `hours` on so many cores or GPUs (`on`). NaN stands for what is not known.
 
     `left` and `right` are the keys of the configurations, None where there are none yet; `names` what they are called.
-    `why` says what keeps an undecided claim from a verdict, "" where it is noise alone; more seeds are no use where it
-    `is_in_vain`.
+    `apart` seeds more were trained of both, but one side on another kind of device or in another arithmetic, which may
+    make a difference of its own. `why` says what keeps an undecided claim from a verdict, "" where it is noise alone;
+    more seeds are no use where it `is_in_vain`.
     """
 
     stated: Stated
     said: str = UNDECIDED
     why: str = ""
     n: int = 0
+    apart: int = 0
     size: float = math.nan
     low: float = -math.inf
     high: float = math.inf
@@ -102,12 +104,15 @@ def _compared(stated: Stated, rows: Sequence[Row], error: float) -> Verdict:
     if keys[0] is not None and keys[0] == keys[1]:
         return Verdict(**common, why="both sides are the same configuration", is_in_vain=True)
     fresh = [_fresh_values(own, claim.metric, stated) for own in of]
-    seeds = [
+    both = [
         seed for seed in sorted(fresh[0].keys() & fresh[1].keys()) if math.isfinite(fresh[0][seed] + fresh[1][seed])
     ]
+    ran = [{row["seed"]: row for row in own if is_fresh(row)} for own in of]
+    seeds = [seed for seed in both if _ran_alike(ran[0][seed], ran[1][seed])]
+    common["apart"] = len(both) - len(seeds)
     if not seeds:
-        in_vain = min(map(len, fresh)) >= IN_VAIN
-        return Verdict(**common, why=_nothing(of, names, fresh, stated), is_in_vain=in_vain)
+        why = "its sides ran on different devices" if both else _nothing(of, names, fresh, stated)
+        return Verdict(**common, why=why, is_in_vain=not both and min(map(len, fresh)) >= IN_VAIN)
     left, right = (np.array([values[seed] for seed in seeds]) for values in fresh)
     right = claim.factor * right
     differences, least = left - right, ROUNDING * (np.abs(left).mean() + np.abs(right).mean()) / 2
@@ -128,6 +133,12 @@ def _compared(stated: Stated, rows: Sequence[Row], error: float) -> Verdict:
     hours, on = _cost(of, more)
     in_vain = spread <= least >= abs(size) and len(seeds) >= IN_VAIN
     return Verdict(**found, why=why, more=more, hours=hours, on=on, is_in_vain=in_vain)
+
+
+def _ran_alike(one: Row, other: Row) -> bool:
+    """Whether two trials ran on the same kind of device and in the same arithmetic, as far as both are known."""
+    kinds = [(one.get(name), other.get(name)) for name in ("device", "precision")]
+    return all(a == b for a, b in kinds if None not in (a, b))
 
 
 def _fresh_values(rows: Sequence[Row], metric: str, stated: Stated) -> dict[int, float]:
@@ -219,7 +230,7 @@ def sentence(verdict: Verdict) -> str:
         parts.append(f"it explains {100 * verdict.size:.0f} %")
     if math.isfinite(verdict.high - verdict.low):
         parts.append(f"between {verdict.low:.3g} and {verdict.high:.3g}")
-    parts += [evidence(verdict)] if verdict.n else []
+    parts += [evidence(verdict)] if verdict.n or verdict.apart else []
     parts += [taking(verdict)] if not verdict.decided else []
     return f"{verdict.said}: {claim.text} ({', '.join(filter(None, parts))})"
 
@@ -235,7 +246,8 @@ def relative(verdict: Verdict) -> str:
 def evidence(verdict: Verdict) -> str:
     """On how many fresh seeds, or configurations, a verdict rests."""
     noun = "fresh seed" if isinstance(verdict.stated.claim, Comparison) else "configuration"
-    return _count(verdict.n, noun)
+    left = f", {verdict.apart} more on different devices left out" if verdict.apart else ""
+    return _count(verdict.n, noun) + left
 
 
 def taking(verdict: Verdict) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from evae.search.claims import Comparison, Explained, Stated
 from evae.search.job import CONFIRM, FIRST_FRESH, SEARCH
-from evae.search.verdicts import FAILS, HOLDS, UNDECIDED, judge
+from evae.search.verdicts import FAILS, HOLDS, UNDECIDED, evidence, judge, taking
 
 
 def trial(number: int, seed: int, value: float, **more: Any) -> dict[str, Any]:
@@ -67,6 +67,22 @@ def test_several_claims_share_the_error():
     rows = fresh(0, 40 + NOISE[:5]) + fresh(1, 50 + NOISE[5:10])
     one, (of_many, *_) = only(stated(), rows), judge([stated()] * 20, rows)
     assert of_many.low < one.low and one.high < of_many.high
+
+
+def test_a_seed_counts_where_both_sides_ran_on_the_same_device_and_in_the_same_arithmetic():
+    """A device may make a difference of its own, which is none of the claim's."""
+    cpu, gpu = {"device": "cpu", "precision": "fp32"}, {"device": "cuda", "precision": "fp32"}
+    left = fresh(0, 40 + NOISE[:12], **cpu)
+    mixed = fresh(1, 50 + NOISE[12:20], **cpu) + [row | gpu for row in fresh(1, 50 + NOISE[12:24])[8:]]
+    found = only(stated(), left + mixed)
+    assert (found.n, found.apart, found.said) == (8, 4, HOLDS)
+    assert evidence(found) == "8 fresh seeds, 4 more on different devices left out"
+    other = only(stated(), left + fresh(1, 50 + NOISE[12:24], **gpu))
+    assert (other.said, other.n, other.apart, other.is_in_vain) == (UNDECIDED, 0, 12, False)
+    assert taking(other) == "its sides ran on different devices"
+    assert only(stated(), left + fresh(1, 50 + NOISE[12:24], **cpu | {"precision": "bf16"})).apart == 12
+    # What an earlier version did not write down is not held against it.
+    assert only(stated(), left + fresh(1, 50 + NOISE[12:24])).n == 12
 
 
 def test_a_search_s_own_seeds_and_trials_under_way_are_no_evidence():
