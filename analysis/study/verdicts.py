@@ -64,7 +64,12 @@ def notes(study: StudyData, found: list[Verdict]) -> list[str]:
         return []
     shares, late = (any(map(of, found)) for of in (lambda v: isinstance(v.stated.claim, Explained), _is_late))
     text = []
-    if not all(isinstance(verdict.stated.claim, Explained) for verdict in found):
+    compared = [verdict for verdict in found if not isinstance(verdict.stated.claim, Explained)]
+    if compared and not any(verdict.n or verdict.apart for verdict in compared):
+        text.append(
+            "Nothing is confirmed: no comparison has fresh seeds of both its sides yet."
+        )
+    if compared:
         text.append(
             "Comparisons rest on fresh seeds alone, which took no part in the search: differences on the test split at "
             "the same seed, by a sequential t test that may be looked at at any time (Wang & Ramdas, Sequential "

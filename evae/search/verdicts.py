@@ -245,9 +245,11 @@ def relative(verdict: Verdict) -> str:
 
 def evidence(verdict: Verdict) -> str:
     """On how many fresh seeds, or configurations, a verdict rests."""
-    noun = "fresh seed" if isinstance(verdict.stated.claim, Comparison) else "configuration"
-    left = f", {verdict.apart} more on different devices left out" if verdict.apart else ""
-    return _count(verdict.n, noun) + left
+    if isinstance(verdict.stated.claim, Comparison):
+        left = f", {verdict.apart} more on different devices left out" if verdict.apart else ""
+        return _count(verdict.n, "fresh seed") + left
+    last = max((n for n, _ in shares.looks(verdict.n)), default=verdict.n)
+    return _count(verdict.n, "configuration") + (f", {last:,} at the last look" if last < verdict.n else "")
 
 
 def taking(verdict: Verdict) -> str:

@@ -70,6 +70,30 @@ def test_a_row_a_claim_with_size_interval_seeds_and_when_it_was_stated(store):
     assert "All 3 claims together are" in note and "each in 1.7" in note and "only what was trained after" in note
 
 
+def test_a_study_without_fresh_seeds_says_that_nothing_is_confirmed(tmp_path, store):
+    early = write_study(tmp_path / "early", configurations=12, seeds=1, with_pictures=0)
+    for made, begins in ((early, True), (store, False)):
+        state(made, Stated(LESS, "s"), Stated(SHARE, "s"))
+        study = load(made)
+        assert verdicts.notes(study, verdicts.verdicts(study))[0].startswith("Nothing is confirmed") == begins
+    state(early, Stated(SHARE, "s"))  # which needs none
+    assert "confirmed" not in verdicts.notes(load(early), verdicts.verdicts(load(early)))[0]
+
+
+def test_a_study_on_two_kinds_of_devices_says_which_seeds_count(store):
+    for row in store.rows("trials"):
+        device = "cuda" if row["label"] == "VAE" else "cpu"
+        store.write("trials", row["trial"], [row | {"device": device, "precision": "fp32"}])
+    state(store, Stated(LESS, "s"))
+    study = load(store)
+    (found,) = verdicts.verdicts(study)
+    assert (found.n, found.apart, found.said) == (0, 8, "undecided")
+    (note,) = verdicts.notes(study, [found])
+    assert "Trials ran on cpu and cuda: a seed counts for a comparison where both sides ran on the same" in note
+    (row,) = verdicts.table([found]).to_dict("records")
+    assert row["evidence"] == "0 fresh seeds, 8 more on different devices left out"
+
+
 def test_what_chose_is_the_search_and_what_decides_its_fresh_seeds(store):
     trials = store.read("trials").to_pylist()
     among = [r for r in trials if r["method"] == "kernel" and r["state"] == "finished"]

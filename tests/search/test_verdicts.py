@@ -173,6 +173,9 @@ def test_what_a_parameter_explains(effect, less, said):
     assert found.said == said and found.n == 160 and found.low <= found.size <= found.high
     late = judge([Stated(claim.claim, "t", trials=150, first_number=150)], explained(effect, 160))[0]
     assert (late.said, late.n, late.why) == (UNDECIDED, 10, "it is first looked at with 20 configurations")
+    assert [evidence(v) for v in (found, late)] == ["160 configurations", "10 configurations"]
+    between = judge([claim], explained(effect, 150))[0]
+    assert evidence(between) == "150 configurations, 80 at the last look"
 
 
 def test_a_share_counts_what_was_drawn_with_that_parameter_by_the_search_s_own_seeds():
