@@ -66,9 +66,7 @@ def notes(study: StudyData, found: list[Verdict]) -> list[str]:
     text = []
     compared = [verdict for verdict in found if not isinstance(verdict.stated.claim, Explained)]
     if compared and not any(verdict.n or verdict.apart for verdict in compared):
-        text.append(
-            "Nothing is confirmed: no comparison has fresh seeds of both its sides yet."
-        )
+        text.append("Nothing is confirmed: no comparison has fresh seeds of both its sides yet.")
     if compared:
         text.append(
             "Comparisons rest on fresh seeds alone, which took no part in the search: differences on the test split at "

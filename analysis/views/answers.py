@@ -50,6 +50,7 @@ def picture(lines: Sequence[Line], names: Sequence[str]) -> go.Figure:
         font=dict(family=theme.FONT, size=12, color=INK),
         paper_bgcolor="white",
         plot_bgcolor="white",
+        showlegend=True,
         margin=dict(l=150, r=16, t=60, b=84),
         legend=dict(
             orientation="h", x=0.5, xanchor="center", y=-30 / (height - 144), yanchor="top", itemsizing="constant"
@@ -94,7 +95,7 @@ def _panel(drawn: go.Figure, lines: Sequence[Line], rows: list[str], names: Sequ
             ),
             name=name,
             legendgroup=name,
-            showlegend=at == (1, 1),
+            showlegend=bool(own) and name not in [trace.name for trace in drawn.data if trace.showlegend],
             row=row,
             col=col,
         )

@@ -20,6 +20,8 @@ from evae.results.places import redacted
 from evae.results.store import Store, StoreError, to_json
 
 KINDS = ("study", "trials", "epochs")
+REPORT = "report.html"
+"""What may lie beside them, since it is made of them."""
 OF_PLACES = ("results", "data_root", "address", "pool", "track", "config")
 """Options that say where things lie, or who is told of them."""
 FOLDERS = re.compile(r"""(?<![\w.])[~/][^\s:,;'"()]*/""")
@@ -57,7 +59,7 @@ def publish(store: Store, folder: str | os.PathLike[str]) -> tuple[Path, int]:
 
 def _check_free(target: Path) -> None:
     """Raise UserError where something lies there that was not published."""
-    if target.exists() and (not target.is_dir() or {file.name for file in target.iterdir()} - set(KINDS)):
+    if target.exists() and (not target.is_dir() or {file.name for file in target.iterdir()} - {*KINDS, REPORT}):
         raise UserError(f"{target} holds more than what is published of a study: give another folder with --to")
 
 

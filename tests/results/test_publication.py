@@ -75,7 +75,8 @@ def test_rows_stay_and_weights_pictures_places_and_names_of_machines_do_not(stor
 
 
 def test_what_was_published_is_replaced_and_nothing_else_is(store, tmp_path):
-    publish(store, tmp_path)
+    first, _ = publish(store, tmp_path)
+    (first / "report.html").write_text("made of them")
     store.write("trials", "c9-s0", [{"trial": "c9-s0", "configuration": "c9", "state": "finished"}])
     target, _ = publish(store, tmp_path)
     assert len(Store(target).rows("trials")) == 4 and [each.name for each in tmp_path.iterdir() if each != target] == [
