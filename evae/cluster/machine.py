@@ -117,6 +117,7 @@ def ray_session(demand: Demand, trains: bool = True) -> Iterator[None]:
             # Without an explicit address Ray joins any cluster it finds a trace of, even a dead one.
             ray.init(
                 address=address or "local",
+                num_cpus=None if address else needed_cores(demand),
                 include_dashboard=None if address else False,
                 log_to_driver=False,
                 logging_level=logging.CRITICAL,
@@ -153,10 +154,19 @@ def _not_there(address: str | None, why: str) -> UserError:
     )
 
 
+def needed_cores(demand: Demand) -> int:
+    """How many of this machine's cores Ray is told of: it starts a process for each at once, and more than there are
+    trials for would import torch for nothing."""
+    here = private.cores()
+    if demand.trials_at_once is None:
+        return here
+    return min(here, math.ceil(demand.trials_at_once * demand.workers * demand.cpus))
+
+
 def _most_cores_train(demand: Demand) -> bool:
     """Whether Ray's first processes will be Tune's actors that train, on about every core: then they may all import
     torch in advance. A worker group is started later, by Ray Train, and who works in a lane's process needs none."""
-    cores = os.cpu_count() or 1
+    cores = needed_cores(demand)
     at_once = min(cores / demand.cpus, demand.trials_at_once or cores)
     own = demand.workers == 1 and demand.lanes in (1, AUTO)
     return own and 2 * at_once >= cores and (demand.gpus == 0 or accelerator() == "cpu")

@@ -53,6 +53,14 @@ def share_processes() -> None:
     class_cache.DEFAULT_ENV_VARS.clear()
 
 
+def count_no_callbacks() -> None:
+    """Let Tune go without its statistics on callbacks: to know those for MLflow and Weights & Biases from others it
+    imports both, wherever they are installed, which is a fifth of what the process of a small study computes."""
+    from ray.air._internal import usage
+
+    usage.tag_callbacks = lambda callbacks: False
+
+
 def torch_backend() -> type:
     """What sets the process groups of Ray Train's workers up."""
     from ray.train.torch.config import _TorchBackend
@@ -150,6 +158,11 @@ def dashboard() -> str | None:
 def draining() -> set[str]:
     """The ids of the nodes that are about to leave the cluster, and take no new work."""
     return set(state.state.get_draining_nodes())
+
+
+def cores() -> int:
+    """How many CPU cores Ray counts on this machine: of a container its share, where it has one."""
+    return ray_utils.get_num_cpus()
 
 
 def started() -> list[Any]:

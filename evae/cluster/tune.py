@@ -16,6 +16,7 @@ from evae.search.rungs import Rungs, is_spared
 from evae.search.searcher import FINISHED, StudySearcher
 
 private.share_processes()
+private.count_no_callbacks()
 
 
 class Silent(tune.ProgressReporter):

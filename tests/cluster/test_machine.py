@@ -5,7 +5,7 @@ import ray
 
 from evae.cluster import machine
 from evae.cluster.demand import Demand
-from evae.cluster.machine import Slots, find_slots
+from evae.cluster.machine import Slots, find_slots, needed_cores
 from evae.errors import UserError
 
 
@@ -53,6 +53,22 @@ def test_what_does_not_fit_is_refused_with_what_is_asked_and_what_is_there(monke
     cores = sum(n["Resources"]["CPU"] for n in nodes)
     with pytest.raises(UserError, match=rf"asks for .* but there are {cores:g} CPUs and 0 GPUs on {len(nodes)} node"):
         find_slots(Demand(**options))
+
+
+@pytest.mark.parametrize(
+    ("options", "cores"),
+    [
+        ({}, 8),
+        ({"cpus": 0.5}, 8),
+        ({"trials_at_once": 3}, 3),
+        ({"trials_at_once": 3, "cpus": 0.5}, 2),
+        ({"trials_at_once": 2, "workers": 2, "cpus": 1.5}, 6),
+        ({"trials_at_once": 20}, 8),
+    ],
+)
+def test_processes_wait_on_no_more_cores_than_trials_have_use_for(monkeypatch, options, cores):
+    monkeypatch.setattr(machine.private, "cores", lambda: 8)
+    assert needed_cores(Demand(**options)) == cores
 
 
 def test_on_a_cluster_that_grows_trials_may_wait_for_machines(monkeypatch):

@@ -4,6 +4,7 @@ says at once what has to be done about it."""
 import ast
 import importlib
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import ray
 from packaging.requirements import Requirement
 from packaging.version import Version
+from ray.tune import Callback
 
 ROOT = Path(__file__).parents[2]
 ONLY = ROOT / "evae/cluster/private.py"
@@ -30,10 +32,13 @@ PARTS = {
     "trials stay on such a machine to its end, and go on elsewhere from their last checkpoint",
     "ray._private.utils.get_entrypoint_name": "find where Ray learns the driver's command line, in name_driver(); "
     "without it a study of a folder whose path is not UTF-8 does not start",
+    "ray._private.utils.get_num_cpus": "find how Ray counts the cores of a container, in cores()",
     "ray._private.worker.get_dashboard_url": "find the dashboard's address, in dashboard(); only the doctor asks",
     "ray._private.worker.print_to_stdstream": "find who prints what raylets say, in quieten()",
     "ray._private.worker._global_node": "find the processes that ray.init started, in started()",
     "ray._raylet.AuthenticationTokenLoader": "find where Ray reads its token, in token_header()",
+    "ray.air._internal.usage.tag_callbacks": "see whether Tune still imports MLflow and Weights & Biases to count "
+    "callbacks; if not, count_no_callbacks() can go",
     "ray.train.torch.config._setup_torch_process_group": "find how Ray Train calls init_process_group, and do the same "
     "in set_up_process_group()",
     "ray.train.torch.config._TorchBackend": "find the class of TorchConfig().backend_cls",
@@ -100,6 +105,13 @@ def test_ray_still_has(part):
     for name in names[length:]:
         assert hasattr(found, name), f"Ray {ray.__version__} has no {part}: {PARTS[part]}"
         found = getattr(found, name)
+
+
+def test_tune_imports_no_tracker_to_count_callbacks(monkeypatch):
+    for name in ("mlflow", "wandb"):
+        monkeypatch.setitem(sys.modules, f"ray.air.integrations.{name}", None)
+    importlib.import_module("evae.cluster.tune")
+    assert not importlib.import_module("ray.air._internal.usage").tag_callbacks([Callback()])
 
 
 @pytest.mark.parametrize("name", [*SETTINGS, *WORDS])
