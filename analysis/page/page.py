@@ -1,6 +1,7 @@
 """The page: what the template shows as text, and what its scripts draw, sort and open, as JSON."""
 
 import base64
+import functools
 import json
 import math
 from pathlib import Path
@@ -64,7 +65,9 @@ def render(study: StudyData, live: bool = False) -> str:
     )
 
 
+@functools.cache
 def template(name: str) -> jinja2.Template:
+    """Compiled once, which takes longer than to fill it in: a report that is renewed all the time waits for it."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(PAGE),
         autoescape=True,

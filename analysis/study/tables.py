@@ -140,9 +140,10 @@ def configurations(study: StudyData) -> pd.DataFrame:
         table[f"{o.metric}_sd"] = value.std()
         table[f"{o.metric}_n"] = value.count().reindex(first.index, fill_value=0)
         table[f"select_{o.metric}"], table[f"searched_{o.metric}"] = selection.mean(), searched[o.metric].mean()
-        table = table.join(noise_of_means(counted, o.metric).add_prefix(f"{o.metric}_"))
+        spread = noise_of_means(counted, o.metric)
+        table = table.join(spread.add_prefix(f"{o.metric}_"))
         table = table.join(noise_of_means(study.searched, study.selection_column(o)).add_prefix(f"select_{o.metric}_"))
-        table[f"{o.metric}_half"] = half = half_of_mean(counted, o.metric)
+        table[f"{o.metric}_half"] = half = half_of(spread)
         together = noise_of(table, o.metric).half(ERROR / 2 / max(1, value.mean().notna().sum()))
         table[f"{o.metric}_chosen"] = np.where(table["confirmed"], half.reindex(table.index), together)
     return _together(table.assign(keeps=_keeps(study)).reset_index())
@@ -199,10 +200,9 @@ def noise_of_means(trials: pd.DataFrame, column: str) -> pd.DataFrame:
     return pd.DataFrame({name: list(part) for name, part in vars(found).items()}, index=values.index)
 
 
-def half_of_mean(trials: pd.DataFrame, column: str) -> pd.Series:
-    """Half a 95 % interval of a metric's mean over each configuration's finished trials, by configuration."""
-    means = noise_of_means(trials, column).add_prefix("mean_")
-    return pd.Series(noise_of(means, "mean").half(ERROR / 2), means.index)
+def half_of(means: pd.DataFrame) -> pd.Series:
+    """Half a 95 % interval of each mean whose noise these are, as `noise_of_means` has it."""
+    return pd.Series(noise_of(means.add_prefix("mean_"), "mean").half(ERROR / 2), means.index)
 
 
 def noise_of(table: pd.DataFrame, column: str) -> Noise:

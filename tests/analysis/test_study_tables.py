@@ -52,7 +52,7 @@ def test_the_interval_of_a_single_configuration_is_scipys() -> None:
 
 def half_of_mean(trials: pd.DataFrame, metric: str) -> pd.Series:
     """Where all trials have finished."""
-    return tables.half_of_mean(trials.assign(state="finished"), metric)
+    return tables.half_of(tables.noise_of_means(trials.assign(state="finished"), metric))
 
 
 def halves(means: Sequence[float], deviation: float, metric: str = "gen_kd_x") -> list[float]:
