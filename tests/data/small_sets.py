@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torchvision.datasets import CIFAR10
 
 
 def noise(*shape: int, seed: int = 0) -> np.ndarray:
@@ -67,6 +66,8 @@ def write_celeba(home: Path) -> None:
 
 def write_cifar(root: Path, patch: pytest.MonkeyPatch) -> None:
     """Ten images a batch; torchvision is told the sums of these files, which it checks."""
+    from torchvision.datasets import CIFAR10  # takes seconds, and not every process of the tests needs it
+
     home = root / CIFAR10.base_folder
     home.mkdir(parents=True)
 

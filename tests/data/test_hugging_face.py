@@ -10,7 +10,7 @@ from small_sets import noise
 from evae.data import DataRecipe, ImageSet, load
 from evae.errors import UserError
 
-datasets = pytest.importorskip("datasets")
+datasets = pytest.importorskip("datasets", reason="needs datasets: pip install 'evae[hf]'")
 SPLITS = ("train", "validation", "test")
 CLASSES = datasets.ClassLabel(names=["cat", "dog"])
 

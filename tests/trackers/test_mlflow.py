@@ -5,15 +5,21 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from running import wait_until
 from telling import Session, emptied, ended
 
-mlflow = pytest.importorskip("mlflow", reason="needs mlflow: pip install 'evae[mlflow]'")
+from evae.lazy import Lazy
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of MLflow's own use of SQLAlchemy
+mlflow = Lazy("mlflow")  # takes seconds, and not every process of the tests needs it
+
+pytestmark = [
+    pytest.mark.skipif(not find_spec("mlflow"), reason="needs mlflow: pip install 'evae[mlflow]'"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of MLflow's own use of SQLAlchemy
+]
 
 
 @pytest.fixture(autouse=True)

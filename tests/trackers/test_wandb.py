@@ -4,6 +4,7 @@ import json
 import os
 import struct
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from telling import Session, emptied, ended
 
 from evae.trackers.wandb import PROJECT
 
-wandb = pytest.importorskip("wandb", reason="needs wandb: pip install 'evae[wandb]'")
+pytestmark = pytest.mark.skipif(not find_spec("wandb"), reason="needs wandb: pip install 'evae[wandb]'")
 BLOCK = 32768
 KEY = "0123456789abcdef0123456789abcdef01234567"
 
