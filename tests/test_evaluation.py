@@ -317,7 +317,7 @@ def told(labels, painted=None, counts=(4, 18, 19), seed=0) -> Evaluated:
         splits[split] = made.clip(0, 255).astype(np.uint8)
     images = replace(images, **splits)
     recipe = replace(tiny_recipe(Autoencoder()), network=Perfect(), latent=32 * 32)
-    recipe = replace(recipe, evaluation=replace(recipe.evaluation, downstream=counts, seed=seed))
+    recipe = replace(recipe, evaluation=replace(recipe.evaluation, downstream=counts, seed=seed, densities=()))
     features = load_features("efficientnet-lite0-b2")
     return evaluate(Training(recipe, images), features, refer(features, images), pictures=False)
 

@@ -17,7 +17,7 @@ def server():
 
 
 def test_a_study_in_an_object_store_keeps_others_out_and_its_key_to_itself(server, tmp_path):
-    study = Study(tmp_path, results=server.uri("studies"), name=NAME, trials=1)
+    study = Study(tmp_path, results=server.uri("studies"), name=NAME, trials=1, trials_at_once=1)
     study.store = Store(join(server.uri("studies"), NAME))
     first = study.start()
     wait_until(lambda: f"studies/{NAME}/driver/lease.json" in server.objects or first.poll() is not None, "no lease")
