@@ -9,7 +9,8 @@ EVAE of grey images of 32 px (mnist-5k) in batches of 64, in fp32; images per se
 - as it comes, captured: our loop, not captured, and captured as it is by default;
 - bare, bare captured: the same model and optimiser alone, of which the loss is the only thing that is noted;
 - K lanes: so many trials in threads of one process, as `--lanes` trains them;
-- K replicas: so many bare models stacked into one program by `torch.vmap`, captured, for comparison;
+- K replicas: so many bare models stacked into one program by `torch.vmap`, captured, for comparison, with cuDNN's
+  convolutions;
 - pythae: its trainer with the same networks, where it is installed (`pip install pythae`).
 
 Then a study of 24 trials, which ten processes share the GPU for, and one with lanes: images per second, and seconds,

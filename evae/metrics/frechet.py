@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cached_property
 
 from evae.lazy import TYPE_CHECKING, torch
@@ -18,6 +19,8 @@ declare("kid", of="features")
 
 SUBSETS, SUBSET_SIZE = 100, 1000
 """Of a kernel distance, where a set is larger than a subset (Bińkowski et al. 2018)."""
+MOST_WHOLE = 4000
+"""Rows of a set up to which subsets are parts of one kernel, of 128 MB, instead of having kernels of their own."""
 
 
 class Moments:
@@ -122,12 +125,13 @@ def kernel_distance(
     if len(x) == len(y) == size:
         subsets = 1
     x, y = x.double(), y.double()
-    total = 0.0
+    drawn = []
     for _ in range(subsets):
         rows = torch.randperm(len(x), generator=generator)[:size]
-        columns = rows if paired else torch.randperm(len(y), generator=generator)[:size]
-        total += _mmd2(x[rows], y[columns], paired)
-    return total / subsets
+        drawn.append((rows, rows if paired else torch.randperm(len(y), generator=generator)[:size]))
+    if subsets > 1 and max(len(x), len(y)) <= MOST_WHOLE:
+        return float(_mmd2_of_parts(x, y, drawn, paired).mean())
+    return sum(_mmd2(x[rows], y[columns], paired) for rows, columns in drawn) / subsets
 
 
 def kernel_distance_sd(x: Tensor, n: int, subsets: int = SUBSETS, subset_size: int = SUBSET_SIZE) -> float:
@@ -154,6 +158,22 @@ def _mmd2(x: Tensor, y: Tensor, paired: bool) -> float:
     within = sum(_off_diagonal(_cubic(rows, rows)) for rows in (x, y)) / (n * (n - 1))
     across = _cubic(x, y)
     return float(within - 2 * (_off_diagonal(across) / (n * (n - 1)) if paired else across.mean()))
+
+
+def _mmd2_of_parts(x: Tensor, y: Tensor, parts: Sequence[tuple[Tensor, Tensor]], paired: bool) -> Tensor:
+    """`_mmd2` of each of these rows of x and y, (len(parts),), by sums over parts of kernels that are taken once."""
+    of_x, of_y = x.new_zeros(len(parts), len(x)), y.new_zeros(len(parts), len(y))
+    for part, (rows, columns) in enumerate(parts):
+        of_x[part, rows], of_y[part, columns] = 1.0, 1.0
+    n = len(parts[0][0])
+
+    def total(left: Tensor, kernel: Tensor, right: Tensor) -> Tensor:
+        return (left @ kernel * right).sum(1)
+
+    within = sum(total(of, _cubic(rows, rows).fill_diagonal_(0), of) for rows, of in ((x, of_x), (y, of_y)))
+    kernel = _cubic(x, y).fill_diagonal_(0) if paired else _cubic(x, y)
+    across = total(of_x, kernel, of_y)
+    return within / (n * (n - 1)) - 2 * across / (n * (n - 1) if paired else n * n)
 
 
 def _off_diagonal(kernel: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics
 from torch_fidelity.metric_kid import mmd2
 from torchmetrics.image.fid import _compute_fid
 
+from evae.metrics import frechet
 from evae.metrics.frechet import Moments, frechet_distance, kernel_distance, kernel_distance_sd
 
 
@@ -117,6 +118,15 @@ def test_kernel_distance_of_subsets_estimates_the_whole():
     ]
     error = np.std(drawn, ddof=1) / np.sqrt(40)
     assert abs(np.mean(drawn) - whole) < 6 * error < 0.2 * whole
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_subsets_have_the_distances_of_parts_of_one_kernel(monkeypatch, paired):
+    x, y = rows(90, 7, 3), rows(90 if paired else 70, 7, 4, shift=0.3)
+    how = {"paired": paired, "subsets": 8, "subset_size": 40}
+    of_parts = kernel_distance(x, y, torch.Generator(), **how)
+    monkeypatch.setattr(frechet, "MOST_WHOLE", 0)
+    assert kernel_distance(x, y, torch.Generator(), **how) == pytest.approx(of_parts, rel=1e-9)
 
 
 def test_kernel_distance_is_unbiased():
