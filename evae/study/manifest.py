@@ -142,7 +142,9 @@ class Manifest:
         # Version 0.1 confirmed nothing.
         then, now = _flat({"confirm": 0} | identity), _flat(self.identity)
         changed = [key for key in sorted(then.keys() | now.keys()) if then.get(key) != now.get(key)]
-        grown = [k for k in changed if k in EXTENSIBLE and k in then and json.loads(now[k]) > json.loads(then[k])]
+        # Fewer fresh seeds take none away, and verdicts hold whenever one stops: there the study may also ask for less.
+        more = [k for k in changed if k in then and k in EXTENSIBLE and json.loads(now[k]) > json.loads(then[k])]
+        grown = [k for k in changed if k in more or k == "confirm"]
         plugins = [key for key in changed if key.startswith(PLUGINS) and key in then and key in now]
         asked = [key for key in changed if key.startswith(QUESTIONS)]
         welcome = [*grown, *asked] if extend else []
@@ -154,7 +156,8 @@ class Manifest:
             if not set(changed) - {*grown, *asked} and asked:
                 remedy = "Add --extend to go on with it under these questions, or give this study a --name of its own."
             elif changed == grown:
-                remedy = "Add --extend if more is wanted, or give this study a --name of its own."
+                wanted = "more" if more == grown else "this"
+                remedy = f"Add --extend if {wanted} is wanted, or give this study a --name of its own."
             elif changed == plugins:
                 remedy = (
                     "A plug-in has changed. Add --accept-changed-plugins to go on with it, bring back what it was, or "

@@ -179,6 +179,14 @@ def test_more_is_refused_without_a_word_and_welcome_with_it(store, more):
     assert manifest(**more).check_continues(store, extend=True) == []
 
 
+def test_fewer_fresh_seeds_are_welcome_with_a_word_too(store):
+    """For want of time: a study that had to become another one for it would lose what its claims rest on."""
+    manifest().write(store)
+    with pytest.raises(UserError, match="confirm: 2 then, 1 now\nAdd --extend if this is wanted"):
+        manifest(confirm=1).check_continues(store)
+    assert manifest(confirm=1).check_continues(store, extend=True) == []
+
+
 QUESTIONS = [
     {"objectives": [("rec_ssim", "max")]},
     {"features": "efficientnet-lite0-b2", "densities": ("mixture", "kde")},
