@@ -36,6 +36,8 @@ class Bucket(ThreadingHTTPServer):
 
 class Requests(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # An answer is not to wait for the acknowledgement of its first half.
+    disable_nagle_algorithm = True
     server: Bucket
 
     def log_message(self, *_: object) -> None:

@@ -154,11 +154,10 @@ class Parts:
                 table.validate(full=True)
                 _ = table.column_names
                 return table
-        except FileNotFoundError as error:
-            if self.filesystem.get_file_info(path).type == fs.FileType.NotFound:
-                raise Vanished from None
-            return said(error)
         except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+            # An object may vanish once it is open. Where nothing answers any more, this says so, and not of the file.
+            if isinstance(error, OSError) and self.filesystem.get_file_info(path).type == fs.FileType.NotFound:
+                raise Vanished from None
             return said(error)
 
 

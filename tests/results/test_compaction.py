@@ -1,69 +1,37 @@
 """Small files made few: read the same before, meanwhile and afterwards, whoever is killed."""
 
-import contextlib
 import json
 import multiprocessing
 import time
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from compacting import COUNT, Dying, Killed, compact_once, everything, fill, many, rewrite_for_ever, small, trial
+from object_store import SECRET, bucket
 from pyarrow import fs
 from running import DEADLINE_S
 
 from evae.results import compacted
 from evae.results.compaction import MANY, compact, tidied
-from evae.results.store import KINDS, Store, StoreError
-
-NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
-COUNT = 12
+from evae.results.store import Store, StoreError, Unreachable
 
 
-def trial(index: int) -> str:
-    return f"{index:012x}-s{index % 2}"
+@pytest.fixture(params=["folder", "bucket"])
+def place(request, tmp_path: Path) -> Iterator[Callable[[str], str]]:
+    """Where stores of a name lie: in a folder, and in an object store of S3's kind."""
+    if request.param == "folder":
+        yield lambda name: str(tmp_path / name)
+    else:
+        with bucket() as server:
+            yield server.uri
 
 
-def fill(store: Store) -> Store:
-    """Rows of every kind, whose columns and types differ from file to file."""
-    store.prepare()
-    for index in range(COUNT):
-        key = trial(index)
-        row = {"trial": key, "number": index, "label": "a" if index % 3 else None, "ended_at": NOON, "loss": index / 7}
-        row |= {"param_x": "auto"} if index == 5 else {"param_x": index if index % 4 else 0.5}
-        row |= {"rates": [0.5] * index} if index > 8 else {}
-        store.write("trials", key, [row])
-        store.write("epochs", key, [{"trial": key, "epoch": epoch, "loss": 1 / epoch} for epoch in (3, 1, 2)])
-        store.write("images", key, [{"trial": key, "kind": kind, "png": bytes(500)} for kind in ("real", "sampled")])
-    store.write("study", "now", [{"session": "now"}])
-    return store
-
-
-@pytest.fixture(params=["folder", "elsewhere"])
-def store(request, tmp_path: Path) -> Store:
-    return fill(Store(tmp_path / "study" if request.param == "folder" else "mock:///bucket/study"))
-
-
-def everything(store: Store) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for kind in KINDS:
-        found[kind] = store.rows(kind), store.read(kind).to_pylist(), sorted(store.sizes(kind)), store.unreadable
-        found |= {f"{kind} {key}": present(store.rows(kind, key)) for key in store.sizes(kind)}
-    return found
-
-
-def present(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Without what is null: a compacted file has the columns of all that are in it."""
-    return [{name: value for name, value in row.items() if value is not None} for row in rows]
-
-
-def small(store: Store) -> int:
-    return sum(len(store.files(kind)) for kind in KINDS if kind != "study")
-
-
-def many(store: Store) -> int:
-    return sum(len(store.compacted(kind)) for kind in KINDS)
+@pytest.fixture
+def store(place) -> Store:
+    return fill(Store(place("study")))
 
 
 def test_all_is_read_as_before(store):
@@ -119,38 +87,12 @@ def test_full_files_are_left_and_others_go_on_growing(store):
     assert len(store.compacted("epochs")) == 1 and len(store.sizes("epochs")) == COUNT + 2
 
 
-class Killed(Exception):
-    pass
-
-
-class Dying:
-    """A file system whose process is killed at its `left`-th change."""
-
-    def __init__(self, real: fs.FileSystem, left: int):
-        self.real, self.left = real, left
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.real, name)
-
-    def _change(self) -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise Killed
-
-    def delete_file(self, path: str) -> None:
-        self._change()
-        self.real.delete_file(path)
-
-    def open_output_stream(self, path: str) -> Any:
-        self._change()
-        return self.real.open_output_stream(path)
-
-
-def test_killed_at_any_moment_it_loses_nothing_and_the_next_session_finishes_it(tmp_path):
-    """Of the second compaction, which replaces files of the first and has trials of later."""
-    moments = 0
+def test_killed_at_any_moment_it_loses_nothing_and_the_next_session_finishes_it(place, request):
+    """Of the second compaction, which replaces files of the first and has trials of later. In the bucket, where all
+    takes longer, at some moments."""
+    moments, step = 0, 1 if "folder" in request.node.name else 9
     while True:
-        at = fill(Store(tmp_path / str(moments)))
+        at = fill(Store(place(str(moments))))
         compact(at, 2)
         for index in range(COUNT - 2, COUNT + 3):
             at.write("trials", trial(index), [{"trial": trial(index), "number": 100 + index}])
@@ -161,34 +103,22 @@ def test_killed_at_any_moment_it_loses_nothing_and_the_next_session_finishes_it(
             compact(at, 2)
             break
         except Killed:
-            moments += 1
-        again = Store(at.root)
+            again = Store(place(str(moments)))
+            moments += step
         assert everything(again) == before
         compact(again)
         assert everything(again) == before
         assert small(again) in (0, 10, 5)  # too few to begin with, unless it had begun
         assert len(again.compacted("trials")) <= 4 and len(again.compacted("epochs")) == 1
         listings = {compacted.sidecar(info.base_name) for info in again.compacted("trials")}
-        assert {path.name for path in Path(again.path("trials", compacted.FOLDER)).glob("_*")} == listings
+        assert {info.base_name for info in again.files(f"trials/{compacted.FOLDER}", ".json")} == listings
     assert moments > 20
 
 
-def rewrite_for_ever(root: str, ready: Any) -> None:
-    store, count = Store(root), 0
-    while True:
-        count += 1
-        for index in range(4):
-            store.write("trials", trial(index), [{"trial": trial(index), "count": count}])
-        compact(store, 2)
-        if count == 2:
-            ready.set()
-
-
-def test_a_reader_beside_it_and_its_death_sees_each_trial_once(tmp_path):
-    store = fill(Store(tmp_path / "study"))
+def test_a_reader_beside_it_and_its_death_sees_each_trial_once(store, place):
     spawn = multiprocessing.get_context("spawn")
     ready = spawn.Event()
-    process = spawn.Process(target=rewrite_for_ever, args=(store.root, ready), daemon=True)
+    process = spawn.Process(target=rewrite_for_ever, args=(place("study"), ready), daemon=True)
     process.start()
     names = [trial(index) for index in range(COUNT)]
     try:
@@ -205,25 +135,47 @@ def test_a_reader_beside_it_and_its_death_sees_each_trial_once(tmp_path):
     finally:
         process.kill()
         process.join()
-    assert Store(store.root).read("trials").column("trial").to_pylist() == names
+    assert Store(place("study")).read("trials").column("trial").to_pylist() == names
     compact(store)
     assert store.read("trials").column("trial").to_pylist() == names
 
 
-def compact_once(root: str, barrier: Any) -> None:
-    store = Store(root)
-    barrier.wait(DEADLINE_S)
-    with contextlib.suppress(StoreError):  # a file of the other's
-        compact(store, 2)
+class Meanwhile:
+    """A file system beside which something happens, once, after a file was opened to be read."""
+
+    def __init__(self, real: fs.FileSystem, then: Callable[[], Any]):
+        self.real, self.then = real, then
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+    def open_input_file(self, path: str) -> Any:
+        found, then, self.then = self.real.open_input_file(path), self.then, lambda: None
+        then()
+        return found
 
 
-def test_two_at_once_lose_nothing(tmp_path):
+def test_what_is_compacted_once_it_is_open_is_read_from_where_it_is_then(store, place):
+    store.filesystem = Meanwhile(store.filesystem, lambda: compact(Store(place("study")), 2))
+    (row,) = store.rows("trials", trial(3))
+    assert row["number"] == 3 and small(store) == 0
+
+
+def test_a_bucket_that_goes_away_once_a_file_is_open_is_no_damaged_file():
+    with bucket() as server:
+        store = fill(Store(server.uri("study")))
+        store.filesystem = Meanwhile(store.filesystem, lambda: setattr(server, "down", True))
+        with pytest.raises(Unreachable, match="cannot read results") as refused:
+            store.rows("trials", trial(3))
+    assert SECRET not in str(refused.value)
+
+
+def test_two_at_once_lose_nothing(store, place):
     """Though the lock keeps them apart."""
-    store = fill(Store(tmp_path / "study"))
     before = everything(store)
     spawn = multiprocessing.get_context("spawn")
     barrier = spawn.Barrier(2)
-    processes = [spawn.Process(target=compact_once, args=(store.root, barrier), daemon=True) for _ in range(2)]
+    processes = [spawn.Process(target=compact_once, args=(place("study"), barrier), daemon=True) for _ in range(2)]
     for process in processes:
         process.start()
     for process in processes:
