@@ -153,7 +153,8 @@ def read_kept(data: bytes, path: str) -> Kept:
 
 
 def restore_model(training: Training, data: bytes) -> None:
-    """Put the weights of a finished model into a Training of its recipe, whatever that says of the evaluation.
+    """Put the weights of a finished model into a Training of its recipe, whatever that says of the evaluation, and of
+    the place of its images.
 
     Raises UserError when the bytes are no such weights, or those of another recipe or version; the model is then as it
     was.
@@ -161,7 +162,9 @@ def restore_model(training: Training, data: bytes) -> None:
     header, tensors = _load(data)
     if "image_size" not in header:
         raise UserError("these are not the weights of a finished model, but an interrupted trial")
-    recipe = replace(Recipe.from_dict(header["recipe"]), evaluation=training.recipe.evaluation)
+    recipe = Recipe.from_dict(header["recipe"])
+    own = replace(training.recipe.data, horizontal_flip=recipe.data.horizontal_flip)
+    recipe = replace(recipe, evaluation=training.recipe.evaluation, data=own)
     if recipe != training.recipe:
         raise UserError("these weights belong to another recipe")
     training.model.load_state_dict(_weights(training.model, tensors, "model"))
@@ -177,6 +180,13 @@ def recipe_of(data: bytes) -> dict:
     """The recipe, as plain values, of which the bytes of a file say that they are the trained weights. Raises UserError
     as `read_kept` does."""
     return _load(data)[0]["recipe"]
+
+
+def with_recipe(data: bytes, recipe: dict) -> bytes:
+    """The bytes of such a file with a recipe, as plain values, that says the same in other words. Raises UserError as
+    `read_kept` does."""
+    header, tensors = _load(data)
+    return save(tensors, {"evae": json.dumps(header | {"recipe": recipe})})
 
 
 def _load(data: bytes, path: str = "this") -> tuple[dict, dict[str, torch.Tensor]]:

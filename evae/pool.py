@@ -10,14 +10,15 @@ A path is the results of a study, or a folder of such. `check` reads every file:
 does the recipe of each row and of its weights give its identity, and has no training two values; the exit status is 1
 where something is wrong. With `--retrain 0.03` a random share of the finished trials, one at least, is trained again
 and compared: exactly where the machine is of the same kind, else within the spread between seeds; the exit status is
-then 0 only if all of these are as they were. `export` writes what is fine as one Parquet data set with a card, and
-`import` checks such a data set and copies it beside other results.
+then 0 only if all of these are as they were. `export` writes what is fine as one Parquet data set with a card, with
+`--weights` and `--pictures` if these are wanted, too; `import` checks such a data set and copies it beside other
+results.
 """
 
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from rich.console import Console
@@ -26,6 +27,10 @@ from rich.text import Text
 from evae.commands import CALLED, run
 from evae.errors import UserError, unknown
 from evae.plugins import load
+
+if TYPE_CHECKING:
+    from evae.results.store import Store
+    from evae.study.holdings import Checked
 
 Paths = Annotated[
     tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PATH", help="results, or folders of them")
@@ -81,15 +86,20 @@ def check(
     sys.exit(0 if fine else 1)
 
 
-def export(paths: Paths, to: To, licence: str = "other") -> None:
+def export(
+    paths: Paths,
+    to: To,
+    licence: str = "other",
+    weights: Annotated[bool, tyro.conf.arg(help="with the weights that were kept")] = False,
+    pictures: Annotated[bool, tyro.conf.arg(help="with the pictures")] = False,
+) -> None:
     """The finished trials in which nothing is wrong, as one Parquet data set with a card."""
     from evae.study.dataset import export
     from evae.study.holdings import check, stores
 
     found = check(stores(_given(paths)))
-    target, count = export(found, to, licence)
-    left = f"; left out: {'; '.join(found.problems[:3])}" if found.problems else ""
-    Console(soft_wrap=True).print(Text(f"{target.location}: {count} trials{left}"))
+    target, count = export(found, to, licence, weights, pictures)
+    _written(target, count, found)
 
 
 def take_in(path: Annotated[str, tyro.conf.Positional], to: To) -> None:
@@ -97,11 +107,19 @@ def take_in(path: Annotated[str, tyro.conf.Positional], to: To) -> None:
     from evae.study.dataset import take_in
     from evae.study.holdings import check, stores
 
-    target, count = take_in(check(stores([path])), to)
-    Console(soft_wrap=True).print(Text(f"{target.location}: {count} trials"))
+    found = check(stores([path]))
+    target, count = take_in(found, to)
+    _written(target, count, found)
 
 
 COMMANDS: dict[str, Callable[..., None]] = {"list": show, "check": check, "export": export, "import": take_in}
+
+
+def _written(target: "Store", count: int, found: "Checked") -> None:
+    from evae.study.holdings import listed
+
+    left = f"; left out: {'; '.join(found.problems[:3])}" if found.problems else ""
+    Console(soft_wrap=True).print(Text(f"{target.location}: {count} trials, {listed(target)['MB']} MB{left}"))
 
 
 def _given(paths: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,60 +1,53 @@
-"""Finished trials as one data set that another lab can use as its pool: Parquet and a card, without secrets."""
+"""Finished trials as one data set that another lab can use as its pool: Parquet, safetensors if wanted, and a card,
+without secrets."""
 
 import json
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import evae
 from evae.errors import UserError
+from evae.identity import ORIGIN
+from evae.results import measures
 from evae.results.compaction import compact
 from evae.results.places import redacted
-from evae.results.store import Store, to_json
+from evae.results.store import Store, Unreachable, to_json
+from evae.study import taking
+from evae.study.data_card import card
 from evae.study.holdings import Checked
-from evae.study.taking import ORIGIN
+from evae.study.longer import SUFFIX
 
 CARD = "README.md"
+PICTURES = ("images", "clouds")
 LEFT_OUT = ("slot", "reason", "traceback", "launch_s", "restarts", *ORIGIN)
 """Columns that say more of the machines and their users than of the trials."""
-SIZES = {1e3: "n<1K", 1e4: "1K<n<10K", 1e5: "10K<n<100K", 1e6: "100K<n<1M", math.inf: "1M<n<10M"}
-"""What cards call a number of rows."""
-COLUMNS = {
-    "trial": "its identity: what training it is, by recipe, data and arithmetic",
-    "study": "the study that trained it",
-    "recipe": "everything that defines the training, as JSON; the folder of own images is left out",
-    "data_digest": "of the content of the images",
-    "numerics": "the version of evae's numbers",
-    "precision": "the arithmetic of the networks",
-    "device": "what it ran on, with `processor`, `threads` and `workers`: the same gives the same values",
-    "val_...": "a metric on the validation split; without it, on the test split",
-    "distances": "the identity of each distance: network, tap, counts, split, as JSON",
-}
 
 
-def export(checked: Checked, to: str, licence: str) -> tuple[Store, int]:
-    """Write the trials in which nothing is wrong to a new folder or URI, each training once; it and their number.
+def export(checked: Checked, to: str, licence: str, weights: bool = False, pictures: bool = False) -> tuple[Store, int]:
+    """Write the trials in which nothing is wrong to a new folder or URI, each training once, with their `weights` and
+    `pictures` if wanted; it and their number. Weights that cannot be read to their end are named as a problem.
 
     Raises UserError where something is there already.
     """
-    target = _new(to)
-    written: set[str] = set()
+    target, written = _new(to), set()
+    kinds = ("epochs", *PICTURES) if pictures else ("epochs",)
     for store, row in checked.fine:
         if row["identity"] not in written:
             written.add(row["identity"])
-            _copy(store, target, row, row["identity"])
+            _copy(store, target, row, row["identity"], kinds, weights, checked.problems)
     compact(target, 1)
-    target.write_bytes("", CARD, _card(target, len(written), licence).encode())
+    target.write_bytes("", CARD, card(target, len(written), licence).encode())
     return target, len(written)
 
 
 def take_in(checked: Checked, to: str) -> tuple[Store, int]:
-    """Copy the trials of a data set beside others. Raises UserError where something is wrong, or there already."""
+    """Copy the trials of a data set beside others, with all that it has of them. Raises UserError where something is
+    wrong, or there already."""
     if checked.problems:
         more = f", and {len(checked.problems) - 3} more" if checked.problems[3:] else ""
         raise UserError(f"it is refused as it is: {'; '.join(checked.problems[:3])}{more}")
     target = _new(to)
     for store, row in checked.fine:
-        _copy(store, target, row, row["trial"])
+        _copy(store, target, row, row["trial"], ("epochs", *PICTURES), True, checked.problems)
     compact(target, 1)
     return target, len(checked.fine)
 
@@ -67,16 +60,41 @@ def _new(to: str) -> Store:
     return target
 
 
-def _copy(source: Store, target: Store, row: Mapping[str, Any], name: str) -> None:
-    """A trial's epochs, and then its row, under this name."""
+def _copy(
+    source: Store,
+    target: Store,
+    row: Mapping[str, Any],
+    name: str,
+    kinds: Sequence[str],
+    weights: bool,
+    problems: list[str],
+) -> None:
+    """What there is of a trial, and then its row, under this name."""
     if not name.replace("-", "").isalnum():
         raise UserError(f"{name!r} is no name of a trial")
-    epochs = source.rows("epochs", row["trial"])
-    if epochs:
-        target.write("epochs", name, [epoch | {"trial": name} for epoch in epochs])
-    kept = {key: value for key, value in row.items() if key not in LEFT_OUT}
+    trial, recipe = row["trial"], _public(json.loads(row["recipe"]))
+    for kind in kinds:
+        if rows := source.rows(kind, trial):
+            target.write(kind, name, [each | {"trial": name} for each in rows])
+    if weights and (data := _weights(source, row, problems)) is not None:
+        from evae.checkpoints import with_recipe  # imports torch
+
+        target.write_bytes("weights", f"{name}{SUFFIX}", with_recipe(data, recipe))
+    kept = taking.completed(row, next(iter(source.rows(measures.KIND, trial)), None))
+    kept = {key: value for key, value in kept.items() if key not in LEFT_OUT}
     kept["study"] = row.get("taken_study") or row.get("study")
-    target.write("trials", name, [kept | {"trial": name, "recipe": to_json(_public(json.loads(row["recipe"])))}])
+    target.write("trials", name, [kept | {"trial": name, "recipe": to_json(recipe)}])
+
+
+def _weights(source: Store, row: Mapping[str, Any], problems: list[str]) -> bytes | None:
+    """Those that were kept of a trial; None where there are none that can be used."""
+    try:
+        return taking.weights(source, row["trial"], row, row["identity"])
+    except Unreachable:
+        raise
+    except (taking.Refused, UserError) as error:
+        problems.append(f"the weights of {row['trial']} of {source.location}: {error}")
+        return None
 
 
 def _public(recipe: dict[str, Any]) -> dict[str, Any]:
@@ -88,24 +106,3 @@ def _public(recipe: dict[str, Any]) -> dict[str, Any]:
         return recipe
     name = redacted(place).rstrip("/").rpartition("/")[2]
     return recipe | {"data": recipe["data"] | {"source": f"{kind}:{name}"}}
-
-
-def _card(target: Store, count: int, licence: str) -> str:
-    rows = target.columns("trials", ["study", "data_digest", "device", "numerics"]).to_pylist()
-
-    def of(name: str) -> str:
-        return ", ".join(sorted({str(row.get(name)) for row in rows}))
-
-    size = next(name for most, name in SIZES.items() if count < most)
-    kinds = "\n".join(f"- config_name: {kind}\n  data_files: {kind}/*/*.parquet" for kind in ("trials", "epochs"))
-    columns = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in COLUMNS.items())
-    # JSON text is YAML too, whatever the licence's name has in it.
-    return (
-        f"---\nlicense: {json.dumps(licence)}\ntags:\n- vae\n- hyperparameters\nsize_categories:\n- {size}\n"
-        f"configs:\n{kinds}\n---\n\n# {count} trained variational autoencoders\n\n"
-        f"Finished trials of evae {evae.__version__} ({of('study')}), each training once: `trials` has a row for each, "
-        "`epochs` the course of its losses. Weights and pictures are not in it.\n\n"
-        "    evae pool check FOLDER\n    evae study kernel-sweep --pool FOLDER\n\n"
-        f"Data digests: {of('data_digest')}. Devices: {of('device')}. Numbers of version: {of('numerics')}.\n\n"
-        f"| column | what it is |\n| --- | --- |\n{columns}\n"
-    )

@@ -44,7 +44,7 @@ def listed(store: Store) -> dict[str, Any]:
     names = ("state", "data_digest", "numerics", "device", "threads")
     table = store.columns("trials", names).to_pylist()
     finished = [row for row in table if row.get("state") == "finished"]
-    sizes = [size for folder in (*KINDS, *FOLDERS) for size in _bytes(store, folder)]
+    sizes = [size for folder in (*KINDS, *FOLDERS) for size in nbytes(store, folder)]
 
     def of(name: str) -> str:
         return ", ".join(sorted({str(row[name]) for row in finished if row.get(name) is not None})) or "not known"
@@ -61,7 +61,8 @@ def listed(store: Store) -> dict[str, Any]:
     }
 
 
-def _bytes(store: Store, folder: str) -> Iterator[int]:
+def nbytes(store: Store, folder: str) -> Iterator[int]:
+    """Bytes of each file of a folder of results."""
     suffix = SUFFIX if folder in FOLDERS else ".parquet"
     yield from (info.size for info in store.files(folder, suffix))
     if folder in KINDS:
@@ -104,7 +105,7 @@ def _check_store(store: Store, checked: Checked) -> None:
         for trial, size in store.sizes(folder, SUFFIX).items():
             known = header(store, folder, f"{trial}{SUFFIX}", size)
             if not isinstance(known, str):
-                if trial not in rows or trial in wrong or _same(known["recipe"], json.loads(rows[trial]["recipe"])):
+                if trial not in rows or trial in wrong or _same(folder, known["recipe"], rows[trial]):
                     continue
                 known = wrong[trial] = "it is of another recipe than its row"
             checked.problems.append(f"{store.location}/{folder}/{trial}{SUFFIX}: {known}")
@@ -133,7 +134,13 @@ def wrong_in(row: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _same(kept: Mapping[str, Any], recipe: Mapping[str, Any]) -> bool:
-    """Whether what was kept is of that training, whatever both say of the evaluation; a state may be of fewer epochs,
-    before its trial went on without keeping another."""
-    return begins(recipe, kept)
+def _same(folder: str, kept: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    """Whether what was kept is of the training of a row, whatever both say of the evaluation; a state may be of fewer
+    epochs, before its trial went on without keeping another."""
+    recipe = json.loads(row["recipe"])
+    if folder == "states" or row.get("identity") is None:
+        return begins(recipe, kept)
+    try:
+        return identity(kept, row["data_digest"], row["precision"], int(row["numerics"])) == row["identity"]
+    except (KeyError, TypeError, AttributeError):
+        return False

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from tiny import tiny_images, tiny_recipe
 
 from evae import pool
-from evae.checkpoints import dump_model, dump_training
+from evae.checkpoints import dump_model, dump_training, read_kept, restore_model
 from evae.errors import UserError
 from evae.identity import identity
 from evae.numerics import NUMERICS
 from evae.recipe import Recipe
+from evae.results import measures
 from evae.results.compaction import compact
 from evae.results.store import Store
 from evae.study.dataset import export, take_in
@@ -144,6 +146,65 @@ def test_a_data_set_goes_out_and_comes_in(tmp_path):
         export(found, str(tmp_path / "out"), "other")
 
 
+def with_weights(folder: Path) -> tuple[Store, Training]:
+    """Two trials on images of somebody's, the first with its weights and a picture; and its training."""
+    own = tiny_recipe()
+    own = replace(own, data=replace(own.data, source="folder:/home/me/secret/faces"))
+    store, training = made(folder, row(0, recipe=own), row(1, recipe=own)), Training(own, IMAGES)
+    trial = row(0, recipe=own)["trial"]
+    store.write_bytes("weights", f"{trial}.safetensors", dump_model(training.model, own, 32, 1))
+    store.write("images", trial, [{"trial": trial, "kind": "real", "png": b"a picture"}])
+    return store, training
+
+
+def test_weights_and_pictures_go_out_if_wanted_and_come_in(tmp_path):
+    store, training = with_weights(tmp_path / "a")
+    out, _ = export(check([store]), str(tmp_path / "out"), "other", weights=True, pictures=True)
+    text = (tmp_path / "out" / "README.md").read_text()
+    assert (
+        "(1 of 2 trainings) | 0.0" in text
+        and "| `images` | its pictures as PNG" in text
+        and "once, without" not in text
+    )
+    assert "config_name: images\n  data_files: images/*/*.parquet" in text and "config_name: weights" not in text
+    found = check(stores([str(tmp_path / "out")]))
+    assert found.problems == [] and len(found.fine) == 2
+    taken, _ = take_in(found, str(tmp_path / "results" / "shared"))
+    name = f"{row(0, recipe=training.recipe)['identity']}.safetensors"
+    for each in (out, taken):
+        (picture,) = each.rows("images", name.partition(".")[0])
+        assert picture["png"] == b"a picture" and len(each.sizes("weights", ".safetensors")) == 1
+        data = each.read_bytes("weights", name)
+        assert b"/home/me" not in data and read_kept(data, name).recipe.data.source == "folder:faces"
+        again = Training(training.recipe, IMAGES)
+        restore_model(again, data)
+        assert all(
+            torch.equal(*pair)
+            for pair in zip(again.model.state_dict().values(), training.model.state_dict().values(), strict=True)
+        )
+    plain, _ = export(check([store]), str(tmp_path / "plain"), "other")
+    assert not plain.sizes("weights", ".safetensors") and not plain.rows("images")
+    assert ", each training once, without weights and pictures.\n" in (tmp_path / "plain" / "README.md").read_text()
+
+
+def test_weights_that_are_none_to_their_end_stay_out_and_are_named(tmp_path):
+    store, _ = with_weights(tmp_path / "a")
+    (file,) = (tmp_path / "a" / "weights").iterdir()
+    file.write_bytes(file.read_bytes().replace(b'"F32"', b'"X32"'))
+    found = check([store])
+    assert found.problems == []  # by its header
+    out, count = export(found, str(tmp_path / "out"), "other", weights=True)
+    assert count == 2 and not out.sizes("weights", ".safetensors")
+    assert "the weights of" in found.problems[0] and "damaged" in found.problems[0]
+
+
+def test_what_was_measured_afterwards_goes_out_too(tmp_path):
+    store, one = made(tmp_path / "a", row(0)), row(0)
+    measures.add(store, one, asked=["nll_nats"], metrics={"nll_nats": 7.5}, distances={}, device="cpu")
+    out, _ = export(check([store]), str(tmp_path / "out"), "other")
+    assert out.rows("trials")[0]["nll_nats"] == 7.5
+
+
 @pytest.mark.parametrize("name", ["../../x", "a/b", ".hidden", ""])
 def test_names_with_parts_of_paths_are_refused(tmp_path, name):
     store = made(tmp_path / "a")
@@ -176,8 +237,10 @@ def test_the_commands_of_a_pool(monkeypatch, capsys, tmp_path):
     results, out, theirs = (str(tmp_path / name) for name in ("results", "out", "results/theirs"))
     assert "a: 2 of 2 trials finished" in command(monkeypatch, capsys, "list", results)[1]
     assert command(monkeypatch, capsys, "check", results) == (0, "2 finished trials are fine; 0 things are not\n")
-    assert command(monkeypatch, capsys, "export", results, "--to", out)[1].endswith("out: 2 trials\n")
-    assert command(monkeypatch, capsys, "import", out, "--to", theirs)[1].endswith("theirs: 2 trials\n")
+    assert command(monkeypatch, capsys, "export", results, "--to", out)[1].rpartition(", ")[0].endswith("out: 2 trials")
+    assert (
+        command(monkeypatch, capsys, "import", out, "--to", theirs)[1].rpartition(", ")[0].endswith("theirs: 2 trials")
+    )
     assert command(monkeypatch, capsys, "check", results)[0] == 0
     made(tmp_path / "results" / "b", row(0, val_elbo_nats=0.0))
     status, said = command(monkeypatch, capsys, "check", results)
