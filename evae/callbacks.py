@@ -13,7 +13,8 @@ class Callback:
     not needed are left out. An error in one ends the callback, with a word on the console, and never the study.
 
     A trial that was interrupted begins again: its epochs go on where its last checkpoint was, so that the same epoch
-    may be told twice.
+    may be told twice. One that another study has trained is told in the session that takes it, from its start to its
+    end, with rows that say where it was trained (`taken_study`, `taken_from`, `taken_trial`).
     """
 
     def study_start(self, study: Row) -> None:

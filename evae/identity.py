@@ -17,6 +17,8 @@ DIGITS = 24
 """Hexadecimal digits of an identity: among a million trials, two that differ share one with a chance of 1e-17."""
 CONDITIONS = ("device", "processor", "threads", "workers")
 """What a trial's numbers depend on beside its identity: where one differs, they are as close as another seed's."""
+ORIGIN = ("taken_study", "taken_from", "taken_trial")
+"""Columns of a trial that was taken: the study that trained it, where its results lie, and its name there."""
 IN_TRAINING = ("horizontal_flip",)
 """What of the data's recipe is no property of the images."""
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from evae.errors import UserError
+from evae.hardware import accelerator
 
 AUTO = "auto"
 MOST_LANES = 32
@@ -35,6 +36,17 @@ class Demand:
             raise UserError(f"--lanes must be auto or a number from 1 to {MOST_LANES}, got {self.lanes}")
         if self.lanes > 1 and (why := self._alone):
             raise UserError(f"--lanes {self.lanes}: {why}; give --lanes 1, or leave it out")
+
+    @property
+    def device(self) -> str:
+        """What a trial runs on, on this machine alone."""
+        here = "cpu" if self.gpus == 0 else accelerator()
+        return "cpu" if here == "mps" and self.workers > 1 else here
+
+    @property
+    def threads(self) -> int:
+        """Of a process."""
+        return max(1, int(self.cpus))
 
     @property
     def may_share(self) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.samplers import QMCSampler, RandomSampler
+from optuna.trial import TrialState
 
 from evae.errors import UserError
 from evae.search.constraints import bounded, tell_violations, violations
@@ -53,7 +55,7 @@ def tell(search: StudySearcher, pool: Pool) -> list[Mapping[str, Any]]:
     parameters. Controls are left to be taken. A sampler that learns nothing is told nothing, and draws what it would
     draw without a pool."""
     controls, first = [control.params for control in search.space.controls], {}
-    if not pool.first and isinstance(search.make_sampler(0), QMCSampler | RandomSampler):
+    if not pool.first and _learns_nothing(search):
         return []
     for told in pool.told:
         found, rows = point(search.space, search.base, told.params), complete(told.rows, search.objectives)
@@ -71,6 +73,26 @@ def tell(search: StudySearcher, pool: Pool) -> list[Mapping[str, Any]]:
             search.elsewhere.add(key)
             search.past.told += 1
     return list(first.values())
+
+
+def take_what_is_certain(search: StudySearcher) -> list[Job]:
+    """Let a search take from its pool what it will take whatever trials come to: what is queued, controls, and what its
+    sampler draws as long as it knows how everything before has ended. The jobs among these that the pool has not."""
+    jobs: list[Job] = []
+    blind = _learns_nothing(search)
+
+    def room() -> int:
+        known = not jobs or blind or search.jobs
+        return sys.maxsize if known or search.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)) else 0
+
+    search.room = room
+    while isinstance(job := search.suggest(str(len(jobs))), Job):
+        jobs.append(job)
+    return jobs
+
+
+def _learns_nothing(search: StudySearcher) -> bool:
+    return isinstance(search.make_sampler(0), QMCSampler | RandomSampler)
 
 
 def leave_outside(search: StudySearcher, found: Point | str, rows: Sequence[Mapping[str, Any]]) -> None:

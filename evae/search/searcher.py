@@ -93,9 +93,12 @@ class StudySearcher:
         """Called whenever a configuration's trial of the Optuna study begins or ends."""
         self.on_confirm: Callable[[Mapping[str, int]], None] = lambda more: None
         """Called with the number of fresh seeds that each configuration gets now, by its key."""
+        self.on_taken: Callable[[Mapping[str, Any]], None] = lambda row: None
+        """Called with the row of each trial that the pool had."""
         self.configurations: dict[str, Configuration] = {}
         self.jobs: deque[Job] = deque()
         self.running: dict[str, Job] = {}
+        self.next: Job | None = None
         self.exhausted = False
         self.tally = Tally()
         self.pool, self.past, self.taken = pool or Pool(), Account(), 0
@@ -129,7 +132,14 @@ class StudySearcher:
 
     def suggest(self, trial_id: str) -> Job | str | None:
         """What to train next under this name: a job, `FINISHED`, or None where something has to end first."""
-        while True:
+        job = self.upcoming()
+        if isinstance(job, Job):
+            self.running[trial_id], self.next = job, None
+        return job
+
+    def upcoming(self) -> Job | str | None:
+        """What would be suggested now, with all that the pool has before it taken."""
+        while self.next is None:
             if not self.jobs and self.all_drawn and self._settled():
                 return FINISHED
             # Nothing is drawn before there is room: what ends meanwhile makes for a better suggestion.
@@ -141,10 +151,12 @@ class StudySearcher:
                 return FINISHED if self._settled() else None
             job = self.pool.take(self.jobs.popleft())
             if isinstance(job, Job):
-                self.running[trial_id] = job
-                return job
-            self.taken += 1
-            self._ended(*job)
+                self.next = job
+            else:
+                self.taken += 1
+                self._ended(*job)
+                self.on_taken(job[1])
+        return self.next
 
     def on_trial_complete(self, trial_id: str, row: Mapping[str, Any]) -> None:
         """Take note of how the job suggested under this name ended."""

@@ -78,6 +78,7 @@ def note(configuration: Configuration) -> str:
     lines = [f"**{head}** ({configuration.origin}): pictures are of its first finished trial", ""]
     for seed, row in sorted(configuration.ended.items()):
         why = f": {row['reason']}" if row.get("reason") else ""
+        why += f", taken from study {row['taken_study']} ({row['taken_from']})" if row.get("taken_study") else ""
         lines.append(f"- `{configuration.key}-s{seed}` {row['state']}{why}")
     return "\n".join(lines)
 

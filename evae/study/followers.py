@@ -54,11 +54,13 @@ class Followers(tune.Callback):
     def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict[str, Any], **info: Any) -> None:
         row, epoch = result["row"], result["epoch_row"]
         if row["trial"] not in self.under_way:
+            if result["done"] and row.get("taken_study") is not None:  # and was measured here
+                return self.on_taken(row)
             self.callbacks.call("trial_start", row)
         self.under_way[row["trial"]] = row
         if epoch is not None:
             self.callbacks.call("epoch", row, epoch)
-        if row["state"] != "running":
+        if result["done"]:
             self._end(row)
 
     def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
@@ -67,21 +69,30 @@ class Followers(tune.Callback):
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         self._look_up(trial.config["job"].trial)
 
+    def on_taken(self, row: Row) -> None:
+        """A trial that another study has trained, as it is in the store now."""
+        if self.callbacks.live:
+            self.callbacks.call("trial_start", {**row, "epochs": 0})
+            for epoch in self._stored("epochs", row["trial"]):
+                self.callbacks.call("epoch", row, epoch)
+            self.callbacks.call("trial_end", row)
+
     def close(self) -> None:
         """The study has ended, and with it the trials that were under way."""
         for trial in list(self.under_way):
-            self._end(self._stored(trial) or self.under_way[trial])
+            self._end(next(iter(self._stored("trials", trial)), self.under_way[trial]))
 
     def _look_up(self, trial: str) -> None:
         if trial in self.under_way:
-            row = self._stored(trial)
-            if row is not None and row["state"] != "running":
-                self._end(row)
+            for row in self._stored("trials", trial):
+                if row["state"] != "running":
+                    self._end(row)
 
-    def _stored(self, trial: str) -> dict[str, Any] | None:
-        """The row in the store; None where that cannot be reached now, which is no reason to end the study."""
+    def _stored(self, kind: str, trial: str) -> list[dict[str, Any]]:
+        """Rows in the store; none where that cannot be reached now, which is no reason to end the study."""
         with contextlib.suppress(StoreError):
-            return next(iter(self.store.rows("trials", trial)), None)
+            return self.store.rows(kind, trial)
+        return []
 
     def _end(self, row: dict[str, Any]) -> None:
         if self.under_way.pop(row["trial"], None) is not None:

@@ -10,7 +10,6 @@ import torch
 
 from evae.cluster.demand import AUTO, Demand
 from evae.data.base import ImageSet
-from evae.hardware import accelerator
 from evae.recipe import Recipe
 from evae.study.in_small import measure, tried
 from evae.study.room import Room, find_room
@@ -18,16 +17,21 @@ from evae.study.room import Room, find_room
 PER_TRIAL_MB = 0.3
 """Rows and pictures of a trial, on average over the studies here."""
 
+NOTHING = "nothing was trained for the study, and nothing written"
 
-def forecast(demand: Demand, recipes: Sequence[Recipe], images: ImageSet, trials: int, keep: str) -> str:
-    """In words, what so many trials will cost, the seconds of which are the mean over some of the recipes.
+
+def forecast(
+    demand: Demand, recipes: Sequence[Recipe], images: ImageSet, trials: int, keep: str, measured: int = 0
+) -> str:
+    """In words, what so many trials will cost, the seconds of which are the mean over some of the recipes; and as many
+    that are not trained, but `measured` from kept weights.
 
     Trials beside each other share memory and caches, and other recipes of the space may take longer: the true cost is
     known once some have been trained.
     """
-    device = torch.device("cpu" if demand.gpus == 0 else accelerator())
+    device = torch.device(demand.device)
     if device.type == "cpu":
-        torch.set_num_threads(max(1, int(demand.cpus)))
+        torch.set_num_threads(demand.threads)
     found = [measure(recipe, images, device) for recipe in tried(recipes)]
     room = Room()
     if demand.may_share and (device.type == "cuda" or demand.lanes != AUTO):
@@ -38,25 +42,26 @@ def forecast(demand: Demand, recipes: Sequence[Recipe], images: ImageSet, trials
     epochs = recipes[0].optimisation.epochs
     trial_s = epochs * epoch_s + evaluate_s
     at_once = _at_once(demand, device) * room.lanes
-    wall_s = math.ceil(trials / at_once) * trial_s * room.lanes / room.gain
-    of_device = (
-        f"{trials * trial_s / room.gain * _units(demand, device) / 3600:.2g} "
-        f"{'core' if device.type == 'cpu' else 'GPU'}-hours"
+    wall_s = (
+        (math.ceil(trials / at_once) * trial_s + math.ceil(measured / at_once) * evaluate_s) * room.lanes / room.gain
     )
+    busy_s = (trials * trial_s + measured * evaluate_s) / room.gain
+    of_device = f"{busy_s * _units(demand, device) / 3600:.2g} {'core' if device.type == 'cpu' else 'GPU'}-hours"
     kept_mb = {"none": 0.0, "weights": weights_mb, "states": weights_mb + state_mb}[keep]
-    disk = trials * (PER_TRIAL_MB + kept_mb)
+    disk = (trials + measured) * (PER_TRIAL_MB + kept_mb)
     states = f" ({_size(trials * state_mb)} of it states of trainings)" if keep == "states" else ""
     processes = at_once // room.lanes * demand.workers if device.type == "cpu" else 1
     where = ", on this machine and not on the cluster" if demand.address else ""
     return "\n".join(
         [
             f"dry run: about {trials} trials x (epochs: {epochs} x {epoch_s:.3g} s + evaluation: {evaluate_s:.3g} s), "
-            f"measured on {device.type}{where}: {_duration(trial_s)} each",
+            f"measured on {device.type}{where}: {_duration(trial_s)} each"
+            + (f"; and {measured} to be measured from kept weights" if measured else ""),
             f"about {_duration(wall_s)} with {at_once} at a time, beside some seconds to start; {of_device}",
             f"about {_size(disk)} of results{states}, "
             f"{processes * _resident_gb():.1f} GB of memory{_of_images(images)}",
             *([room.note] if room.note else []),
-            "nothing was trained for the study, and nothing written",
+            NOTHING,
         ]
     )
 

@@ -190,16 +190,24 @@ class Manifest:
         self.row["claims"] = to_json([stated.to_dict() for stated in found])
         return found
 
+    def begin(self, store: Store, sampler: str) -> None:
+        """Write the row down, still without the machines."""
+        self.row["sampler"] = sampler
+        store.write("study", self.row["session"], [self.row])
+
     def write(self, store: Store, **changes: Any) -> None:
         # Not before: torch knows the GPUs, and takes seconds to import.
         self.row |= {"hardware": to_json(hardware.describe()), **changes}
         store.write("study", self.row["session"], [self.row])
 
-    def close(self, store: Store, state: str, slots: float) -> None:
-        """Say how the session ended, and for how many trials it had room on average."""
+    def close(self, store: Store, state: str) -> None:
+        """Say how the session ended."""
         # By a clock that nobody sets.
-        wall_s = time.monotonic() - self.clock
-        self.write(store, state=state, ended_at=datetime.now(UTC), wall_s=wall_s, slots=slots)
+        self.write(store, state=state, ended_at=datetime.now(UTC), wall_s=time.monotonic() - self.clock)
+
+    def withdraw(self, store: Store) -> None:
+        """Take the row back."""
+        store.delete_bytes("study", f"{self.row['session']}.parquet")
 
 
 def _check_empty(store: Store) -> None:

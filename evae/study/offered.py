@@ -2,12 +2,16 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from evae.data.base import ImageSet
 from evae.errors import UserError
+from evae.hardware import processor
 from evae.identity import CONDITIONS
+from evae.lazy import torch
 from evae.metrics.base import METRICS
 from evae.plugins import digests
 from evae.recipe import Recipe
@@ -34,11 +38,24 @@ def open_pool(options: StudyOptions, store: Store, images: ImageSet) -> StudyPoo
     given = {
         # What a model takes on another machine says nothing of this one.
         "same": CONDITIONS if options.measures_cost else options.pool_same,
-        "keep_weights": options.keep != "none",
+        "keep_weights": options.keep != "none" and not options.dry_run,
+        "copies": not options.dry_run,
         "told": known,
         "first": options.pool_first,
     }
     return StudyPool(offers, store, options.name, images.digest, wanted, **given)
+
+
+def settle(pool: StudyPool, images: ImageSet, features: str, device: str, threads: int, workers: int) -> None:
+    """Tell the pool what trials run on here, and which network distances are taken on."""
+    from evae.macs import arithmetic
+    from evae.metrics.features import load_features
+
+    on = torch.device(device)
+    pool.precision = partial(arithmetic, image_size=images.image_size, channels=images.channels, device=on)
+    pool.here = {"device": on.type, "processor": processor(on), "threads": threads, "workers": workers}
+    if images.kind != "points":
+        pool.wanted = replace(pool.wanted, features=load_features(features).digest)
 
 
 def said(pool: StudyPool, claims: bool) -> list[str]:

@@ -25,7 +25,7 @@ class StudyPool(Pool):
     """Takes trials of `offers` into the study's own `store`, and says what its own finished trials lack.
 
     `precision` says in which arithmetic a recipe is trained here, and `here` under which conditions; both are set once
-    the machines are known. Of these, a trial must have run under the `same`.
+    the machines are known. Of these, a trial must have run under the `same`. A pool that `copies` nothing only looks.
     """
 
     offers: Offers
@@ -37,6 +37,7 @@ class StudyPool(Pool):
     keep_weights: bool = True
     told: Sequence[Told] = ()
     first: bool = False
+    copies: bool = True
     precision: Callable[[Recipe], str] = lambda recipe: recipe.optimisation.precision
     here: Mapping[str, Any] = field(default_factory=dict)
 
@@ -100,7 +101,10 @@ class StudyPool(Pool):
             self.measured[place["taken_study"]] += 1
             own = taking.as_own(self.study, job, row, place)
             return replace(job, kept=Kept(store, row["trial"], own, of_study=False))
-        own = taking.copy(store, self.store, self.study, job, row, data)
+        if self.copies:
+            own = taking.copy(store, self.store, self.study, job, row, data)
+        else:
+            own = taking.as_own(self.study, job, row, place)
         self.nbytes += len(data or b"")
         self.without_weights += self.keep_weights and data is None
         self.from_where[place["taken_study"], place["taken_from"]] += 1
@@ -134,23 +138,27 @@ class StudyPool(Pool):
         return found[min(fitting, key=lambda i: (len(unlike[i]), found[i][1]["ended_at"]))]
 
     def said(self) -> list[str]:
-        """What was taken from where, and what could not be, in lines."""
-        lines = [f"{_count(n)} taken from study {study} ({place})" for (study, place), n in self.from_where.items()]
+        """What was taken from where, and what could not be, in lines; or what will be."""
+        lines = [f"{self._were(n)} taken from study {study} ({place})" for (study, place), n in self.from_where.items()]
         if self.without_weights:
             lines.append(f"{self.without_weights} of these are without weights, which were not kept there")
         if self.nbytes > 1 << 20:
             lines.append(f"weights of {self.nbytes / 2**20:,.0f} MiB were copied")
-        lines += [f"{n} of study {study} measured from kept weights, not trained" for study, n in self.measured.items()]
+        measured = f"{'' if self.copies else 'will be '}measured from kept weights, not trained"
+        lines += [f"{n} of study {study} {measured}" for study, n in self.measured.items()]
         lines += [f"nothing more was taken from a place of the pool: {why}" for why in self.gone.values()]
         if self.missed:
-            lines.append(f"{_count(self.missed)} trained that only such places have")
+            lines.append(f"{self._were(self.missed)} trained that only such places have")
         refused = list(self.refused.items())
-        lines += [f"{trial} was trained, though the pool has it: {why}" for trial, why in refused[:REASONS]]
+        was = "was" if self.copies else "will be"
+        lines += [f"{trial} {was} trained, though the pool has it: {why}" for trial, why in refused[:REASONS]]
         return lines + ([f"and {len(refused) - REASONS} more"] if len(refused) > REASONS else [])
 
-
-def _count(n: int) -> str:
-    return "1 trial was" if n == 1 else f"{n} trials were"
+    def _were(self, n: int) -> str:
+        """So many trials, up to what became of them."""
+        if not self.copies:
+            return f"{n} trial{'' if n == 1 else 's'} will be"
+        return "1 trial was" if n == 1 else f"{n} trials were"
 
 
 def _named(store: Store, row: Mapping[str, Any]) -> str:

@@ -87,6 +87,10 @@ class StudyProgress(Callback):
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         self._ended(trial.trial_id)
 
+    def on_taken(self) -> None:
+        """The pool had a trial."""
+        self._ended("")
+
     def on_confirm(self, more: Mapping[str, int]) -> None:
         """The search has chosen, and these configurations get so many fresh seeds; said of the first, and later no more
         often than how far the study is."""
@@ -118,9 +122,9 @@ class StudyProgress(Callback):
     def _left(self, done: int, total: int) -> str:
         # What was taken from other studies took no time.
         new = done - self.before - self.searcher.taken
-        if not new:
+        if not new and done < total:
             return "time left: unknown yet"
-        left = (time.monotonic() - self.started) / new * (total - done)
+        left = (time.monotonic() - self.started) / max(new, 1) * (total - done)
         return f"about {left / 60:.0f} min left" if left >= 90 else f"about {left:.0f} s left"
 
     def best(self) -> list[tuple[str, float, str]]:

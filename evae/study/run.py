@@ -110,12 +110,10 @@ def run_study(question: str, options: StudyOptions, console: Console, repeated_b
             console.print(Text(note))
         # Imported when needed: whose options cannot be done does not wait for Ray and torch.
         if options.dry_run:
-            from evae.study.forecast import forecast
+            from evae.study.dry_run import planned
 
-            left = searcher.planned - searcher.done
-            console.print(Text(forecast(options.demand(), recipes, images, left, options.keep)))
-            if len(pool.offers):
-                console.print("What of these trials the pool has is taken, and costs next to nothing.")
+            for line in planned(searcher, options, images, pool, recipes):
+                console.print(Text(line))
             return store
         from evae.study.session import run_session
 

@@ -1,4 +1,5 @@
-"""A session of a study: Ray started or joined, and its trials trained."""
+"""A session of a study: what others have trained is taken, and where more is to be trained, Ray is started or joined
+for it."""
 
 import importlib
 import threading
@@ -14,8 +15,11 @@ from evae.cluster.versions import require_same_versions
 from evae.data.base import ImageSet
 from evae.hardware import accelerator
 from evae.results.store import Store
+from evae.search.job import Job
 from evae.search.searcher import StudySearcher
+from evae.study.course import course
 from evae.study.manifest import Manifest
+from evae.study.offered import settle
 from evae.study.options import StudyOptions
 from evae.study.pool import StudyPool
 
@@ -31,14 +35,22 @@ def run_session(
 ) -> None:
     """Train what the searcher suggests, as `run_study` says."""
     demand = _demand(options, searcher, images, console)
-    # torch is imported while Ray starts; and Ray's processes import what a trial needs while the references are taken.
-    threading.Thread(target=importlib.import_module, args=("evae.evaluation",)).start()
-    with ray_session(demand):
-        from evae.study.trials import train
+    with course(searcher, manifest, options, store, pool, console) as told:
+        # What the machines of a cluster are is not known before it is joined.
+        if demand.address is None:
+            if len(pool.offers):
+                settle(pool, images, options.features, demand.device, demand.threads, demand.workers)
+            if not isinstance(searcher.upcoming(), Job):
+                return
+        # torch is imported while Ray starts; and Ray's processes import what a trial needs while the references are
+        # taken.
+        threading.Thread(target=importlib.import_module, args=("evae.evaluation",)).start()
+        with ray_session(demand):
+            from evae.study.trials import train
 
-        require_token()
-        require_same_versions(options.plugins)
-        train(searcher, manifest, images, options, demand, store, pool, console)
+            require_token()
+            require_same_versions(options.plugins)
+            train(searcher, manifest, images, options, demand, store, pool, told, console)
 
 
 def _demand(options: StudyOptions, searcher: StudySearcher, images: ImageSet, console: Console) -> Demand:

@@ -12,14 +12,12 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from evae.identity import CONDITIONS, identity
+from evae.identity import CONDITIONS, ORIGIN, identity
 from evae.results import measures
 from evae.results.rows import opening_row
 from evae.results.store import Store, StoreError, Unreachable
 from evae.search.job import Job, is_fresh
 
-ORIGIN = ("taken_study", "taken_from", "taken_trial")
-"""Columns of a trial that was taken: the study that trained it, where its results lie, and its name there."""
 TEXTS = ("slot", "rate_is", "val_rate_is", "code_shape", "not_fitted", "distances", "plugins")
 TIMES = ("started_at", "ended_at")
 NATS = ("distortion_of_mean_nats", "distortion_nats", "rate_nats", "elbo_nats")
@@ -48,7 +46,7 @@ def read(store: Store, trial: str, job: Job, named: str) -> dict[str, Any]:
         raise Refused(str(error)) from None
     if row is None:
         raise Refused("its row is gone")
-    row = _completed(row, measures.of_trial(row, later))
+    row = completed(row, later)
     row["recipe"] = recipe = measures.parsed(row.get("recipe"))
     try:
         own = identity(recipe, row["data_digest"], row["precision"])
@@ -66,11 +64,12 @@ def read(store: Store, trial: str, job: Job, named: str) -> dict[str, Any]:
     return row
 
 
-def _completed(row: dict[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
+def completed(row: Mapping[str, Any], later: Mapping[str, Any] | None) -> dict[str, Any]:
     """A row with what was measured of its trial afterwards."""
+    later = measures.of_trial(row, later)
     more = {n: value for n, value in later.items() if n not in measures.OWN and row.get(n) is None}
     both = measures.identities(later) | measures.identities(row)
-    return row | more | ({"distances": json.dumps(both, sort_keys=True)} if both else {})
+    return {**row, **more} | ({"distances": json.dumps(both, sort_keys=True)} if both else {})
 
 
 def weights(store: Store, trial: str, row: Mapping[str, Any], named: str) -> bytes | None:

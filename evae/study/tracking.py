@@ -32,6 +32,8 @@ class Tracking(Callback):
         # Of results in an object store, what a tracker keeps is beside whoever runs the study, as the report is.
         self.folder = (Path(store.root) if store.is_local else Path(study).absolute()) / name
         self.waiting: queue.SimpleQueue[tuple[str, tuple[Row, ...]]] = queue.SimpleQueue()
+        self.caught_up: set[str] = set()
+        """Which ends were told as the session began: of trials that were taken meanwhile, the study tells too."""
         self.thread = threading.Thread(target=self._work, name=f"evae-{name}", daemon=True)
 
     def study_start(self, study: Row) -> None:
@@ -72,6 +74,8 @@ class Tracking(Callback):
             )
 
     def _tell(self, made: Tracker, method: str, *rows: Row) -> None:
+        if "trial" in rows[0] and rows[0].get("ended_at") and _mark(rows[0]) in self.caught_up:
+            return
         if method == "trial_end":
             self._end(made, rows[0])
         else:
@@ -95,6 +99,7 @@ class Tracking(Callback):
                 for epoch in self._rows("epochs", row["trial"]):
                     made.epoch(row, epoch)
                 self._end(made, row)
+                self.caught_up.add(_mark(row))
 
     def _rows(self, kind: str, trial: str | None = None) -> list[dict[str, Any]]:
         """Rows of the store; none where they cannot be read now."""

@@ -2,7 +2,6 @@
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 
 import ray
@@ -18,27 +17,22 @@ from evae.cluster.setting import Setting
 from evae.cluster.tune import tuner
 from evae.data.base import ImageSet
 from evae.errors import UserError
-from evae.hardware import accelerator, processor
-from evae.macs import arithmetic
+from evae.hardware import accelerator
 from evae.metrics.features import load_features
 from evae.metrics.reference import Reference, references
 from evae.networks.layers import recompute
 from evae.recipe import Recipe
-from evae.results.compaction import tidied
-from evae.results.rows import close_row
 from evae.results.store import Store
-from evae.search.journal import Journal
 from evae.search.searcher import StudySearcher
 from evae.study.balance import balance, state_mb
+from evae.study.course import Told
 from evae.study.covered import looked_at
-from evae.study.followers import Callbacks, Followers
 from evae.study.longer import said_of_precision
 from evae.study.manifest import Manifest
+from evae.study.offered import settle
 from evae.study.options import StudyOptions
 from evae.study.pool import StudyPool
-from evae.study.progress import StudyProgress, ahead, rungs_said, summary, verdicts
 from evae.study.room import room
-from evae.study.tracking import Tracking
 
 
 def train(
@@ -49,9 +43,11 @@ def train(
     demand: Demand,
     store: Store,
     pool: StudyPool,
+    told: Told,
     console: Console,
 ) -> None:
-    """Train what the searcher suggests on the machines that were joined, as `run_study` says."""
+    """Train what the searcher suggests on the machines that were joined, as `run_study` says. Tune tells of it who is
+    to be `told`."""
     recipes = searcher.space.recipes(searcher.base)
     _check_builds(recipes, images, options.recompute)
     console.print(Text(f"the first configuration's loss as training begins: {balance(recipes[0], images)}"))
@@ -82,22 +78,13 @@ def train(
     if options.keep == "states":
         mb = sum(map(partial(state_mb, images=images), recipes)) / len(recipes)
         console.print(f"states of trainings are kept: about {mb:.3g} MB for each trial", highlight=False)
-    manifest.write(store, slots=float(slots.now()), sampler=options.sampler)
+    manifest.write(store, slots=float(slots.now()))
     searcher.room = slots.room
-    _prepare(pool, slots, images, options.features)
+    device = accelerator() if slots.gpus > 0 else "cpu"
+    settle(pool, images, options.features, device, setting.threads, slots.workers)
     for line in said_of_precision(store, options.epochs, pool.precision):
         console.print(Text(line))
-    _search(searcher, setting, slots, options, manifest, pool, console)
-
-
-def _prepare(pool: StudyPool, slots: Slots, images: ImageSet, features: str) -> None:
-    """Tell the pool what trials run on here, and which network distances are taken on."""
-    device = torch.device(accelerator() if slots.gpus > 0 else "cpu")
-    pool.precision = partial(arithmetic, image_size=images.image_size, channels=images.channels, device=device)
-    threads = max(1, int(slots.cpus))
-    pool.here = {"device": device.type, "processor": processor(device), "threads": threads, "workers": slots.workers}
-    if images.kind != "points":
-        pool.wanted = replace(pool.wanted, features=load_features(features).digest)
+    _search(searcher, setting, slots, options, manifest, told, console)
 
 
 def _check_builds(recipes: Sequence[Recipe], images: ImageSet, recomputes: bool) -> None:
@@ -122,49 +109,21 @@ def _search(
     slots: Slots,
     options: StudyOptions,
     manifest: Manifest,
-    pool: StudyPool,
+    told: Told,
     console: Console,
 ) -> None:
-    store, progress = setting.store, StudyProgress(searcher, console, options.epochs)
     stopped = searcher.rungs.stopped if searcher.rungs else {}
-    failures = Failures(options.name, store, slots, console, stopped, options.max_failures)
-    trackers = [Tracking(name, options.name, store, console) for name in dict.fromkeys(options.track)]
-    callbacks = Callbacks([*(made() for made in callback.values()), *trackers], console)
-    followers = Followers(callbacks, store)
-    callbacks.call("study_start", manifest.row)
-    state, interrupted = "failed", False
+    failures = Failures(options.name, setting.store, slots, console, stopped, options.max_failures)
+    progress, followers = told
+    callbacks = [progress, failures, followers] if setting.followed else [progress, failures]
     try:
-        with (
-            progress,
-            Journal(store, options.name, searcher),
-            tempfile.TemporaryDirectory(prefix="evae-tune-") as scratch,
-        ):
-            told = [progress, failures, followers] if setting.followed else [progress, failures]
-            tuner(searcher, setting, slots, told, failures.given_up, scratch, options.time_limit).fit()
-        state = "finished" if progress.done == progress.total else "stopped"
-    except KeyboardInterrupt:
-        state, interrupted = "stopped", True
+        with tempfile.TemporaryDirectory(prefix="evae-tune-") as scratch:
+            tuner(searcher, setting, slots, callbacks, failures.given_up, scratch, options.time_limit).fit()
     finally:
         # The trials in flight write rows as long as there is a Ray to run them.
         ray.shutdown()
         failures.record()
-        _cancel_running(store)
-        followers.close()
-        manifest.close(store, state, slots.mean())
-        callbacks.call("study_end", manifest.row)
-    for line in tidied(store):
-        console.print(Text(line))
-    trials = store.rows("trials")
-    console.print(summary(progress, [row["state"] for row in trials]))
-    said = [*rungs_said(searcher), *ahead(searcher, trials, options.sampler), *pool.said()]
-    for line in [*said, *verdicts(searcher, state == "finished")]:
-        console.print(Text(line))
-    if searcher.exhausted and len(searcher.configurations) < options.trials:
-        console.print(f"The search came up with no more than these {len(searcher.configurations)} configurations.")
-    if state == "stopped":
-        console.print("Stopped before the end; every finished trial is kept. The same command continues the study.")
-    if interrupted:
-        raise KeyboardInterrupt
+        manifest.row["slots"] = slots.mean()
 
 
 def _references(images: ImageSet, features: str) -> Mapping[str, Reference | None]:
@@ -173,9 +132,3 @@ def _references(images: ImageSet, features: str) -> Mapping[str, Reference | Non
     if images.kind == "points":
         return dict.fromkeys(splits)
     return references({split: getattr(images, split) for split in splits}, images.train, load_features(features))
-
-
-def _cancel_running(store: Store) -> None:
-    for row in store.rows("trials"):
-        if row["state"] == "running":
-            close_row(store, row["trial"], "cancelled", "the study was stopped")

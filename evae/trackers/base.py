@@ -9,12 +9,14 @@ from typing import Any
 
 from evae.callbacks import Callback, Row
 from evae.errors import UserError
+from evae.identity import ORIGIN
 from evae.registry import Registry
 
 FOUND = ("finished", "stopped")
 """States of trials with which nothing went wrong."""
-ABOUT = ("label", "configuration", "number", "origin", "method", "seed", "role", "epochs_planned")
-"""What of a trial's row says which one it is: shown as hyperparameters, beside those that were searched."""
+ABOUT = ("label", "configuration", "number", "origin", "method", "seed", "role", "epochs_planned", *ORIGIN)
+"""What of a trial's row says which one it is, and where it was trained if that was another study: shown as
+hyperparameters, beside those that were searched."""
 NO_METRICS = (*ABOUT, "attempt", "epoch")
 SEARCHED = "param_"
 

@@ -79,7 +79,7 @@ class WeightsAndBiases(Tracker):
             id=re.sub(r"[^\w-]", "_", f"{self.study}-{trial['trial']}", flags=re.ASCII)[-LONGEST_ID:],
             name=trial["trial"],
             group=self.study,
-            tags=[trial["method"]],
+            tags=[trial["method"], *["taken"] * (trial.get("taken_study") is not None)],
             config=hyperparameters(trial) | {"recipe": trial["recipe"]},
             dir=str(self.folder.parent),  # it adds the name of its own folder
             mode=self.mode,

@@ -14,7 +14,7 @@ from evae.recipe import Recipe
 from evae.search.constraints import parse
 from evae.search.job import Job
 from evae.search.past import OTHER, UNREAD, Told, point
-from evae.search.pool import Pool
+from evae.search.pool import Pool, take_what_is_certain
 from evae.search.searcher import FINISHED
 from evae.search.space import Control, Space
 
@@ -55,6 +55,32 @@ def test_what_the_pool_has_is_never_handed_out_and_optuna_hears_of_it():
 def test_a_study_whose_trials_are_all_there_ends_at_once():
     search = searcher(total=6, pool=Whole())
     assert search.suggest("a") == FINISHED and search.done == 6 and search.pool.asked == 6
+
+
+def test_what_comes_next_is_known_before_there_are_machines():
+    search, taken = searcher(total=5, pool=Whole(2)), []
+    search.on_taken = taken.append
+    job = search.upcoming()
+    assert job.number == 2 and search.upcoming() is job and not search.running and search.pool.asked == 3
+    assert [row["taken_study"] for row in taken] == ["x", "x"] and search.done == 2
+    assert search.suggest("a") is job and search.running == {"a": job}
+    search.on_trial_complete("a", good(job))
+    assert search.upcoming() == FINISHED and len(taken) == 4 and search.pool.asked == 5
+
+
+@pytest.mark.parametrize("sampler", EVERY_SAMPLER)
+def test_what_is_certain_to_be_taken_is_what_hangs_on_no_result(sampler):
+    search = searcher(total=8, seeds=2, sampler=sampler, pool=Whole(0, 4))
+    jobs = take_what_is_certain(search)
+    learns = sampler not in ("qmc", "random")
+    # Both of the first control's; and the other's, which is there, tells a sampler that learns only the half.
+    assert [(job.number, job.seed) for job in jobs] == [(0, 0), (0, 1)] + [(4, 0), (4, 1)] * (not learns)
+    assert search.taken == (2 if learns else 12) and search.all_drawn is not learns
+
+
+def test_as_long_as_all_is_there_it_is_certain_what_a_sampler_draws_next():
+    search = searcher(total=6, pool=Whole(4))
+    assert [job.number for job in take_what_is_certain(search)] == [4] and search.taken == 4
 
 
 @pytest.mark.parametrize("sampler", EVERY_SAMPLER)

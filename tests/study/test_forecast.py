@@ -41,6 +41,9 @@ def test_trials_times_seconds_are_hours_disk_and_memory(monkeypatch, threads):
     assert "about 12 MB of results" in without
     states = forecast.forecast(CPU, recipes, tiny_images(), trials=40, keep="states")
     assert "about 972 MB of results (720 MB of it states of trainings)" in states
+    beside = forecast.forecast(CPU, recipes, tiny_images(), trials=20, keep="weights", measured=20)
+    assert "about 20 trials x " in beside and "each; and 20 to be measured from kept weights\n" in beside
+    assert "about 40 minutes with 1 at a time" in beside and "about 252 MB of results" in beside
     of_two = forecast.forecast(Demand(gpus=0.0, cpus=2, trials_at_once=1), recipes, tiny_images(), 40, "none")
     assert "; 2 core-hours" in of_two
 

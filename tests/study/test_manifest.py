@@ -60,7 +60,8 @@ def test_a_row_says_what_was_asked_of_which_code_on_which_data_and_machine(store
 def test_closing_replaces_the_row_and_dates_it(store):
     made = manifest()
     made.write(store, slots=1)
-    made.close(store, "finished", slots=1.5)
+    made.row["slots"] = 1.5
+    made.close(store, "finished")
     rows = store.read("study").to_pylist()
     assert [row["state"] for row in rows] == ["finished"]
     lasted = (rows[0]["ended_at"] - rows[0]["started_at"]).total_seconds()
@@ -353,7 +354,7 @@ def test_a_clock_that_was_set_back_does_not_disorder_the_sessions(store):
     assert second.row["session"] == "29990101T000000000001Z"
     with pytest.raises(UserError, match="latent"):
         third.check_continues(store)
-    second.close(store, "finished", 1.0)
+    second.close(store, "finished")
     assert 0 <= second.row["wall_s"] < 3600
 
 

@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pooled
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from object_store import SECRET, Bucket, bucket
+from pooled import job_of
 from tiny import tiny_images, tiny_recipe
 
 from evae.checkpoints import dump_model
-from evae.cluster.setting import Setting
-from evae.cluster.trainable import EpochTrainable
 from evae.densities import KernelDensity
 from evae.metrics.features import load_features
 from evae.metrics.reference import reference
@@ -34,7 +34,7 @@ SEARCHED = ("val_rec_psnr_db",)
 
 
 def job(recipe: Recipe = RECIPE, role: str = SEARCH, number: int = 7) -> Job:
-    return Job(recipe.configuration(), number, recipe.seed, 1, {}, recipe.to_dict(), "searched", None, role=role)
+    return job_of(recipe, role, number)
 
 
 @pytest.fixture(scope="module")
@@ -46,17 +46,7 @@ def references():
 
 
 def train(store: Store, references: Any, one: Job, name: str) -> dict[str, Any]:
-    """The job's row once its actor is through with it; how many steps it took is `steps`."""
-    setting = Setting(study=name, store=store, images=IMAGES, references=references, cpus=1, gpus=0, keep="weights")
-
-    class Local(EpochTrainable):
-        def setup(self, config: dict[str, Any]) -> None:
-            super().setup(config, setting)
-
-    made, steps = Local({"job": one}), 1
-    while not made.train()["done"]:
-        steps += 1
-    return store.rows("trials", one.trial)[0] | {"steps": steps}
+    return pooled.trained(store, IMAGES, references, one, name)
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +97,14 @@ def test_what_is_there_is_taken_with_all_it_left_and_says_where_it_was_trained(r
         assert made.store.rows(kind, one.trial) == theirs.rows(kind, one.trial) != []
     assert (results / "mine/weights" / f"{one.trial}.safetensors").read_bytes()
     assert any("1 trial was taken from study theirs" in line for line in made.said())
+
+
+def test_a_pool_that_copies_nothing_says_what_will_be_taken(results):
+    made = pool(results, copies=False, keep_weights=False)
+    _, row = made.take(job())
+    assert row["state"] == "finished" and row["taken_study"] == "theirs" and row["rec_psnr_db"]
+    assert not made.store.sizes("trials") and not made.store.sizes("weights", ".safetensors")
+    assert made.said() == [f"1 trial will be taken from study theirs ({results / 'theirs'})"]
 
 
 def test_it_is_found_however_the_study_and_the_folder_are_named(results):
