@@ -74,16 +74,17 @@ def check(
     console = Console(soft_wrap=True)
     for problem in found.problems:
         console.print(Text(problem))
-    console.print(f"{len(found.fine)} finished trials are fine; {len(found.problems)} things are not", highlight=False)
-    fine = not found.problems
+    fine, wrong = _are(len(found.fine), "finished trial"), _are(len(found.problems), "thing")
+    console.print(f"{fine} fine; {wrong} not", highlight=False)
+    good = not found.problems
     if retrain is not None:
         from evae.study.retraining import retrain as again
 
         try:
-            fine &= again(found, retrain, seed, data_root, console)
+            good &= again(found, retrain, seed, data_root, console)
         except KeyboardInterrupt:
             sys.exit(INTERRUPTED)
-    sys.exit(0 if fine else 1)
+    sys.exit(0 if good else 1)
 
 
 def export(
@@ -120,6 +121,10 @@ def _written(target: "Store", count: int, found: "Checked") -> None:
 
     left = f"; left out: {'; '.join(found.problems[:3])}" if found.problems else ""
     Console(soft_wrap=True).print(Text(f"{target.location}: {count} trials, {listed(target)['MB']} MB{left}"))
+
+
+def _are(n: int, noun: str) -> str:
+    return f"1 {noun} is" if n == 1 else f"{n} {noun}s are"
 
 
 def _given(paths: tuple[str, ...]) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ A place is the results of a study, or a folder of such results. What it says is 
 found by a digest that this study has made itself, and `evae.study.pool` looks at the row before it is taken.
 """
 
-import contextlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from pyarrow import fs
 
 from evae.numerics import NUMERICS
 from evae.results import places
-from evae.results.store import Store, StoreError
+from evae.results.store import NAMED, SCHEMA_VERSION, Store, StoreError
 
 COLUMNS = ("trial", "identity", "state", "numerics", "data_digest")
 TELLING = ("trial", "state", "seed", "role", "params", "recipe", "distances", "plugins", "ended_at")
@@ -40,13 +39,17 @@ class Offers:
         return sum(map(len, self.found.values()))
 
     def add(self, store: Store, digest: str) -> None:
-        """Look through a store's trials. What cannot be read of it is named in `notes`."""
+        """Look through a store's trials. What cannot be used of it is named in `notes`."""
         try:
-            table = _table(store, COLUMNS)
+            table, why = store.usable("trials", COLUMNS)
+            if later := later_schema(store):
+                raise StoreError(f"{store.location} is of schema {later}, which this version of evae does not know.")
         except StoreError as error:
             self.notes.append(f"{error} Nothing is taken from there.")
             return
-        self.notes += [f"{store.location}: {name} cannot be read, and is not taken." for name in store.unreadable]
+        self.notes += [f"{store.location}: {name} is not taken: {reason}" for name, reason in list(why.items())[:NAMED]]
+        if len(why) > NAMED:
+            self.notes.append(f"{store.location}: and {len(why) - NAMED} more files are not")
         if not table.num_rows:
             return
         of = {name: _column(table, name) for name in COLUMNS}
@@ -68,7 +71,7 @@ class Offers:
         columns, None where they do not."""
         store = self.stores[index]
         mine = pa.array([trial for of in self.found.values() for place, trial in of if place == index], pa.string())
-        table = _table(store, (*TELLING, *more))
+        table, _ = store.usable("trials", (*TELLING, *more))
         if "trial" not in table.column_names:
             return []
         table = table.filter(pc.is_in(_column(table, "trial"), value_set=mine))
@@ -93,7 +96,10 @@ def gathered(given: Sequence[str], results: str, own: Store, digest: str) -> Off
     if NONE in given:
         return offers
     for place in [*given, results]:
-        stores = stores_at(place)
+        try:
+            stores = stores_at(place)
+        except StoreError as error:
+            raise StoreError(f"--pool {places.shown(place)}: {error}") from None
         if not stores and place is not results:
             raise StoreError(f"--pool {places.shown(place)} holds no study: give results, or a folder of results")
         for store in stores:
@@ -116,17 +122,18 @@ def stores_at(place: str) -> list[Store]:
 
 
 def _is_study(store: Store) -> bool:
-    with contextlib.suppress(OSError, pa.ArrowException):
-        return store.filesystem.get_file_info(store.path("trials")).type == fs.FileType.Directory
-    return False
-
-
-def _table(store: Store, names: Sequence[str]) -> pa.Table:
-    """These columns of all trials that can be read."""
+    """Whether there are trials; what cannot be looked into is said where it is read."""
     try:
-        return store.columns("trials", names)
-    except StoreError:  # some files are damaged: the others are as good
-        return store.read("trials")
+        return store.filesystem.get_file_info(store.path("trials")).type == fs.FileType.Directory
+    except (OSError, pa.ArrowException):
+        return True
+
+
+def later_schema(store: Store) -> int | None:
+    """The schema of a study that a later version has written: what its trials say would be misread."""
+    table = store.read("study")
+    known = table.column("schema_version").to_pylist() if "schema_version" in table.column_names else []
+    return next((version for version in known if isinstance(version, int) and version > SCHEMA_VERSION), None)
 
 
 def _column(table: pa.Table, name: str) -> pa.ChunkedArray:

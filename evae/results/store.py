@@ -74,6 +74,13 @@ class Unreachable(StoreError):
     """Results could not be read: a server that is away, a folder that may not be looked into."""
 
 
+REACHING = {
+    "read": (Unreachable, "Mend its permissions or the way to it, or name another place."),
+    "write": (StoreError, "Free some space or mend its permissions, or choose another place with --results."),
+}
+"""The error of a place that cannot be read or written, and what can be done about it."""
+
+
 class Store:
     """A study's results folder, by path or by any URI that pyarrow knows."""
 
@@ -158,11 +165,18 @@ class Store:
     def columns(self, kind: str, names: Sequence[str]) -> pa.Table:
         """These columns of a kind's rows, as far as there are any, in no order, without what was measured of trials
         afterwards: of compacted files in a moment. Raises StoreError as `rows` does."""
+        table, why = self.usable(kind, names)
+        if why:
+            raise self.damaged(kind, why)
+        return table
+
+    def usable(self, kind: str, names: Sequence[str]) -> tuple[pa.Table, dict[str, str]]:
+        """`columns` of the files that can be used; and by their names below the results why others cannot."""
         with self.reaching("read"):
             parts = self.parts.of(kind, [*dict.fromkeys([*names, *filter(None, [NAMED_AFTER.get(kind)])])])
-        self._check(kind, parts)
-        table = _concatenated([part.table for part in parts])
-        return table.select([name for name in names if name in table.column_names])
+        why = {part.name: reason for part in parts if (reason := fault(kind, part))}
+        table = _concatenated([part.table for part in parts if part.name not in why])
+        return table.select([name for name in names if name in table.column_names]), why
 
     def rows(self, kind: str, key: str | None = None) -> list[dict[str, Any]]:
         """The rows of one trial, or of all, for what goes on from them; empty when there are none.
@@ -245,8 +259,7 @@ class Store:
         except (OSError, pa.ArrowException) as error:
             why = places.redacted(str(error)).rstrip(".")
             place = f"{'from' if what == 'read' else 'to'} {self.location!r}"
-            remedy = "Free some space or mend its permissions, or choose another place with --results."
-            kind = Unreachable if what == "read" else StoreError
+            kind, remedy = REACHING[what]
             raise kind(f"cannot {what} results {place}: {why}. {remedy}") from None
 
     def files(self, folder: str, suffix: str = SUFFIX) -> list[fs.FileInfo]:

@@ -9,7 +9,8 @@ from evae.errors import UserError
 from evae.identity import identity
 from evae.longer import begins
 from evae.results import places
-from evae.results.offers import stores_at
+from evae.results.compacted import KEY
+from evae.results.offers import later_schema, stores_at
 from evae.results.store import KINDS, Store, fault
 from evae.study.longer import SUFFIX, header
 from evae.study.taking import differing
@@ -88,19 +89,25 @@ def check(found: Sequence[Store]) -> Checked:
 
 
 def _check_store(store: Store, checked: Checked) -> None:
-    broken = set()
+    rows: dict[str, dict[str, Any]] = {}
+    broken: set[str | None] = set()
     for kind in KINDS:
         with store.reaching("read"):
             parts = store.parts.of(kind)
         for part in parts:
             if reason := fault(kind, part):
-                broken.add(kind)
                 checked.problems.append(f"{store.location}/{part.name}: {reason}")
-    if "trials" in broken:
+                # What of the study is damaged is none of a trial.
+                broken |= set() if kind == "study" else {part.key}
+            elif kind == "trials":
+                plain = part.table.drop_columns([KEY] * (part.key is None)).to_pylist()
+                rows |= {row["trial"]: row for row in plain if row.get("state") == "finished"}
+    if later_schema(store):
         return
-    rows = {row["trial"]: row for row in store.rows("trials") if row.get("state") == "finished"}
     wrong = {trial: reason for trial, row in rows.items() if (reason := wrong_in(row))}
     checked.problems += [f"{store.location}/trials of {trial}: {reason}" for trial, reason in wrong.items()]
+    # A compacted file that is damaged may be of any.
+    wrong |= dict.fromkeys(rows if None in broken else broken & rows.keys(), "a file of it cannot be read")
     for folder in FOLDERS:
         for trial, size in store.sizes(folder, SUFFIX).items():
             known = header(store, folder, f"{trial}{SUFFIX}", size)

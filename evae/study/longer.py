@@ -10,6 +10,7 @@ from evae.recipe import Recipe
 from evae.results.store import Store
 
 SUFFIX = ".safetensors"
+KEPT = {"states": "state of a training", "weights": "file of weights"}
 LONGEST = 1 << 24
 """Bytes of a header; safetensors allows six times as many."""
 
@@ -90,5 +91,5 @@ def header(store: Store, folder: str, name: str, size: int) -> dict[str, Any] | 
         if not isinstance(said["recipe"], dict):
             raise ValueError
     except (ValueError, KeyError, TypeError, AttributeError):
-        return "it is no state of a training"
+        return f"it is no {KEPT[folder]}"
     return said if 8 + length + ends == size else f"it has {size} bytes instead of {8 + length + ends}"

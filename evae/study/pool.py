@@ -7,6 +7,7 @@ from typing import Any
 
 from evae.errors import UserError
 from evae.identity import CONDITIONS, identity
+from evae.optimisation import PRECISIONS
 from evae.recipe import Recipe
 from evae.results.offers import Offers
 from evae.results.store import Store, Unreachable, to_json
@@ -69,8 +70,12 @@ class StudyPool(Pool):
             plain = row | {name: to_json(row[name]) for name in ("params", "recipe")}
             return replace(job, kept=Kept(self.store, job.trial, plain, of_study=True))
         recipe = Recipe.from_dict(job.recipe)
-        named = identity(job.recipe, self.digest, self.precision(recipe))
+        precision = self.precision(recipe)
+        named = identity(job.recipe, self.digest, precision)
         if named not in self.offers.found:
+            others = (p for p in PRECISIONS if identity(job.recipe, self.digest, p) in self.offers.found)
+            if (other := next(others, None)) is not None:
+                self.refused[job.trial] = f"it was trained in {other}, and here in {precision}"
             return job
         try:
             return self._taken(job, recipe, named)

@@ -107,8 +107,22 @@ def test_files_that_are_not_what_they_say_are_named(tmp_path):
     assert any(names[1] in each and "bytes instead of" in each for each in problems)
     assert any(f"epochs/{row(2)['trial']}.parquet" in each for each in problems)
     assert len(problems) == 3
+    # Neither the one whose weights are another's, nor the one that is not whole.
     store.write_bytes("trials", "x.parquet", b"PAR1")
+    assert [each["seed"] for _, each in check([store]).fine] == [1]
+    out, count = export(check([store]), str(tmp_path / "out"), "other")
+    assert count == 1 and out.rows("epochs") and "compacted_from" not in out.rows("trials")[0]
+    compact(store, 1)
+    (file,) = (Path(info.path) for info in store.compacted("epochs"))
+    file.write_bytes(b"")
     assert check([store]).fine == []
+
+
+def test_of_a_study_of_a_later_schema_nothing_is_fine(tmp_path):
+    store = made(tmp_path / "a", row(0))
+    store.write("study", "later", [{"session": "later", "schema_version": 99}])
+    found = check([store])
+    assert found.fine == [] and "it is of schema 99" in found.problems[0]
 
 
 def test_one_training_with_two_values_is_named_and_neither_is_taken(tmp_path):

@@ -266,6 +266,27 @@ def test_rows_of_other_numbers_images_and_schemas_are_none_of_ours(results):
     assert isinstance(pool(results).take(job()), Job)
 
 
+def test_what_was_trained_in_another_arithmetic_is_said(results):
+    assert refusal(results, job(), precision=lambda recipe: "bf16") == "it was trained in fp32, and here in bf16"
+
+
+def test_a_study_of_a_later_schema_is_left_alone_and_said(results):
+    Store(results / "theirs").write("study", "later", [{"session": "later", "schema_version": 99}])
+    made = pool(results)
+    assert not len(made.offers) and made.take(job()) == job()
+    (note,) = made.offers.notes
+    assert "theirs is of schema 99" in note and note.endswith("Nothing is taken from there.")
+
+
+def test_files_that_are_none_of_trials_are_named(results):
+    for index in range(7):
+        (results / "theirs/trials" / f"x{index}.parquet").write_bytes(b"PAR1")
+    pq.write_table(pa.table({"a": [1]}), results / "theirs/trials/a.parquet")
+    made = pool(results)
+    assert len(made.offers) == 2 and "trials/a.parquet is not taken: it is not the trial" in made.offers.notes[0]
+    assert len(made.offers.notes) == 6 and made.offers.notes[-1].endswith("and 3 more files are not")
+
+
 @pytest.mark.parametrize("what", ["nowhere", "file", "empty"])
 def test_a_place_that_holds_no_study_is_said(results, what):
     (results / "file").write_text("x")
@@ -279,6 +300,14 @@ def uploaded(server: Bucket, results: Path) -> str:
     for file in (file for file in (results / "theirs").rglob("*") if file.is_file()):
         server.objects[f"lab/{file.relative_to(results)}"] = datetime.now(UTC), file.read_bytes()
     return server.uri("lab")
+
+
+def test_a_place_that_does_not_answer_is_said_before_anything_is_trained(results):
+    with bucket() as server:
+        place, server.down = uploaded(server, results), True
+        with pytest.raises(StoreError, match=r"^--pool s3://\*\*\*@bucket/lab.*or name another place\.$") as refused:
+            pool(results, place)
+    assert SECRET not in str(refused.value)
 
 
 @pytest.mark.parametrize("after", ["the look-up", "the row"])
