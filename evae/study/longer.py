@@ -31,7 +31,7 @@ def said_of_longer(store: Store, history: Iterable[Mapping[str, Any]], epochs: i
             why[reason] += 1
         elif trial not in sizes:
             why["no state of their training was kept (--keep states)"] += 1
-        elif fault := _fault(store, f"{trial}{SUFFIX}", sizes[trial], recipe):
+        elif fault := _fault(store, row, sizes[trial], recipe):
             damaged[f"states/{trial}{SUFFIX}"] = fault
         else:
             why[""] += 1
@@ -65,9 +65,9 @@ def _epochs(row: Mapping[str, Any]) -> int:
     return row["recipe"]["optimisation"]["epochs"]
 
 
-def _fault(store: Store, name: str, size: int, recipe: Mapping[str, Any]) -> str | None:
-    """Why a file is no state from which a training of this recipe could go on, if so."""
-    known = header(store, "states", name, size)
+def _fault(store: Store, row: Mapping[str, Any], size: int, recipe: Mapping[str, Any]) -> str | None:
+    """Why a trial's file is no state from which a training of this recipe could go on, if so."""
+    known = header(store, "states", f"{row['trial']}{SUFFIX}", size)
     if isinstance(known, str):
         return known
     if "epoch" not in known:
@@ -75,7 +75,10 @@ def _fault(store: Store, name: str, size: int, recipe: Mapping[str, Any]) -> str
     if not begins(recipe, known["recipe"]):
         return "it is of another training"
     planned = known["recipe"]["optimisation"]["epochs"]
-    return None if known["epoch"] == planned else "it is of another training"
+    if known["epoch"] != planned:
+        return "it is of another training"
+    # It may be of fewer: the trial went on since, and kept no other.
+    return f"it is of {planned} epochs, and its trial has had {_epochs(row)}" if planned > _epochs(row) else None
 
 
 def header(store: Store, folder: str, name: str, size: int) -> dict[str, Any] | str:

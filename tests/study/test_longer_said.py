@@ -87,6 +87,7 @@ def test_states_that_cannot_be_used_are_refused_by_name(store):
         dump_training(other): "of another training",
         dump_training(interrupted): "of another training",
         dump_training(longest): "of another training",
+        dump_training(ended(tiny_recipe(epochs=3))): "is of 3 epochs, and its trial has had 2",
     }.items():
         store.write_bytes("states", name, data)
         with pytest.raises(StoreError, match=rf"states/{name} \(it .*{why}.*\)\. Restore it .*from its beginning"):
