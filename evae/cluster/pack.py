@@ -33,6 +33,8 @@ MEASURED, AT_ONCE = ("evaluate", "measure"), 4
 """What a worker does in threads that all lanes of a GPU share, and how many there are. Nearly all of it is launched
 from Python, of which one thread runs at a time: more of them wait for each other, kernel by kernel. And in each thread
 cuDNN looks for its kernels anew, which takes seconds."""
+LOST = 70
+"""What a process ends with whose GPU answers nothing but errors, as after an address that a kernel must not touch."""
 VISIBLE = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
 """What says which GPUs a process sees: NVIDIA's, and AMD's."""
 _LOADING = Lock()
@@ -68,6 +70,10 @@ class Lane:
         except (Diverged, UserError) as error:
             return error
         except Exception as error:
+            if _gpu_is_lost():
+                # Nothing works in this process any more: its trials go on in another.
+                traceback.print_exc()
+                os._exit(LOST)
             return WorkerFailed(f"{type(error).__name__}: {error}", traceback.format_exc())
 
     def _made(self) -> Any:
@@ -128,6 +134,16 @@ def _prepare(threads: int) -> None:
     """Let this thread compute with so many, and what it launches be done beside what others do."""
     torch.set_num_threads(threads)
     torch.cuda.set_stream(torch.cuda.Stream())
+
+
+def _gpu_is_lost() -> bool:
+    if not torch.cuda.is_initialized():
+        return False
+    try:
+        torch.cuda.current_stream().synchronize()
+    except RuntimeError:
+        return True
+    return False
 
 
 def lives(process: int) -> bool:

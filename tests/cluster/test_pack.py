@@ -12,7 +12,7 @@ import pytest
 from tiny import adversarial_recipe, flipping, tiny_images, tiny_recipe
 
 from evae.cluster.losses import WorkerFailed
-from evae.cluster.pack import Lane, Pack, light
+from evae.cluster.pack import LOST, Lane, Pack, light
 from evae.cluster.setting import Setting
 from evae.cluster.worker import Begun
 from evae.errors import Diverged, UserError
@@ -145,6 +145,27 @@ def test_who_measures_makes_no_difference(setting):
         diverging = Lane(setting, measuring)
         assert isinstance(diverging.do("evaluate", ()), WorkerFailed)  # of nothing that was begun
     assert changed(there["metrics"], here["metrics"]) == [] and there["pictures"] == here["pictures"]
+
+
+SPOILT = """
+class Stream:
+    def synchronize(self):
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+def spoil():
+    torch.cuda.is_initialized, torch.cuda.current_stream = (lambda: True), Stream
+    Stream().synchronize()
+"""
+SPOILT_FOR_REAL = "spoil = lambda: torch.zeros(1, device='cuda')[torch.tensor([2**30], device='cuda')].cpu()"
+
+
+@pytest.mark.parametrize("how", [SPOILT, pytest.param(SPOILT_FOR_REAL, marks=pytest.mark.gpu)])
+def test_a_process_whose_gpu_is_lost_ends(how):
+    """So that its trials, and those of its other lanes, go on in another: each would fail here."""
+    lane = "import torch, types\nfrom evae.cluster.pack import Lane\nlane = Lane(None)\n"
+    asked = "lane.worker = types.SimpleNamespace(train_epoch=spoil)\nlane.do('train_epoch', ())\n"
+    ended = subprocess.run([sys.executable, "-c", f"{lane}{how}\n{asked}"], capture_output=True, text=True)
+    assert ended.returncode == LOST and "CUDA error" in ended.stderr
 
 
 def test_what_the_dead_left_in_a_lane_is_forgotten(setting):
