@@ -20,8 +20,8 @@ from evae.search.space import Space
 
 OTHER = "the space has no such parameters or choices"
 IMPOSSIBLE = "the space makes no recipe of its parameters"
-UNREAD = "it is outside of the space, where this sampler reads nothing (tpe does)"
-NO_VALUES = "it has no value of every objective"
+UNREAD = "outside of the space, where this sampler reads nothing (tpe does)"
+NO_VALUES = "without a value of every objective"
 
 
 @dataclass(frozen=True)

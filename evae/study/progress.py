@@ -181,9 +181,11 @@ def describe(configuration: Configuration) -> str:
 
 
 def summary(progress: StudyProgress, states: Sequence[str]) -> str:
-    """How the trials of the study ended, in a line."""
+    """How the trials of the study ended, in a line; with those of earlier sessions that this search does not count."""
     counts = {state: states.count(state) for state in sorted(set(states))}
-    return f"{progress.done} of {progress.total} trials: " + ", ".join(f"{n} {s}" for s, n in counts.items())
+    others = max(0, len(states) - progress.total)
+    more = f", and {others} of earlier sessions that are not in its space" if others else ""
+    return f"{progress.done} of {progress.total} trials{more}: " + ", ".join(f"{n} {s}" for s, n in counts.items())
 
 
 def named(metric: str) -> str:

@@ -16,7 +16,7 @@ from evae.search.claims import Comparison, Stated
 from evae.search.confirmation import Confirmation
 from evae.search.deciding import Deciding
 from evae.search.space import Control, Space
-from evae.study.progress import StudyProgress, ahead, confirming, describe, verdicts
+from evae.study.progress import StudyProgress, ahead, confirming, describe, summary, verdicts
 from search_spaces.kernels import SPACE
 
 
@@ -109,6 +109,15 @@ def test_the_live_table_shows_names_as_they_are():
     shown.print(progress._render())
     assert "[red]beta :car: [/x]" in shown.file.getvalue()
     assert "[bold]a-s0[/bold] epoch 1/3" in shown.file.getvalue()
+
+
+def test_trials_of_earlier_sessions_that_lie_outside_are_counted_apart():
+    search = searcher(LINE, total=2)
+    drive(search)
+    progress = StudyProgress(search, console(), epochs=3)
+    assert summary(progress, ["finished"] * 2) == "2 of 2 trials: 2 finished"
+    said = summary(progress, ["diverged", *["finished"] * 4])
+    assert said == "2 of 2 trials, and 3 of earlier sessions that are not in its space: 1 diverged, 4 finished"
 
 
 def test_what_more_hours_would_buy_is_said_from_the_rows_of_the_trials():
