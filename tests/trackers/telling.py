@@ -57,13 +57,15 @@ def emptied(folder: Path) -> Store:
     return store
 
 
-def ended(store: Store, seed: int, state: str = "finished", before: bool = True) -> tuple[dict, list[dict]]:
+def ended(
+    store: Store, seed: int, state: str = "finished", before: bool = True, **more: Any
+) -> tuple[dict, list[dict]]:
     """A trial of three epochs and its epochs, as they are in the store."""
     at = BEGAN + timedelta(minutes=-10 + seed if before else 10)
     job = Job("abc", 7, seed, 0, {"beta": 0.5, "kernel": "cosine"}, RECIPE, "searched", "mine, 100 %")
     row = opening_row(STUDY["study"], job)
     row |= {"state": state, "epochs": 3, "started_at": at, "ended_at": at, "reason": "why" * (state != "finished")}
-    row |= {"rec_fd": 2.5 + seed, "gen_fd": float("nan"), "active_units": 4, "rate_per_latent": [0.5, 1.5]}
+    row |= {"rec_fd": 2.5 + seed, "gen_fd": float("nan"), "active_units": 4, "rate_per_latent": [0.5, 1.5]} | more
     epochs = [{"trial": job.trial, "epoch": n, "train_loss_nats": 10.0 - n - seed} for n in (1, 2, 3)]
     pixels = io.BytesIO()
     Image.new("L", (64, 32), 128).save(pixels, "PNG")

@@ -39,7 +39,7 @@ def test_its_table_has_all_parameters_of_the_space_and_the_objectives(tmp_path):
     from tensorboard.plugins.hparams.metadata import parse_experiment_plugin_data, parse_session_start_info_plugin_data
 
     store = emptied(tmp_path)
-    ended(store, 0)
+    ended(store, 0, taken_study="theirs", taken_from="s3://***@bucket/x", taken_trial="y-s0")
     Session(store, "tensorboard").end()
     plugin = read(tmp_path, "").PluginTagToContent("hparams")["_hparams_/experiment"]
     experiment = parse_experiment_plugin_data(plugin)
@@ -50,6 +50,8 @@ def test_its_table_has_all_parameters_of_the_space_and_the_objectives(tmp_path):
     plugin = read(tmp_path, "abc-s0").PluginTagToContent("hparams")["_hparams_/session_start_info"]
     given = parse_session_start_info_plugin_data(plugin).hparams
     assert given["label"].string_value == "mine, 100 %" and given["beta"].number_value == pytest.approx(0.5)
+    assert types["taken_study"] == api_pb2.DATA_TYPE_STRING and given["taken_study"].string_value == "theirs"
+    assert given["taken_from"].string_value == "s3://***@bucket/x"
 
 
 def test_a_trial_that_goes_on_is_the_same_run(tmp_path):
