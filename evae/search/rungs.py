@@ -33,8 +33,8 @@ MOST_RUNGS = 3
 MEDIAN_OF = 4
 """The median rule needs so many earlier trials at a rung."""
 SPARED = 18
-"""One searched configuration in so many is never stopped: the rungs' foresight is tested on those. They train nine times
-as long as one that is stopped at once: of one in nine, where rungs see, a third of all epochs would be theirs."""
+"""One searched configuration in so many is never stopped: the rungs' foresight is tested on those. They train nine
+times as long as one that is stopped at once: of one in nine, where rungs see, a third of all epochs would be theirs."""
 
 Rule = Callable[[Fronts], str | None]
 """The trials that have come to a rung, the new one as the last of them -> why it has to stop, or None."""
