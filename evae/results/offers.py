@@ -17,7 +17,7 @@ from evae.numerics import NUMERICS
 from evae.results import places
 from evae.results.store import NAMED, SCHEMA_VERSION, Store, StoreError
 
-COLUMNS = ("trial", "identity", "state", "numerics", "data_digest")
+COLUMNS = ("trial", "identity", "state", "numerics", "data_digest", "precision")
 TELLING = ("trial", "state", "seed", "role", "params", "recipe", "distances", "plugins", "ended_at")
 """Columns of which a sampler learns, beside the objectives."""
 NONE = "none"
@@ -32,6 +32,8 @@ class Offers:
     stores: list[Store] = field(default_factory=list)
     found: dict[str, list[tuple[int, str]]] = field(default_factory=lambda: defaultdict(list))
     """By identity: which store, and the trial's name there."""
+    precisions: set[str] = field(default_factory=set)
+    """In which arithmetic they were trained."""
     others: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     notes: list[str] = field(default_factory=list)
 
@@ -61,6 +63,7 @@ class Offers:
         # The oldest rows do not say of which images they are.
         self._count("made by another version's numbers", pc.and_(other, pc.fill_null(here, True)))
         chosen = pc.fill_null(pc.and_(named, pc.and_(here, same)), False)
+        self.precisions |= set(of["precision"].filter(chosen).unique().to_pylist())
         self.stores.append(store)
         index, pairs = len(self.stores) - 1, (of[name].filter(chosen).to_pylist() for name in ("identity", "trial"))
         for identity, trial in zip(*pairs, strict=True):

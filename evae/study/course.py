@@ -33,8 +33,8 @@ def course(
     pool: StudyPool,
     console: Console,
 ) -> Iterator[Told]:
-    """Inside, trials are taken and trained; of those that Tune trains it tells what is yielded. A session that ends
-    before there was a trial leaves no row, so that the next one may be of another study."""
+    """Inside, trials are taken and trained; of those that Tune trains it tells what is yielded. A session that
+    ends before anything was taken, and before there were machines, leaves no row: what it asked binds no other."""
     progress = StudyProgress(searcher, console, options.epochs)
     trackers = [Tracking(name, options.name, store, console) for name in dict.fromkeys(options.track)]
     callbacks = Callbacks([*(made() for made in callback.values()), *trackers], console)
@@ -59,10 +59,10 @@ def course(
         followers.close()
         manifest.close(store, state)
         callbacks.call("study_end", manifest.row)
-        none = state != "finished" and not store.sizes("trials")
-        if none:
+        begun = state == "finished" or searcher.taken > 0 or manifest.row["slots"] is not None
+        if not begun:
             manifest.withdraw(store)
-    if not none:
+    if begun:
         _conclude(searcher, progress, state, options, store, pool, console)
     if interrupted:
         raise interrupted

@@ -73,9 +73,9 @@ class StudyPool(Pool):
         precision = self.precision(recipe)
         named = identity(job.recipe, self.digest, precision)
         if named not in self.offers.found:
-            others = (p for p in PRECISIONS if identity(job.recipe, self.digest, p) in self.offers.found)
-            if (other := next(others, None)) is not None:
-                self.refused[job.trial] = f"it was trained in {other}, and here in {precision}"
+            for other in {*PRECISIONS} & self.offers.precisions - {precision}:
+                if identity(job.recipe, self.digest, other) in self.offers.found:
+                    self.refused[job.trial] = f"it was trained in {other}, and here in {precision}"
             return job
         try:
             return self._taken(job, recipe, named)

@@ -117,6 +117,9 @@ def test_a_session_that_ends_before_there_is_a_trial_leaves_no_row(theirs, no_ra
         assert not Store(given.location).rows("study")
     # The name is free for another study.
     assert "3 trials were taken" in run(options(theirs, "alone"))
+    with pytest.raises(UserError, match="Ray was to be started"):
+        run(options(theirs, "alone", extend=True, trials=5))
+    assert "3 of 3 trials" in run(options(theirs, "alone")) and len(Store(given.location).rows("study")) == 2
 
 
 def test_a_dry_run_costs_the_rest_alone(theirs):
