@@ -101,7 +101,7 @@ def test_nothing_else_behaves_as_in_training():
 
 
 def test_networks_without_batch_norm_pay_nothing():
-    training = Training(replace(tiny_recipe(), network=ResNetV2(width=0.05)), IMAGES)
+    training = Training(replace(tiny_recipe(), network=ResNetV2(width=0.0625)), IMAGES)
     training.model.encoder.register_forward_pre_hook(lambda *_: pytest.fail("images were encoded"))
     batch_statistics.estimate(training.model, some(), generator("cpu", 0))
 

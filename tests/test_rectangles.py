@@ -31,7 +31,7 @@ from evae.training import Training
 MAPS = {"decoder_width": 1 / 32, "downsampling": 4}
 CASES = [
     (Conv(width=0.1), {}),
-    (ResNetV2(width=0.05), {"adversarial": Adversarial(discriminator=PatchGan(width=0.05))}),
+    (ResNetV2(width=0.0625), {"adversarial": Adversarial(discriminator=PatchGan(width=0.05))}),
     (SdVae(width=1 / 32, **MAPS), {"criteria": (criterion["wavelet"](), criterion["high_frequency"]())}),
     (LiteVae(size="S", width=0.2, **MAPS), {}),
 ]
