@@ -176,10 +176,10 @@ def _dump(tensors: dict[str, torch.Tensor], recipe: Recipe, **header: ImageSize 
     return save({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, {"evae": text})
 
 
-def recipe_of(data: bytes) -> dict:
+def recipe_of(data: bytes, path: str) -> dict:
     """The recipe, as plain values, of which the bytes of a file say that they are the trained weights. Raises UserError
     as `read_kept` does."""
-    return _load(data)[0]["recipe"]
+    return _load(data, path)[0]["recipe"]
 
 
 def with_recipe(data: bytes, recipe: dict) -> bytes:

@@ -10,7 +10,7 @@ from evae.identity import ORIGIN
 from evae.results import measures
 from evae.results.compaction import compact
 from evae.results.places import redacted
-from evae.results.store import Store, Unreachable, to_json
+from evae.results.store import Store, to_json
 from evae.study import taking
 from evae.study.data_card import card
 from evae.study.holdings import Checked
@@ -90,9 +90,7 @@ def _weights(source: Store, row: Mapping[str, Any], problems: list[str]) -> byte
     """Those that were kept of a trial; None where there are none that can be used."""
     try:
         return taking.weights(source, row["trial"], row, row["identity"])
-    except Unreachable:
-        raise
-    except (taking.Refused, UserError) as error:
+    except taking.Refused as error:
         problems.append(f"the weights of {row['trial']} of {source.location}: {error}")
         return None
 

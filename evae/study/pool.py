@@ -93,6 +93,8 @@ class StudyPool(Pool):
         except Unreachable as error:
             self.gone[store.location] = str(error)
             return self._taken(job, recipe, named)
+        except taking.Refused as error:
+            raise taking.Refused(f"{_named(store, row)}: {error}") from None
 
     def _given(self, job: Job, recipe: Recipe, named: str, store: Store, row: dict[str, Any]) -> Job | Taken:
         """What is taken of a row of the pool. Raises Refused for weights that are not of it, and Unreachable where the
@@ -102,7 +104,7 @@ class StudyPool(Pool):
         place = taking.origin(store, row)
         if lacking is not None:
             if data is None and taking.weights(store, row["trial"], row, named) is None:
-                raise taking.Refused(f"{_named(store, row)} lacks {lacking}, and its weights were not kept")
+                raise taking.Refused(f"it lacks {lacking}, and its weights were not kept")
             self.measured[place["taken_study"]] += 1
             own = taking.as_own(self.study, job, row, place)
             return replace(job, kept=Kept(store, row["trial"], own, of_study=False))

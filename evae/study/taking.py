@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from evae.errors import UserError
 from evae.identity import CONDITIONS, ORIGIN, identity
 from evae.results import measures
 from evae.results.rows import opening_row
@@ -78,13 +79,16 @@ def weights(store: Store, trial: str, row: Mapping[str, Any], named: str) -> byt
 
     try:
         data = store.read_bytes("weights", f"{trial}.safetensors")
-        if data is not None and identity(recipe_of(data), row["data_digest"], row["precision"]) != named:
+        if (
+            data is not None
+            and identity(recipe_of(data, "its file of weights"), row["data_digest"], row["precision"]) != named
+        ):
             raise Refused("its weights are of another recipe than its row")
     except (KeyError, TypeError, AttributeError):
         raise Refused("its weights do not say of which recipe they are") from None
     except Unreachable:
         raise
-    except StoreError as error:
+    except UserError as error:
         raise Refused(str(error)) from None
     return data
 

@@ -203,9 +203,10 @@ def test_weights_of_another_recipe_than_their_row_are_refused(results):
     other = replace(RECIPE, latent=4)
     file = results / "theirs/weights" / f"{job().trial}.safetensors"
     file.write_bytes(dump_model(Training(other, IMAGES).model, other, IMAGES.image_size, IMAGES.channels))
-    assert "its weights are of another recipe than its row" in refusal(results, job())
+    said = refusal(results, job())
+    assert said == f"{job().trial} of {results / 'theirs'}: its weights are of another recipe than its row"
     file.write_bytes(file.read_bytes()[:200])
-    assert "damaged" in refusal(results, job())
+    assert "its file of weights is not a checkpoint of evae, or a damaged one" in refusal(results, job())
 
 
 def test_the_same_trial_with_two_values_is_refused_and_both_are_named(results):
