@@ -23,7 +23,8 @@ from claims import NOISES
 
 from evae.search.anytime import confidence_sequence
 from evae.search.noise import ERROR
-from evae.search.shares import Analysis, looks, share, share_sequence
+from evae.search.shares import looks, share, share_sequence
+from evae.search.variance import Analysis
 
 CLAIMS, LIMIT = 39, 0.05
 EACH = ERROR / CLAIMS

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import special
 
 from evae.search.noise import ERROR, ROUNDING, Noise, beaten
-from evae.search.shares import non_centrality
+from evae.search.variance import non_centrality
 
 DRAWS = 1000
 """Of a simulation: its own error is a thirtieth of the spread that it finds."""

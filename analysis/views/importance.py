@@ -17,7 +17,7 @@ from analysis.study.space import contains, distribution
 from analysis.study.tables import ROUNDING, ranked
 from analysis.views import theme
 from analysis.views.drawing import Chart, figure
-from evae.search.shares import labels
+from evae.search.variance import labels
 
 FEWEST = 10  # configurations below which a tenth, the best that PED-ANOVA looks at, is less than one
 PALE = 0.3  # opacity of the bar of a parameter that is not told from chance

@@ -19,6 +19,7 @@ from evae.search.claims import BEST, SESSION, Comparison, Explained, Stated, is_
 from evae.search.job import ENDED, is_fresh
 from evae.search.noise import ERROR, ROUNDING
 from evae.search.objectives import counted
+from evae.search.variance import labels
 
 HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
 IN_VAIN = 5
@@ -197,28 +198,40 @@ def _devices(row: Row) -> float:
 def _explained(stated: Stated, rows: Sequence[Row], error: float) -> Verdict:
     claim: Explained = stated.claim
     values: dict[int, list[float]] = {}
-    given: dict[int, Any] = {}
+    given: dict[int, Row] = {}
     column = f"val_{claim.metric}"
     for row in rows:
         drawn = row["origin"] in ("searched", "grid") and row["number"] >= stated.first_number and not is_fresh(row)
         drawn = drawn and not known_before(row, stated)
         if drawn and row["params"].get(claim.parameter) is not None and math.isfinite(value := _value(row, column)):
             values.setdefault(row["number"], []).append(value)
-            given[row["number"]] = row["params"][claim.parameter]
+            given[row["number"]] = row
     numbers = sorted(values)
-    parameter = [given[number] for number in numbers]
+    parameter, others = _parameters([given[number] for number in numbers], claim.parameter)
     metric = np.array([sum(values[number]) / len(values[number]) for number in numbers])
-    low, high, last = shares.share_sequence(parameter, metric, error)
-    size = float(shares.share(parameter, metric))
+    low, high, last = shares.share_sequence(parameter, metric, error, others)
+    size = float(shares.share(parameter, metric, others))
     found = {"stated": stated, "n": len(numbers), "size": size, "low": low, "high": high}
     if high < claim.limit or low > claim.limit:
         return Verdict(**found, said=HOLDS if (high < claim.limit) == claim.less else FAILS)
-    kinds = len(set(shares.labels(parameter)))
+    kinds = len(set(labels(parameter)))
     if kinds < 2:
         return Verdict(**found, why=f"fewer than two values of {claim.parameter} have been tried")
-    more = max(1.0, shares.configurations_needed(kinds, size, claim.limit, error) - len(numbers))
+    noise = getattr(shares.analysis(parameter, metric, others), "noise", None)
+    more = max(1.0, shares.configurations_needed(kinds, size, claim.limit, error, noise) - len(numbers))
     why = "" if last else f"it is first looked at with {shares.FIRST_LOOK} configurations"
     return Verdict(**found, why=why, more=more)
+
+
+def _parameters(rows: Sequence[Row], name: str) -> tuple[list[Any], list[list[Any]]]:
+    """(values of the parameter of this name, those of each other that varies). Only the points of a grid have others:
+    what a sampler draws depends on what it has seen, so that parameters are mixed up with each other."""
+    parameter = [row["params"][name] for row in rows]
+    if not all(row["origin"] == "grid" for row in rows):
+        return parameter, []
+    names = dict.fromkeys(other for row in rows for other in row["params"] if other != name)
+    others = [[row["params"].get(other) for row in rows] for other in names]
+    return parameter, [values for values in others if len(set(map(str, values))) > 1]
 
 
 def sentence(verdict: Verdict) -> str:

@@ -5,7 +5,8 @@ import pytest
 from scipy import integrate, stats
 
 from evae.search.anytime import PRECISION, confidence_sequence, half_width, values_needed
-from evae.search.shares import configurations_needed, looks, non_centrality, share, share_sequence
+from evae.search.shares import configurations_needed, looks, share, share_sequence
+from evae.search.variance import non_centrality
 
 
 def leaves_out(values: np.ndarray, truth: float, error: float = 0.05) -> np.ndarray:
