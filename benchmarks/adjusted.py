@@ -1,18 +1,18 @@
-"""Are the limits of a parameter's share right that take account of what the other parameters do, and how narrow are they?
+"""Are the limits of a parameter's share right that take account of what other parameters do, and how narrow are they?
 
     python benchmarks/adjusted.py [--studies 400]
 
-In a grid of independently drawn points a parameter of nine values (a kernel) is looked at beside two numbers and a third
-parameter of two values (`evae.search.adjusted`). What these do to the metric is
+In a grid of independently drawn points a parameter of nine values (a kernel) is looked at beside two numbers and a
+third parameter of two values (`evae.search.adjusted`). What these do to the metric is
 
 - plain: a straight line of each number;
 - heavy: the same, and the noise is Student's t with three degrees of freedom;
 - mixed: the second number's effect depends on the first, on the third, and on the kernel;
 - jumps: a step, and the sign of the product of both, of which polynomials of each by itself see little.
 
-Left out is how often the limits, with an error of 5 % and at one look, leave out the truth; beside them are those of the
-parameter alone, as for points that a sampler has chosen. Then, with the error of each of 39 claims and looks at 20, 40,
-80, ... points, how often "explains > 0.05" is decided.
+Left out is how often the limits, with an error of 5 % and at one look, leave out the truth; beside them are those of
+the parameter alone, as for points that a sampler has chosen. Then, with the error of each of 39 claims and looks at 20,
+40, 80, ... points, how often "explains > 0.05" is decided.
 """
 
 import argparse

@@ -12,7 +12,8 @@ comparisons at the same fresh seeds. The means of a parameter's values are
 An error is a study in which "explains > 0.05" is said to hold at any look although a little less is explained in truth:
 the means are as far apart as makes it 5 % of the ranks' variance. Each claim may be wrong in 0.13 %, half of it this
 way. Power is the share of studies that decide, and the limits are medians. With fewer configurations than a look needs
-the one before it is the last: 150 tell as much as 80.
+the one before it is the last: 150 tell as much as 80. The parameter is looked at alone, as in a search; what a grid
+gains by looking at it beside the others is in benchmarks/adjusted.py.
 """
 
 import argparse

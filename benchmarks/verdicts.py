@@ -46,7 +46,7 @@ from analysis.study.words import apart_by
 from analysis.views import equal_rate, slices
 from evae.search import noise
 from evae.search.noise import Noise
-from evae.search.shares import labels
+from evae.search.variance import labels
 
 CONTROLS = 4
 FRESH = 3  # seeds for the best of real trainings

@@ -70,8 +70,8 @@ def bearing(parameters: list[np.ndarray], values: np.ndarray, error: float = ERR
     """((p,) booleans: which parameters bear on `values` (n,) by more than chance; (p,) the most that each may explain
     of the variance of their ranks by itself, with a confidence of 1 - error, 1 where nothing is known).
 
-    `parameters` are `shares.labels` (n,); those without one (-1) take no part. For each an analysis of variance of the
-    ranks (Kruskal & Wallis), whose p-value is compared with the least p-value of all parameters under `DRAWS`
+    `parameters` are `variance.labels` (n,); those without one (-1) take no part. For each an analysis of variance of
+    the ranks (Kruskal & Wallis), whose p-value is compared with the least p-value of all parameters under `DRAWS`
     permutations of the values (Westfall & Young, Resampling-Based Multiple Testing (1993)): of values that are pure
     noise, some parameter is said to bear on them with a probability of at most `error`, however many there are. The
     most that a parameter may explain is the upper limit of the non-central F distribution.

@@ -77,7 +77,8 @@ def notes(study: StudyData, found: list[Verdict]) -> list[str]:
     if shares:
         text.append(
             "A parameter's share is that of the variance of the ranks that it explains by itself, among the "
-            "configurations that the search drew, on the values that it saw; looked at with 20, 40, 80, ... of them."
+            "configurations that the search drew, on the values that it saw; looked at with 20, 40, 80, ... of them. "
+            "In a grid, whose points are set independently of each other, what other parameters explain is no noise."
         )
     many = {1: "It is", 2: "Both claims together are"}.get(len(found), f"All {len(found)} claims together are")
     each = f", each in {number(100 * ERROR / len(found), 2)}{NARROW}%" if len(found) > 1 else ""

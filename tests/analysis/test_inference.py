@@ -6,7 +6,7 @@ from scipy.stats import spearmanr
 
 from analysis.study import inference
 from evae.search import noise
-from evae.search.shares import labels
+from evae.search.variance import labels
 
 
 @pytest.mark.parametrize(

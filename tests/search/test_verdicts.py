@@ -178,6 +178,20 @@ def test_what_a_parameter_explains(effect, less, said):
     assert evidence(between) == "150 configurations, 80 at the last look"
 
 
+def test_in_a_grid_what_other_parameters_explain_is_no_noise():
+    claim = Stated(Explained("claim", "kernel", True, 0.05, "fd", "min"), "s")
+    width = np.random.default_rng(3).uniform(size=160)
+    rows = [
+        row | {"val_fd": row["val_fd"] / 10 + 5 * width[i], "params": row["params"] | {"width": width[i], "same": 1}}
+        for i, row in enumerate(explained(0, 160))
+    ]
+    searched, (grid,) = judge([claim], rows)[0], judge([claim], [row | {"origin": "grid"} for row in rows])
+    assert (searched.said, grid.said) == (UNDECIDED, HOLDS)
+    assert grid.high < searched.high / 5 and grid.low <= grid.size <= grid.high and grid.n == 160
+    few = judge([claim], [row | {"origin": "grid"} for row in rows[:18]])[0]
+    assert few.said == UNDECIDED and few.more == 2
+
+
 def test_a_share_counts_what_was_drawn_with_that_parameter_by_the_search_s_own_seeds():
     claim = Stated(Explained("claim", "kernel", True, 0.1, "fd", "min"), "s")
     rows = explained(0, 30) + explained(5, 30, origin="control", label="x")
