@@ -113,7 +113,15 @@ def summary(study: StudyData, found: Sequence[Verdict]) -> str:
     fresh = sorted({verdict.n for verdict in found if not isinstance(verdict.stated.claim, Explained)})
     points = max((verdict.n for verdict in found if isinstance(verdict.stated.claim, Explained)), default=0)
     parts = [count(len(trials), "trial")]
-    parts += [f"comparisons by {_range(fresh)} fresh seeds" if fresh[-1] else "no fresh seeds yet"] if fresh else []
+    parts += (
+        [
+            f"comparisons by {_range(fresh)} fresh seed{'s' if fresh[-1] > 1 else ''}"
+            if fresh[-1]
+            else "no fresh seeds yet"
+        ]
+        if fresh
+        else []
+    )
     parts += [f"shares by {count(points, 'configuration')}"] if points else []
     parts += [f"on {' and '.join(devices)}"] if (devices := sorted(trials["device"].dropna().unique())) else []
     outcomes = {
