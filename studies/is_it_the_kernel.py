@@ -15,8 +15,8 @@ all of which together are wrong in 5 % of such studies at most.
 
 The defaults take about 3 core-hours for each of the three data sets, an hour and a half on two cores: 345
 configurations, of which the yardsticks get 12 fresh seeds, and what else is chosen two, or more where it may be on the
-front. It may be stopped and continued; fewer points and seeds decide less, and may be added to. It has not been run to
-its end yet; docs/is-it-the-kernel.md says what so many points and seeds can decide, and will have what comes out.
+front. It may be stopped and continued; fewer points and seeds decide less, and may be added to.
+docs/is-it-the-kernel.md says what so many points and seeds can decide, and what has come out so far.
 """
 
 import sys

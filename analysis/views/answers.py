@@ -13,7 +13,7 @@ from evae.search.noise import ERROR
 WIDTH = 900
 LINE = 26
 """Pixels of a claim, with a mark for each study."""
-FAR = 2.5
+FAR = 10
 """Times the spread of the marks that an axis may go beyond them, to show their intervals."""
 ON_PAPER = {"xref": "paper", "yref": "paper"}
 INK, GRID = "#2b2f36", "#e8eaee"
