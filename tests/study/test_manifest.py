@@ -34,6 +34,13 @@ def manifest(images=None, objectives=OBJECTIVES, **options) -> Manifest:
     return Manifest(given, "Which is best?", base, SPACE.describe(base), objectives, images)
 
 
+@pytest.fixture(autouse=True)
+def same_code(monkeypatch):
+    """Whoever works on the checkout meanwhile changes nothing of what these tests see of it."""
+    state = git_state()
+    monkeypatch.setattr("evae.study.manifest.git_state", lambda: state)
+
+
 @pytest.fixture
 def store(tmp_path) -> Store:
     made = Store(tmp_path / "a")
