@@ -68,15 +68,22 @@ def test_networks_without_blocks_are_refused_before_any_training():
 
 
 def test_on_cuda_kernels_are_to_be_repeatable_and_float32_whole():
-    before = torch.backends.cudnn.deterministic, torch.backends.cudnn.allow_tf32
+    libraries = torch.backends.cudnn.conv, torch.backends.cudnn.rnn, torch.backends.cuda.matmul
+
+    def flags() -> tuple[bool, ...]:
+        return torch.backends.cudnn.deterministic, *(library.fp32_precision for library in libraries)
+
+    deterministic, *precisions = before = flags()
     try:
         hardware.repeatable(torch.device("cpu"))
-        assert (torch.backends.cudnn.deterministic, torch.backends.cudnn.allow_tf32) == before
+        assert flags() == before
         hardware.repeatable(torch.device("cuda"))
         assert torch.backends.cudnn.deterministic and not torch.backends.cudnn.allow_tf32
         assert not torch.backends.cuda.matmul.allow_tf32
     finally:
-        torch.backends.cudnn.deterministic, torch.backends.cudnn.allow_tf32 = before
+        torch.backends.cudnn.deterministic = deterministic
+        for library, precision in zip(libraries, precisions, strict=True):
+            library.fp32_precision = precision
 
 
 @pytest.mark.gpu

@@ -7,6 +7,7 @@ weights and the resize rule. Only the Inception network of the original FID give
 
 import contextlib
 from collections.abc import Callable, Iterator
+from threading import Lock
 
 import torch
 from torch import Tensor, nn
@@ -72,16 +73,27 @@ def kernel_column(features: Features, prefix: str) -> str:
     return f"{prefix}_kid" if features.name == INCEPTION else f"{prefix}_kd_{features.column}"
 
 
+_COUNTING = Lock()
+_INSIDE: list[list[str]] = []
+"""As often as a thread is inside of `full_precision`, what was before the first of them."""
+
+
 @contextlib.contextmanager
 def full_precision(device: torch.device) -> Iterator[None]:
-    """Convolutions in IEEE float32: no TF32, no autocast, whatever the surrounding code has switched on."""
+    """Convolutions in IEEE float32: no TF32, no autocast, whatever the surrounding code has switched on.
+
+    Threads may be in here at once, and leave in any order: what was before comes back with the last."""
     convolutions = (torch.backends.cudnn.conv, torch.backends.mkldnn.conv)
-    before = [library.fp32_precision for library in convolutions]
-    try:
+    with _COUNTING:
+        _INSIDE.append(_INSIDE[0] if _INSIDE else [library.fp32_precision for library in convolutions])
         for library in convolutions:
             library.fp32_precision = "ieee"
+    try:
         with torch.autocast(device.type, enabled=False):
             yield
     finally:
-        for library, precision in zip(convolutions, before, strict=True):
-            library.fp32_precision = precision
+        with _COUNTING:
+            before = _INSIDE.pop()
+            if not _INSIDE:
+                for library, precision in zip(convolutions, before, strict=True):
+                    library.fp32_precision = precision

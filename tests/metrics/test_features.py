@@ -1,5 +1,7 @@
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier, Event
 
 import pytest
 import torch
@@ -107,6 +109,23 @@ def test_full_precision_puts_everything_back():
         assert torch.backends.cudnn.conv.fp32_precision == "tf32"
     finally:
         torch.backends.cudnn.conv.fp32_precision = before
+
+
+def test_threads_may_leave_full_precision_in_any_order():
+    before, inside = torch.backends.cudnn.conv.fp32_precision, Barrier(2)
+    left = Event()
+
+    def first() -> None:
+        with full_precision(torch.device("cpu")):
+            inside.wait()
+        left.set()
+
+    with ThreadPoolExecutor(1) as threads, full_precision(torch.device("cpu")):
+        threads.submit(first)
+        inside.wait()
+        left.wait()
+        assert torch.backends.cudnn.conv.fp32_precision == "ieee"
+    assert torch.backends.cudnn.conv.fp32_precision == before
 
 
 def test_small_images_are_enlarged_and_large_ones_kept():
