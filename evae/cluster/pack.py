@@ -31,8 +31,8 @@ from evae.plugins import load
 SWITCH_S = 5e-4
 MEASURED, AT_ONCE = ("evaluate", "measure"), 4
 """What a worker does in threads that all lanes of a GPU share, and how many there are. Nearly all of it is launched
-from Python, of which one thread runs at a time: more of them wait for each other, kernel by kernel. And in each thread
-cuDNN looks for its kernels anew, which takes seconds."""
+from Python, of which one thread runs at a time: more of them wait for each other, kernel by kernel. And the first
+evaluation of a thread takes nearly three times as long (benchmarks/results/gpu.md)."""
 LOST = 70
 """What a process ends with whose GPU answers nothing but errors, as after an address that a kernel must not touch."""
 VISIBLE = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")

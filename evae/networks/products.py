@@ -21,7 +21,7 @@ MOST_NUMBERS = 1 << 24
 
 
 class Convolution(nn.Conv2d):
-    """`torch.nn.Conv2d` with zeros for padding, the same on all sides."""
+    """`torch.nn.Conv2d` with a bias, and zeros for padding, the same on all sides."""
 
     def forward(self, x: Tensor) -> Tensor:
         if not _as_product(self, x, _places(x, self), self.in_channels):

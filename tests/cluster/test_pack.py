@@ -142,8 +142,8 @@ def test_lanes_are_taken_given_back_and_taken_from_the_dead(setting):
 def test_who_measures_makes_no_difference(setting):
     with ThreadPoolExecutor(1) as measuring:
         there, here = finish(Lane(setting, measuring), RECIPES[0]), finish(Lane(setting), RECIPES[0])
-        diverging = Lane(setting, measuring)
-        assert isinstance(diverging.do("evaluate", ()), WorkerFailed)  # of nothing that was begun
+        idle = Lane(setting, measuring)
+        assert isinstance(idle.do("evaluate", ()), WorkerFailed)  # of nothing that was begun
     assert changed(there["metrics"], here["metrics"]) == [] and there["pictures"] == here["pictures"]
 
 
