@@ -34,7 +34,7 @@ def measured(training: Training, steps: Steps) -> dict[str, float]:
     counts = dict.fromkeys(JUDGED, judged)
     found = {f"train_{column(name)}": total / counts.get(name, images) for name, total in steps.sums.items()}
     if judged:
-        found["train_adversarial_weight"] = exact_mean(map(float, steps.beside["adversarial_weight"]))
+        found["train_adversarial_weight"] = exact_mean(steps.beside["adversarial_weight"])
     if optimisation.changes_rate:
         found["train_learning_rate"] = optimisation.learning_rate * fmean(dials.rate for dials in plan.dials)
     if optimisation.half_size_epochs:
@@ -44,5 +44,5 @@ def measured(training: Training, steps: Steps) -> dict[str, float]:
     changing = [training.recipe.posterior.scheduled(dials.progress) for dials in plan.dials]
     found |= {f"train_{name}": fmean(each[name] for each in changing) for name in changing[0]}
     if norms := steps.beside.get("gradient_norm"):
-        found["train_gradient_norm"] = float(torch.stack(norms).mean())
+        found["train_gradient_norm"] = float(torch.tensor(norms).mean())
     return found

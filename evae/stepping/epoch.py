@@ -32,7 +32,7 @@ class Steps:
 
     plan: Plan
     sums: dict[str, float]
-    beside: dict[str, list[float | Tensor]]
+    beside: dict[str, list[float]]
     of_course: dict[str, float]
     decoded: int
 

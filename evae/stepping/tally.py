@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ Names = tuple[str, ...]
 
 
 class Tally:
-    """The terms of an epoch's steps, added up in float64 on the CPU: not every device has it.
+    """The terms of an epoch's steps, added up in Python's numbers: not every device has float64.
 
     By default each step is looked at before an optimiser moves, and Diverged is raised there. Where `at` (1,) is the
     number of the step, on the device, rows stay there and are read once, when the epoch ends. From the first step on
@@ -29,17 +30,15 @@ class Tally:
     def begin(self, epoch: int) -> None:
         self.epoch = epoch
         self._done: list[tuple[Names, Names, int]] = []
-        self._names: Names = ()
-        self._sum = torch.zeros(0, dtype=torch.float64)
-        self._sums: dict[str, Tensor] = {}
-        self._beside: dict[str, list[float | Tensor]] = {}
+        self._sums: dict[str, float] = {}
+        self._beside: dict[str, list[float]] = {}
         if self.stopped is not None:
             self.stopped.zero_()
 
     def note(self, names: Names, means: Tensor) -> None:
         """The terms of a step, (t,), means over its batch."""
         if self.stopped is None:
-            self._last = means.cpu()
+            self._last = means.tolist()
             self._check(names, self._last, len(self._done))
         else:
             # Of what is finite alone, the difference to itself is 0; `isfinite` is four operations of the device.
@@ -49,7 +48,7 @@ class Tally:
     def beside(self, name: str, value: float | Tensor) -> None:
         """A number of a step that is none of its terms, and may be anything."""
         if self.stopped is None:
-            self._beside.setdefault(name, []).append(value.detach() if isinstance(value, Tensor) else value)
+            self._beside.setdefault(name, []).append(float(value.detach() if isinstance(value, Tensor) else value))
         else:
             self._keep((name,), value.detach().view(1))
 
@@ -59,36 +58,28 @@ class Tally:
         if self.stopped is None:
             self._add(names, self._last, images)
 
-    def read(self) -> tuple[dict[str, float], dict[str, list[float | Tensor]]]:
+    def read(self) -> tuple[dict[str, float], dict[str, list[float]]]:
         """Each term's sum over images, and the numbers beside them. Raises Diverged for the first step that had a term
         which was not finite."""
         if self.stopped is not None:
-            rows = {names: kept.cpu() for names, kept in self._rows.items()}
+            rows = {names: kept.tolist() for names, kept in self._rows.items()}
             for number, (names, beside, images) in enumerate(self._done):
                 self._check(names, rows[names][number], number)
                 self._add(names, rows[names][number], images)
                 for name in beside:
-                    self._beside.setdefault(name, []).append(rows[name,][number, 0])
-        self._close()
-        return {name: float(value) for name, value in self._sums.items()}, self._beside
+                    self._beside.setdefault(name, []).append(rows[name,][number][0])
+        return self._sums, self._beside
 
     def _keep(self, names: Names, values: Tensor) -> None:
         if names not in self._rows:
             self._rows[names] = values.new_zeros(self.steps, len(names))
         self._rows[names].index_copy_(0, self.at, values[None])
 
-    def _check(self, names: Names, row: Tensor, number: int) -> None:
-        if not torch.isfinite(row).all():
-            term, value = next(each for each in zip(names, row.tolist(), strict=True) if not math.isfinite(each[1]))
-            raise Diverged(self.epoch, term, value, number + 1)
+    def _check(self, names: Names, row: Sequence[float], number: int) -> None:
+        for term, value in zip(names, row, strict=True):
+            if not math.isfinite(value):
+                raise Diverged(self.epoch, term, value, number + 1)
 
-    def _add(self, names: Names, row: Tensor, images: int) -> None:
-        # All terms of a step at once, each in the order of the steps.
-        if names != self._names:
-            self._close()
-            before = [float(self._sums.get(name, 0.0)) for name in names]
-            self._names, self._sum = names, torch.tensor(before, dtype=torch.float64)
-        self._sum += row.double() * images
-
-    def _close(self) -> None:
-        self._sums |= dict(zip(self._names, self._sum.clone(), strict=True))
+    def _add(self, names: Names, row: Sequence[float], images: int) -> None:
+        for name, value in zip(names, row, strict=True):
+            self._sums[name] = self._sums.get(name, 0.0) + value * images
