@@ -3,8 +3,9 @@
     python tests/numbers_of.py --numbers same         what changed leaves all numbers as they are, bit for bit
     python tests/numbers_of.py --numbers changed      it does not: NUMERICS of evae/numerics.py has been raised
 
-Whoever changes that code has to say which it is: trials of one version are taken for each other (docs/options.md,
-Trained once). What is only called otherwise, said otherwise or laid out otherwise changes a digest, but no number.
+Whoever changes that code has to say which it is: trials of one version are taken for each other
+(docs/trained-once.md). What is only called otherwise, said otherwise or laid out otherwise changes a digest, but no
+number.
 """
 
 import argparse

@@ -49,7 +49,7 @@ class StudyOptions:
     """Whether to continue the study of that name: must (refuse to begin one), auto, or never (refuse to continue)."""
     extend: bool = False
     """Continue it under other questions: more trials, seeds, fresh seeds or epochs; another space, other ranges or
-    objectives, what is measured, early stopping. What was trained is taken over (docs/options.md, Trained once). Trials
+    objectives, what is measured, early stopping. What was trained is taken over (docs/trained-once.md). Trials
     that were trained for fewer epochs are trained anew; those that were stopped stay so."""
     results: str = field(default="results", repr=False)  # which may hold a key
     """Where results go: a folder, or a URI of a file system that pyarrow knows (s3://..., gs://...)."""
