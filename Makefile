@@ -49,16 +49,20 @@ lint: .venv/installed-test
 clean:
 	rm -rf .venv
 
-.venv/installed: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "evae needs python 3.11 or newer; choose one with: make PYTHON=python3.12 ...")'
-	$(PYTHON) -m venv .venv
-	@echo "Installing into .venv (a few minutes the first time)..."
-	@$(PIP_INSTALL) --upgrade pip  # what comes with Python 3.11 takes twice as long
+.venv/installed: pyproject.toml constraints.txt | .venv/made
 	$(PIP_INSTALL) --editable .
 	@$(COMPILE) || true  # packages hold files that are not for this Python
 	@touch $@
 
-.venv/installed-test: .venv/installed
+# With what the tests need, in one go: who has this has the other too.
+.venv/installed-test: pyproject.toml constraints.txt | .venv/made
 	$(PIP_INSTALL) --editable '.[test]'
 	@$(COMPILE) || true
+	@touch .venv/installed $@
+
+.venv/made:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "evae needs python 3.11 or newer; choose one with: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	@echo "Installing into .venv (a few minutes the first time)..."
+	@$(PIP_INSTALL) --upgrade pip  # what comes with Python 3.11 takes twice as long
 	@touch $@
