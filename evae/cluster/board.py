@@ -8,8 +8,9 @@ import time
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError
 from ray.util.placement_group import PlacementGroup, remove_placement_group
+
+from evae.cluster.losses import DIED
 
 FETCH_S = 5.0
 """How long a worker waits on the board before it asks again, so that it notices when its group has gone."""
@@ -128,7 +129,7 @@ class Caretaker:
         while True:
             try:
                 ray.get(self.board.lives.remote())
-            except RayActorError:
+            except DIED:
                 break
             time.sleep(LOOK_EVERY_S)
         if self.group is not None:

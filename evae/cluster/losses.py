@@ -6,6 +6,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 
 import ray
+from ray.exceptions import OutOfMemoryError, RayActorError
 
 from evae.cluster import private
 
@@ -14,6 +15,9 @@ LOOK_EVERY_S = 5.0
 IN_A_ROW = 20
 """So many machines, or shared processes, a trial may lose one after the other without another epoch. More, and it kills
 them itself."""
+
+DIED = RayActorError, OutOfMemoryError
+"""What Ray raises where the process of an actor is gone: its own kill for the machine's memory has another class."""
 
 
 class MachineLeaves(Exception):
@@ -64,9 +68,16 @@ def loss(error: str) -> Loss:
         return Loss("its process was told to end, as when a machine shuts down", True)
     if "is temporarily unavailable" in error:
         return Loss("its machine could not be reached any more", True)
+    if "error raised in its creation task" in error:
+        return Loss(_last_line(error), False)
     if "actor died" in error or "actor is dead" in error:
         return Loss("its process died (killed, or out of memory)", False)
-    return Loss(error.strip().rpartition("\n")[2][:1000], False)
+    return Loss(_last_line(error), False)
+
+
+def _last_line(error: str) -> str:
+    """What a stack trace ends with: the error's class and words."""
+    return error.strip().rpartition("\n")[2][:1000]
 
 
 class Losses:

@@ -10,6 +10,7 @@ import torch
 
 from evae.checkpoints import restore_model
 from evae.cluster.checked import require_same
+from evae.cluster.losses import DIED
 from evae.cluster.machine import Slots
 from evae.data.base import ImageSet
 from evae.errors import Diverged, UserError
@@ -119,7 +120,7 @@ def measure_all(jobs: Sequence[Again], setting: MeasureSetting, slots: Slots) ->
         measurer, again = busy.pop(reference)
         try:
             yield again, ray.get(reference)
-        except (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError) as error:
+        except DIED as error:
             measurer = actor.remote(shared)
             yield again, f"the process that measured it died: {' '.join(str(error).split())}"[:1000]
         idle.append(measurer)

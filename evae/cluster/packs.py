@@ -15,10 +15,9 @@ from typing import Any
 
 import numpy as np
 import ray
-from ray.exceptions import RayActorError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from evae.cluster.losses import PackLost
+from evae.cluster.losses import DIED, PackLost
 from evae.cluster.pack import VISIBLE, Pack
 from evae.cluster.setting import Setting
 
@@ -98,13 +97,13 @@ class LaneWorker:
 
     def close(self) -> None:
         """Give the lane back."""
-        with contextlib.suppress(RayActorError):
+        with contextlib.suppress(*DIED):
             ray.get(self.pack.give_back.remote(self.number))
 
     def _do(self, name: str, *arguments: Any) -> Any:
         try:
             answer = ray.get(self.pack.do.remote(self.number, name, *arguments))
-        except RayActorError:
+        except DIED:
             raise PackLost from None
         if isinstance(answer, Exception):
             raise answer
@@ -120,7 +119,7 @@ def take(packs: Any, setting: list[ray.ObjectRef], gpu: str | None) -> tuple[Any
         for which, pack in found.items():
             try:
                 number = ray.get(pack.take.remote(os.getpid()))
-            except RayActorError:
+            except DIED:
                 ray.get(packs.forget.remote(which))
                 known, died = known - 1, died + 1
                 continue

@@ -19,6 +19,7 @@ from ray._private import utils as ray_utils
 from ray._private import worker as ray_worker
 from ray._private.services import psutil  # Ray brings it along
 from ray._raylet import AuthenticationTokenLoader
+from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from evae.results.places import shown
 
@@ -59,6 +60,22 @@ def count_no_callbacks() -> None:
     from ray.air._internal import usage
 
     usage.tag_callbacks = lambda callbacks: False
+
+
+def count_killed_as_died() -> None:
+    """Let Tune take an actor that Ray has killed for the machine's memory for one that has died. By itself it knows
+    errors of two classes, those of actors that died and those of their own code; at any other, such as that of a kill
+    for memory, it ends the whole study with a stack trace."""
+    from ray.air.execution._internal.actor_manager import RayActorManager
+
+    known = RayActorManager._actor_task_failed
+
+    def failed(self: Any, tracked_actor_task: Any, exception: Exception) -> None:
+        if isinstance(exception, RayError) and not isinstance(exception, RayActorError | RayTaskError):
+            exception = RayActorError(error_msg=str(exception))
+        known(self, tracked_actor_task, exception)
+
+    RayActorManager._actor_task_failed = failed
 
 
 def torch_backend() -> type:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 
 from evae.cluster.checked import require_same
-from evae.cluster.losses import MachineLeaves, PackLost, Watch, WorkerFailed, WorkersLost
+from evae.cluster.losses import DIED, MachineLeaves, PackLost, Watch, WorkerFailed, WorkersLost
 from evae.cluster.setting import Setting
 from evae.errors import Diverged, UserError
 from evae.identity import identity
@@ -96,7 +96,7 @@ class EpochTrainable(tune.Trainable):
                 self._epoch()
             if self.row["epochs"] >= self.row["epochs_planned"]:
                 self._finish()
-        except (StoreError, PackLost):
+        except (StoreError, PackLost, *DIED):
             raise
         except Diverged as error:
             self._end("diverged", str(error))
@@ -154,7 +154,7 @@ class EpochTrainable(tune.Trainable):
             result = self.worker.evaluate()
             require_same(given, result.metrics)
             epochs = [] if kept.of_study else kept.store.rows("epochs", kept.trial)
-        except PackLost:
+        except (PackLost, *DIED):
             raise
         except Exception as error:
             self.row["reason"] = f"what was kept of it could not be measured: {error}"[:1000]

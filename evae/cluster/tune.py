@@ -17,6 +17,7 @@ from evae.search.searcher import FINISHED, StudySearcher
 
 private.share_processes()
 private.count_no_callbacks()
+private.count_killed_as_died()
 
 
 class Silent(tune.ProgressReporter):

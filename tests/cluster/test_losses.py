@@ -4,9 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 import ray
+from ray.exceptions import ActorDiedError, OutOfMemoryError, RayTaskError
 
 from evae.cluster import losses, private, worker_group
-from evae.cluster.losses import Losses, Watch, gone, loss
+from evae.cluster.losses import Loss, Losses, PackLost, Watch, gone, loss
+from evae.cluster.packs import LaneWorker
+from evae.cluster.trainable import EpochTrainable
 from evae.cluster.worker_group import WorkerGroup
 
 
@@ -61,6 +64,48 @@ def test_a_group_that_had_others_before_ray_missed_the_machine_does_not_count_it
     assert group._count(frozenset({"one", "two"})).startswith("its process died 2 times")
     cluster.alive.discard("two")
     assert group._count(frozenset({"one"})) is None and group.losses == 4
+
+
+def test_an_actor_that_could_not_be_built_is_told_by_its_error_and_not_as_killed():
+    error = ValueError("no such plug-in")
+    built = RayTaskError("Trainable.__init__", f"Traceback (most recent call last):\n  ...\nValueError: {error}", error)
+    assert loss(str(ActorDiedError(built))) == Loss("ValueError: no such plug-in", False)
+    assert loss(str(ActorDiedError())).why.startswith("its process died")
+
+
+died = pytest.mark.parametrize("error", [ActorDiedError(), OutOfMemoryError("the node is running low on memory")])
+"""A process that is gone, and one that Ray killed for the machine's memory."""
+
+
+@died
+def test_a_lane_whose_process_is_gone_is_lost_and_can_be_given_back(monkeypatch, error):
+    def get(answer: object) -> None:
+        raise error
+
+    monkeypatch.setattr(ray, "get", get)
+    lane, method = LaneWorker.__new__(LaneWorker), SimpleNamespace(remote=lambda *arguments: None)
+    lane.pack, lane.number = SimpleNamespace(do=method, give_back=method), 0
+    with pytest.raises(PackLost):
+        lane.train_epoch()
+    lane.end(), lane.close()
+
+
+@died
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_trial_that_loses_an_actor_that_it_needs_has_not_failed_and_starts_again(error, begun):
+    """Such as the board of its worker group: in training, and where weights that were kept are measured."""
+
+    def fail(*arguments: object) -> None:
+        raise error
+
+    made = EpochTrainable.__new__(EpochTrainable)  # without Ray's processes
+    kept = SimpleNamespace(trial="t", row={}, store=SimpleNamespace(read_bytes=lambda folder, name: b""))
+    made.begun, made.row = begun, {"state": "running", "epochs": 0, "epochs_planned": 2}
+    made.job = SimpleNamespace(trial="t", configuration="c", seed=0, recipe={}, kept=kept)
+    made.worker = SimpleNamespace(begin=fail, train_epoch=fail)
+    with pytest.raises(type(error)):
+        made._advance()
+    assert made.row["state"] == "running" and "reason" not in made.row
 
 
 def test_who_kills_a_shared_process_is_given_up_and_not_who_gets_on_beside_it():

@@ -7,12 +7,16 @@ import re
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import ray
 from packaging.requirements import Requirement
 from packaging.version import Version
+from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.tune import Callback
+
+from evae.cluster.losses import loss
 
 ROOT = Path(__file__).parents[2]
 ONLY = ROOT / "evae/cluster/private.py"
@@ -39,6 +43,9 @@ PARTS = {
     "ray._raylet.AuthenticationTokenLoader": "find where Ray reads its token, in token_header()",
     "ray.air._internal.usage.tag_callbacks": "see whether Tune still imports MLflow and Weights & Biases to count "
     "callbacks; if not, count_no_callbacks() can go",
+    "ray.air.execution._internal.actor_manager.RayActorManager._actor_task_failed": "find what Tune does where a call "
+    "to an actor fails, in count_killed_as_died(); without it a study ends with a stack trace when Ray kills a trial's "
+    "process for the machine's memory",
     "ray.train.torch.config._setup_torch_process_group": "find how Ray Train calls init_process_group, and do the same "
     "in set_up_process_group()",
     "ray.train.torch.config._TorchBackend": "find the class of TorchConfig().backend_cls",
@@ -57,6 +64,7 @@ SETTINGS = {
 WORDS = {
     "its node has died": "lost machines are told from lost processes by it, in evae/cluster/losses.py",
     "worker process has died": "the same",
+    "low on memory": "processes that Ray killed for the machine's memory are told from others by it, in the same file",
 }
 
 
@@ -112,6 +120,27 @@ def test_tune_imports_no_tracker_to_count_callbacks(monkeypatch):
         monkeypatch.setitem(sys.modules, f"ray.air.integrations.{name}", None)
     importlib.import_module("evae.cluster.tune")
     assert not importlib.import_module("ray.air._internal.usage").tag_callbacks([Callback()])
+
+
+def test_tune_takes_a_process_that_ray_killed_for_its_memory_for_one_that_died(monkeypatch):
+    """On a made-up actor; tests/studies/test_study.py has real ones killed."""
+
+    def get(future: object) -> None:
+        raise OutOfMemoryError("1 worker(s) were killed due to the node running low on memory")
+
+    importlib.import_module("evae.cluster.tune")
+    internal, told, future = "ray.air.execution._internal", [], object()
+    resources = SimpleNamespace(free_resources=lambda acquired_resource: None)
+    manager = importlib.import_module(f"{internal}.actor_manager").RayActorManager(resources)
+    tracked = importlib.import_module(f"{internal}.tracked_actor").TrackedActor
+    actor = tracked(7, on_error=lambda who, error: told.append(error))
+    handle = SimpleNamespace(train=SimpleNamespace(remote=lambda: future))
+    manager._live_actors_to_ray_actors_resources[actor] = handle, None
+    manager.schedule_actor_task(actor, "train")
+    monkeypatch.setattr(ray, "get", get)
+    manager._actor_task_events.resolve_future(future)
+    (error,) = told
+    assert isinstance(error, RayActorError) and loss(str(error)).why.startswith("out of memory")
 
 
 @pytest.mark.parametrize("name", [*SETTINGS, *WORDS])
