@@ -114,7 +114,6 @@ def test_an_interrupted_trial_is_taken_up_from_its_checkpoint(group, undisturbed
     group.end()
 
 
-@pytest.mark.slow
 def test_a_killed_worker_is_replaced_and_the_trial_goes_on_with_the_same_numbers(group, undisturbed):
     before = members()
     assert finish(group, kill_after=2) == undisturbed
