@@ -1,8 +1,9 @@
-"""A study with plug-ins, as a user runs it: searched beside ours, told to a callback, and continued."""
+"""A study with plug-ins, as a user runs it: searched beside ours, told to a callback, and continued. One of them kills
+the first process that is made for trials, which imports it before it has a trial."""
 
 import json
+import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,15 +11,31 @@ import pytest
 from running import ROOT, Study
 
 from analysis.report import write_report
+from evae import plugins
+from evae.checkpoints import load_model
+from evae.errors import UserError
+from evae.registry import forget, registered_by
+from studies import kernel_sweep
+from studies.cli import main
 
 EXAMPLES = ROOT / "examples"
 FOLLOWER = """
+import os, signal
+from pathlib import Path
 from evae.callbacks import Callback, callback
+
+HERE = Path({folder!r})
+driver, killed = HERE / "driver", HERE / "killed"
+if not driver.exists():
+    driver.write_text(str(os.getpid()))
+elif driver.read_text() != str(os.getpid()) and not killed.exists():
+    killed.write_text(str(os.getpid()))
+    os.kill(os.getpid(), signal.SIGKILL)
 
 @callback
 class Diary(Callback):
     def note(self, *words):
-        with open({path!r}, "a") as file:
+        with open(HERE / "diary.txt", "a") as file:
             print(*words, file=file)
 
     def study_start(self, study):
@@ -41,7 +58,7 @@ def study(tmp_path_factory) -> tuple[Study, str, Path]:
     folder = tmp_path_factory.mktemp("plugin")
     mine, diary = folder / "mine.py", folder / "diary.py"
     shutil.copy(EXAMPLES / "student_t.py", mine)
-    diary.write_text(FOLLOWER.format(path=str(folder / "diary.txt")))
+    diary.write_text(FOLLOWER.format(folder=str(folder)))
     # Two of the option: an installed module would do as well.
     made = Study(folder, trials=8, trials_at_once=1, plugin=f"{mine} --plugin {diary}", track="tensorboard")
     status, said = made.run()
@@ -58,6 +75,15 @@ def test_it_is_searched_beside_ours_and_its_digest_is_kept(study):
     digests = json.loads(manifest["identity"])["plug-ins"]
     assert mine and all(recipe["plugins"] == {"mine.py": digests["mine.py"]} for recipe in mine)
     assert all("plugins" not in json.loads(row["recipe"]) for row in rows if row["method"] != "student-t")
+
+
+def test_a_process_that_dies_before_it_has_a_trial_costs_none(study):
+    made, said, folder = study
+    killed, slots = (folder / "killed").read_text(), {row["slot"].rpartition(":")[2] for row in made.rows()}
+    assert killed not in slots and len(slots) == 1 and "Traceback" not in said
+    first = min(made.rows(), key=lambda row: row["started_at"])
+    assert re.findall(r"(\S+) starts again: its process died \(killed, or", said) == [first["trial"]]
+    assert {row["attempt"] for row in made.rows()} == {1} and not any(row["restarts"] for row in made.rows())
 
 
 def test_a_callback_is_told_and_its_failure_costs_nothing(study):
@@ -80,22 +106,39 @@ def test_a_tracker_has_a_run_of_every_trial_and_is_told_of_each_once(study):
     assert "tensorboard" not in said.replace("--track tensorboard", "")
 
 
-def test_another_version_is_refused_with_the_difference_and_goes_on_when_told(study):
-    made, _, folder = study
-    mine = folder / "mine.py"
+@pytest.fixture
+def here(study, monkeypatch, capsys):
+    """Runs the study's command in this process, which needs no Ray for it; returns what it says."""
+
+    def run(expected: int, **changes: str) -> str:
+        monkeypatch.setattr(sys, "argv", study[0].command(**changes)[1:])
+        status = 0
+        try:
+            main(kernel_sweep.KernelSweep, kernel_sweep)
+        except SystemExit as end:
+            status = end.code
+        said = "".join(capsys.readouterr())
+        assert status == expected, said
+        return said
+
+    yield run
+    for name in list(plugins.LOADED):
+        forget(registered_by(name))
+        del plugins.LOADED[name]
+
+
+def test_another_version_is_refused_with_the_difference_and_goes_on_when_told(study, here):
+    mine = study[2] / "mine.py"
     mine.write_text(mine.read_text() + "\n# another version\n")
-    status, said = made.run()
-    assert status == 2 and "plug-ins.mine.py" in said and "--accept-changed-plugins" in said
-    # What would be trained is told without a Ray, and is nothing.
-    status, said = made.run(accept_changed_plugins="", dry_run="")
-    assert status == 0 and "dry run: nothing is to be trained or measured" in said, said
+    said = here(2)
+    assert "plug-ins.mine.py" in said and "--accept-changed-plugins" in said
+    # What would be trained is told, and is nothing.
+    assert "dry run: nothing is to be trained or measured" in here(0, accept_changed_plugins="", dry_run="")
 
 
 def test_its_results_open_without_it_and_a_model_names_what_it_lacks(study, tmp_path):
     made, _, _ = study
     write_report(made.store.location, tmp_path / "report.html")
     trial = next(row["trial"] for row in made.rows() if row["method"] == "student-t")
-    script = "import sys\nfrom evae.checkpoints import load_model\nload_model(sys.argv[1])"
-    path = made.store.path("weights", f"{trial}.safetensors")
-    ran = subprocess.run([sys.executable, "-c", script, path], cwd=ROOT, capture_output=True, text=True, timeout=600)
-    assert "made with the plug-in mine.py, which is not loaded" in ran.stderr
+    with pytest.raises(UserError, match=r"made with the plug-in mine\.py, which is not loaded"):
+        load_model(made.store.path("weights", f"{trial}.safetensors"))
