@@ -12,14 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from later import Later
 from small_sets import idx, noise, write_celeba, write_mnist
 
 from evae.data import DataRecipe, celeba, download, load, mnist
 from evae.data.idx import read_idx
 from evae.errors import UserError
-from evae.lazy import Lazy
 
-datasets = Lazy("torchvision.datasets")
+datasets = Later("torchvision.datasets")
 FEW = {"validation_images": 5}
 
 

@@ -2,12 +2,12 @@ import math
 
 import pytest
 import torch
+from later import Later
 from sklearn.metrics import r2_score
 
-from evae.lazy import Lazy
 from evae.metrics.reconstruction import PSNR_CAP_DB, psnr, r2, ssim
 
-torchmetrics = Lazy("torchmetrics.functional.image")
+torchmetrics = Later("torchmetrics.functional.image")
 
 
 def pair(n: int, c: int, h: int, w: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -4,6 +4,7 @@ import fcntl
 import os
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 from evae.data import load
-from evae.data.base import DataRecipe
+from evae.data.base import SOURCES, DataRecipe
 from evae.metrics.features import load_features
 from evae.results.rows import opening_row
 from evae.results.store import Store
@@ -43,6 +44,17 @@ STUDIES = {
     two_stage: two_stage.TwoStage,
     mapa: mapa.MapaStudy,
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def read_once():
+    """The digits of all these studies, which are parsed from text."""
+    entry = SOURCES.entries["mnist-5k"]
+    raw = entry.value.read(DataRecipe(), Path())
+    with pytest.MonkeyPatch.context() as patch:
+        once = replace(entry, value=replace(entry.value, read=lambda recipe, root: raw))
+        patch.setitem(SOURCES.entries, "mnist-5k", once)
+        yield
 
 
 @pytest.fixture

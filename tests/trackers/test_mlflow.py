@@ -9,12 +9,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from later import Later
 from running import wait_until
 from telling import Session, emptied, ended
 
-from evae.lazy import Lazy
-
-mlflow = Lazy("mlflow")  # takes seconds, and not every process of the tests needs it
+mlflow = Later("mlflow")
 
 pytestmark = [
     pytest.mark.skipif(not find_spec("mlflow"), reason="needs mlflow: pip install 'evae[mlflow]'"),
