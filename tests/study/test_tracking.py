@@ -2,7 +2,6 @@
 
 import io
 import threading
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
@@ -106,9 +105,8 @@ def test_one_that_hangs_is_not_waited_for(diary, tmp_path, monkeypatch):
     diary.gate.clear()
     made, said = session(filled(tmp_path))
     made.trial_start({"trial": "late"})
-    began = time.monotonic()
-    made.study_end(STUDY)
-    assert time.monotonic() - began < 20 and not diary.told
+    made.study_end(STUDY)  # which returns although the gate stays closed
+    assert made.thread.is_alive() and not diary.told
     assert "diary is too slow, and is waited for no more" in said.getvalue()
     diary.gate.set()
     made.thread.join()
