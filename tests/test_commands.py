@@ -3,11 +3,10 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from running import DEADLINE_S, ROOT
 
-ROOT = Path(__file__).parents[1]
 URI = "s3://KEY:s3cr3t@bucket/" + "long/" * 20 + "?token=s3cr3t"
 COMMANDS = {
     "studies/kernel_sweep.py": ["--result", URI],
@@ -22,7 +21,7 @@ COMMANDS = {
 def ran(command: str, *given: str, **environment: str) -> subprocess.CompletedProcess:
     command = [sys.executable, *command.split(), *given]
     settings = os.environ | {"COLUMNS": "80"} | environment
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=settings, timeout=300)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=settings, timeout=DEADLINE_S)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -47,6 +46,6 @@ def test_a_console_without_the_letters_of_a_name_shows_escapes(tmp_path):
         capture_output=True,
         text=True,
         env=os.environ | {"PYTHONIOENCODING": "ascii"},
-        timeout=300,
+        timeout=DEADLINE_S,
     )
     assert done.stdout == "\\xfcbung\n", done.stderr
