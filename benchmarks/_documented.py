@@ -13,7 +13,6 @@ from ray import train, tune
 from ray.train.torch import TorchTrainer
 from ray.tune.integration.ray_train import TuneReportCallback
 
-from evae.cluster.worker_group import prepared
 from evae.data import load
 from evae.posteriors.gaussian import Gaussian
 from evae.ranks import Ranks
@@ -25,7 +24,7 @@ def train_trial(config: dict[str, Any]) -> None:
     """In the Train worker: the same training as in a study, with a report after every epoch."""
     torch.set_num_threads(1)
     context = train.get_context()
-    ranks = Ranks(context.get_world_rank(), context.get_world_size(), wrap=prepared)
+    ranks = Ranks(context.get_world_rank(), context.get_world_size())
     training = Training(Recipe.from_dict(config["recipe"]), ray.get(config["images"]), ranks=ranks)
     started, train_s, evaluate_s = time.time(), 0.0, 0.0
     while not training.finished:

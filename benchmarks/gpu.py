@@ -8,6 +8,7 @@ EVAE of grey images of 32 px (mnist-5k) in batches of 64, in fp32; images per se
 - before: our loop as it was until steps were captured, which looks at every step before the next one begins;
 - as it comes, captured: our loop, not captured, and captured as it is by default;
 - bare, bare captured: the same model and optimiser alone, of which the loss is the only thing that is noted;
+- two ranks: our loop in two processes with a GPU each, which share its batches, where there are two GPUs;
 - K lanes: so many trials in threads of one process, as `--lanes` trains them;
 - K replicas: so many bare models stacked into one program by `torch.vmap`, captured, for comparison, with cuDNN's
   convolutions;
@@ -28,24 +29,31 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
 
 import torch
+import torch.distributed
 from _bare import Bare, Replicas
 from _record import table, write_result
 from rich.console import Console
+from torch.multiprocessing import spawn
 from utilisation import ShortTrials, fit_times
 
 from evae.cluster.pack import threads_that_train
+from evae.cluster.process_group import let_steps_be_captured
 from evae.data import DataRecipe, load
 from evae.data.base import ImageSet
 from evae.networks import SIZES, Conv
 from evae.posteriors.evae import Evae
+from evae.ranks import Ranks
 from evae.recipe import Optimisation, Recipe
 from evae.study.room import images_per_s
 from evae.study.run import run_study
 from evae.training import Training
 
-BATCH, SECONDS = 64, 1.0
+BATCH, SECONDS, EPOCHS = 64, 1.0, 12
 BEFORE, CAPTURED, BARE_CAPTURED = "before", "captured", "bare captured"
 GOALS = (
     # what, of this way, over that way, at least
@@ -117,6 +125,29 @@ def one_trial(setting: Setting, recipe: Recipe, how: str) -> float:
     return rate(len(setting.images.train), training.train_epoch)
 
 
+def two_ranks(setting: Setting, recipe: Recipe, how: str) -> float:
+    """Of our loop in two processes, "as it comes" or "captured"."""
+    with tempfile.TemporaryDirectory() as folder:
+        spawn(of_rank, (setting.images, recipe, how, folder), nprocs=2)
+        return float(Path(folder, "rate").read_text())
+
+
+def of_rank(rank: int, images: ImageSet, recipe: Recipe, how: str, folder: str) -> None:
+    let_steps_be_captured()
+    threads_that_train()
+    torch.cuda.set_device(rank)
+    torch.distributed.init_process_group("nccl", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    training = Training(recipe, images, "cuda", Ranks(rank, 2))
+    if how != CAPTURED:
+        training.loop.program.why_not = how
+    # As many on both ranks: how many take a second each would find for itself.
+    seconds = [training.train_epoch()["train_s"] for _ in range(EPOCHS)]
+    if rank == 0:
+        Path(folder, "rate").write_text(str(len(images.train) / median(seconds[2:])))
+    training.release()
+    torch.distributed.destroy_process_group()
+
+
 def bare(setting: Setting, recipe: Recipe, captured: bool) -> float:
     made = Bare(recipe, setting.images, setting.device, captured)
     return rate(made.images, made.epoch)
@@ -138,6 +169,8 @@ def ways(setting: Setting, recipe: Recipe) -> dict[str, Callable[[], float]]:
     found: dict[str, Callable[[], float]] = {
         how: lambda how=how: one_trial(setting, recipe, how) for how in (BEFORE, "as it comes", CAPTURED)
     }
+    if setting.device.type == "cuda" and torch.cuda.device_count() > 1:
+        found |= {f"two ranks, {how}": partial(two_ranks, setting, recipe, how) for how in ("as it comes", CAPTURED)}
     found |= {"bare": lambda: bare(setting, recipe, False), BARE_CAPTURED: lambda: bare(setting, recipe, True)}
     given = recipe, setting.images, setting.device
     found |= {f"{count} lanes": lambda count=count: images_per_s(*given, count) for count in setting.lanes}

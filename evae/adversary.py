@@ -63,7 +63,7 @@ class Adversary:
             recipe.beta1,
             optimisation.weight_decay,
         )
-        self.parallel = ranks.wrap(self.module)
+        ranks.synchronise(self.module)
         self.won_epochs = 0
         self.module.train()
 
@@ -71,7 +71,6 @@ class Adversary:
         """The adversarial loss of reconstructions (n, c, h, w), which are kept for `terms`. Gradients reach them, and
         not the discriminator's weights."""
         self.made = made.detach()
-        # Not by its wrapper, which would wait for gradients of the weights.
         self.module.requires_grad_(False)
         outputs = _outputs(self.module(made))
         self.module.requires_grad_(True)
@@ -82,8 +81,8 @@ class Adversary:
     def terms(self, real: Tensor) -> dict[str, Tensor]:
         """`discriminator`, its loss on images and on their reconstructions just judged, and `disc_accuracy`, the share
         of right answers for patches of both."""
-        # One forward pass: a second one would come between the first and its gradients (PyTorch issue 175024).
-        pairs = [logits.chunk(2) for logits in _outputs(self.parallel(torch.cat([real, self.made])))]
+        # One forward pass: what normalises by its batch sees both.
+        pairs = [logits.chunk(2) for logits in _outputs(self.module(torch.cat([real, self.made])))]
         if self.recipe.loss == "logistic":
             losses = (F.softplus(-real).mean() + F.softplus(made).mean() for real, made in pairs)
         else:

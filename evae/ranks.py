@@ -1,4 +1,4 @@
-"""The processes ("ranks") that train one model together: who has which images, and results over all of them.
+"""The processes ("ranks") that train one model together: who has which images, and sums over all of them.
 
 A recipe does not know how many there are. Batches are global: every rank draws the same permutation and the same
 noise, and takes its share of both, so that any number of ranks trains on the same numbers.
@@ -6,7 +6,7 @@ noise, and takes its share of both, so that any number of ranks trains on the sa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -53,14 +53,15 @@ class Share:
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among `size` of them; alone by default. More than one need an initialised process group.
-
-    `wrap` makes of a model one whose gradients are means over the ranks (DistributedDataParallel).
-    """
+    """This process among `size` of them; alone by default. More than one need an initialised process group, and all
+    call the same methods in the same order, but for `share`."""
 
     rank: int = 0
     size: int = 1
-    wrap: Callable[[nn.Module], nn.Module] = lambda model: model
+
+    @property
+    def alone(self) -> bool:
+        return self.size == 1
 
     def share(self, count: int) -> Share:
         """This rank's part of `count` rows, as even as can be; all of them where there are fewer than ranks."""
@@ -71,12 +72,42 @@ class Ranks:
 
     def sum(self, values: Tensor) -> Tensor:
         """The sum of the tensor over all ranks, on each of them. It has the gradients of all ranks' sums."""
-        return _Sum.apply(values) if self.size > 1 else values
+        return values if self.alone else _Sum.apply(values)
+
+    def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Give every rank the sum of the ranks' gradients, in one go. A parameter has one on all ranks or on none."""
+        if self.alone:
+            return
+        given = [parameter for parameter in parameters if parameter.grad is not None]
+        # As they lie in memory, which is how their parameters do: without gaps, and the same on all ranks.
+        flat = torch.cat([each.grad.as_strided((each.numel(),), (1,)) for each in given])
+        torch.distributed.all_reduce(flat)
+        for each, part in zip(given, flat.split([each.numel() for each in given]), strict=True):
+            each.grad = part.as_strided(each.shape, each.stride())
+
+    def synchronise(self, model: nn.Module) -> None:
+        """Let BatchNorm see the whole batch in training, where torch can do that: on CUDA."""
+        if not self.alone and next(model.parameters()).is_cuda:
+            nn.SyncBatchNorm.convert_sync_batchnorm(model)
+
+    def first(self, found: str | None) -> str | None:
+        """What the first rank found that has found something: the same on all of them."""
+        if self.alone:
+            return found
+        every: list[str | None] = [None] * self.size
+        torch.distributed.all_gather_object(every, found)
+        return next((each for each in every if each is not None), None)
+
+    def meet(self, device: torch.device) -> None:
+        """Wait on the host until all ranks have come here, and their devices too. Raises an error, or ends the process,
+        where one does not come within the process group's timeout."""
+        if not self.alone:
+            float(self.sum(torch.zeros((), device=device)))
 
     def unify(self, model: nn.Module) -> None:
         """Give every rank the mean of the ranks' buffers: BatchNorm's running statistics of all shares."""
         for buffer in model.buffers():
-            if self.size > 1 and buffer.is_floating_point():
+            if not self.alone and buffer.is_floating_point():
                 buffer.copy_(self.sum(buffer) / self.size)
 
 

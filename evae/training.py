@@ -54,8 +54,7 @@ class Training:
     the same.
 
     With several `ranks` each trains on its share of every batch, and all return the same means. Losses are those of
-    one process, but for what a network takes from its batch: BatchNorm sees a rank's share only, unless `ranks.wrap`
-    synchronises it.
+    one process, but for what a network takes from its batch: on CPUs, BatchNorm sees a rank's share only.
     """
 
     def __init__(
@@ -101,7 +100,7 @@ class Training:
             recompute(self.trained)
         networks = (self.trained.encoder, self.trained.decoder) if optimisation.compiled else ()
         self.compiled = Compiled(networks)
-        self.parallel = self.ranks.wrap(self.trained)
+        self.ranks.synchronise(self.trained)
         self.adversary: Adversary | None = None
         if recipe.adversarial is not None:
             shape, seed = (images.image_size, images.channels), hashed(recipe.seed, 0, DISCRIMINATOR)

@@ -79,7 +79,7 @@ def test_hinge_terms_stop_at_the_margin(of_real, of_made, adversarial, loss):
         def forward(self, images: Tensor) -> Tensor:
             return torch.where(images.mean((1, 2, 3)) > 0.5, of_real, of_made)
 
-    game.module = game.parallel = Fixed()
+    game.module = Fixed()
     assert float(game.judge(torch.zeros(2, 1, 32, 32))) == adversarial
     assert float(game.terms(torch.ones(2, 1, 32, 32))["discriminator"]) == loss
 

@@ -11,7 +11,6 @@ import torch.multiprocessing
 from PIL import Image
 from tiny import POSTERIORS, Strided, adversarial_recipe, flipping, labelled, tiny_images, tiny_recipe
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from evae.data import DataRecipe, load
 from evae.data.bare import File
@@ -156,13 +155,29 @@ def streamed(ranks: Ranks, folder: str, stream: str = "always") -> dict[str, Any
     return {"epochs": rows, "opened": opened, "n": len(train)}
 
 
+def gradients(ranks: Ranks) -> dict[str, torch.Tensor]:
+    """Of the sum of both ranks' losses, by name, of a model of which one weight takes no part."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(8, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 2, 3))
+    model = model.to(memory_format=torch.channels_last)
+    model.register_parameter("idle", nn.Parameter(torch.ones(3)))
+    for x in torch.randn(2, 1, 8, 9, 9)[[ranks.rank] if ranks.size > 1 else [0, 1]]:
+        model(x).square().sum().backward()
+    ranks.sum_gradients(model.parameters())
+    assert model.idle.grad is None
+    found = {name: weight for name, weight in model.named_parameters() if weight.grad is not None}
+    assert all(weight.grad.stride() == weight.stride() for weight in found.values())
+    return {name: weight.grad for name, weight in found.items()}
+
+
 def rank_main(rank: int, size: int, folder: str) -> None:
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=size)
-    ranks = Ranks(rank, size, wrap=lambda model: DistributedDataParallel(model, broadcast_buffers=False))
+    ranks = Ranks(rank, size)
     found: dict[str, Any] = {name: measure(recipe, ranks) for name, recipe in RECIPES.items()}
     found["poisoned"] = poisoned(ranks)
     found["statistics"] = statistics(ranks)
+    found["gradients"] = gradients(ranks)
     found["streamed"] = streamed(ranks, f"{folder}/pictures")
     torch.save(found, f"{folder}/{rank}.pt")
     torch.distributed.destroy_process_group()
@@ -217,6 +232,15 @@ def test_batch_norm_is_measured_with_the_statistics_of_one_process(two):
         assert both["statistics"].keys() == alone.keys()
         for name, value in alone.items():
             torch.testing.assert_close(both["statistics"][name], value, rtol=1e-5, atol=1e-6)
+
+
+def test_gradients_are_summed_where_they_lie_in_memory(two):
+    alone = gradients(Ranks())
+    assert len(alone) == 6
+    for both in two:
+        assert both["gradients"].keys() == alone.keys()
+        for name, value in alone.items():
+            torch.testing.assert_close(both["gradients"][name], value, rtol=1e-4, atol=1e-4)
 
 
 def test_a_loss_that_is_not_finite_on_one_rank_stops_all_before_their_step(two):

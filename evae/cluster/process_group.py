@@ -11,8 +11,9 @@ from evae.cluster import private
 
 TorchBackend = private.torch_backend()
 PATIENCE_S = 300
-"""So long a worker waits for the others in one step before it takes them for lost, and the group starts anew. PyTorch
-by itself waits for half an hour."""
+"""So long a worker waits for the others in one sum, or in the few steps that it replays at once
+(`evae.stepping.epoch.AHEAD`), before it takes them for lost, and the group starts anew. PyTorch by itself waits for
+half an hour."""
 
 
 def process_group(folder: str) -> TorchConfig:
@@ -33,6 +34,7 @@ class OnMachines(TorchConfig):
 class _MeetOnNetwork(TorchBackend):
     def on_start(self, worker_group, backend_config):
         worker_group.execute(use_ray_network)
+        worker_group.execute(let_steps_be_captured)
         super().on_start(worker_group, backend_config)
 
 
@@ -46,6 +48,19 @@ def use_ray_network() -> None:
     for interface, place in private.interfaces():
         if place == address:
             os.environ.setdefault("GLOO_SOCKET_IFNAME", interface)
+
+
+def let_steps_be_captured() -> None:
+    """Have NCCL in this process such that a step with its sums can be captured in a CUDA graph (PyTorch's notes on CUDA
+    graphs, NCCL's on environment variables). What is set stays.
+
+    NCCL_GRAPH_REGISTER=0: a process that captures waits for no other, which may have failed to.
+    TORCH_NCCL_ASYNC_ERROR_HANDLING=3, PyTorch's own choice, where Ray Train takes 1: a process that has waited for
+    longer than the timeout is ended at once. To end its process group first would wait for graphs which that group's
+    sums are in (PyTorch issue 115388).
+    """
+    os.environ.setdefault("NCCL_GRAPH_REGISTER", "0")
+    os.environ.setdefault("TORCH_NCCL_ASYNC_ERROR_HANDLING", "3")
 
 
 @dataclass
@@ -65,6 +80,7 @@ class _MeetInFile(TorchBackend):
         place = f"file://{backend_config.folder}/{uuid.uuid4().hex}"
         backend = "nccl" if worker_group.get_resources_per_worker().get("GPU") else "gloo"
         size = len(worker_group)
+        worker_group.execute(let_steps_be_captured)
         ray.get(
             [
                 worker_group.execute_single_async(

@@ -68,7 +68,8 @@ class Worker:
 
     def begin(self, recipe: Mapping[str, Any], saved: bytes | None) -> Begun:
         """Build the model, and take up what `saved` left of it, if that can be read: an interrupted trial, or a trained
-        model, which has no epochs before it."""
+        model, which has no epochs before it. The trial before is forgotten."""
+        self.end()
         given = Recipe.from_dict(recipe), self.images, self.device, self.ranks
         self.training = Training(*given, recomputes=self.recomputes)
         if saved is not None:

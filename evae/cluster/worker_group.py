@@ -17,10 +17,9 @@ from typing import Any
 import ray
 import torch
 from ray import train
-from ray.train.torch import TorchTrainer, prepare_model
+from ray.train.torch import TorchTrainer
 from ray.util.placement_group import get_current_placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-from torch import nn
 
 from evae.cluster.board import Board, Caretaker
 from evae.cluster.losses import Losses, MachineLeaves, Watch, WorkerFailed, WorkersLost, gone
@@ -42,13 +41,21 @@ def serve(config: dict[str, Any]) -> None:
     context = train.get_context()
     setting, board = ray.get(config["setting"]), config["board"]
     load(setting.plugins)
-    ranks = Ranks(context.get_world_rank(), context.get_world_size(), wrap=prepared)
+    ranks = Ranks(context.get_world_rank(), context.get_world_size())
     device = train.torch.get_device() if setting.gpus > 0 else torch.device("cpu")
     if ranks.rank == 0:
         ray.get(config["caretaker"].hold.remote(get_current_placement_group()))
     given = setting.images, setting.references, device, setting.threads, ranks, setting.searched
     worker = Worker(*given, recomputes=setting.recomputes)
     era, number = _enlist(board, ranks)
+    try:
+        _obey(worker, board, era, number, ranks.rank)
+    finally:
+        # A process group that captured steps still use cannot be ended (PyTorch issue 115388).
+        worker.end()
+
+
+def _obey(worker: Worker, board: Any, era: int, number: int, rank: int) -> None:
     watch = Watch()
     while True:
         if watch.machine_leaves():
@@ -70,7 +77,7 @@ def serve(config: dict[str, Any]) -> None:
                     failed = WorkerFailed(f"{type(error).__name__}: {error}", traceback.format_exc())
                     ray.get(board.fail.remote(number, failed))
                 raise
-            ray.get(board.answer.remote(number, ranks.rank, result if ranks.rank == 0 else None))
+            ray.get(board.answer.remote(number, rank, result if rank == 0 else None))
 
 
 def _is_of_the_network(error: Exception) -> bool:
@@ -86,14 +93,6 @@ def _enlist(board: Any, ranks: Ranks) -> tuple[int, int]:
         place = [ray.get(board.enlist.remote(frozenset(nodes)))]
     torch.distributed.broadcast_object_list(place, src=0)
     return place[0]
-
-
-def prepared(model: nn.Module) -> nn.Module:
-    """The model with gradients averaged over the worker group, and on GPUs with the whole batch's statistics."""
-    if next(model.parameters()).is_cuda:
-        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
-    # Running statistics are averaged once an epoch (`Ranks.unify`), and all ranks build the same weights from the seed.
-    return prepare_model(model, parallel_strategy_kwargs={"broadcast_buffers": False, "init_sync": False})
 
 
 class WorkerGroup:

@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from evae.training import Training
 
 
+AHEAD = 8
+"""After so many steps the host of one of several processes waits for the others, in a sum that PyTorch watches. It
+watches none of a step that is replayed: those might wait for ever for a process that does not come. They are few, for
+the host has to reach that sum, before the queue of its device is full."""
+
+
 @dataclass(frozen=True)
 class Steps:
     """An epoch's steps as they were taken: the `sums` of their terms over images, the numbers `beside` the terms, one
@@ -50,7 +56,7 @@ class Loop:
         self.noise, self.flips = torch.Generator(device), torch.Generator(device)
         drawn = (self.noise, self.flips) if training.recipe.data.horizontal_flip else (self.noise,)
         recording = recorder(device, drawn)
-        self.program = Program(recording, obstacle(training) if recording else None)
+        self.program = Program(recording, obstacle(training) if recording else None, training.ranks)
         self.desk = Desk(len(training.train), training.steps, size, device) if recording else None
         self.tally = Tally(training.steps, device, self.desk and self.desk.at)
         self.step = TrainingStep(training, self.tally, self.noise, self.flips)
@@ -67,13 +73,21 @@ class Loop:
             order = torch.randperm(len(training.train), generator=mixed, device=training.device)
             training.course.start_epoch(epoch)
             training.trained.train()
-            for images, kind, step in self._on_host(plan, order) if self.desk is None else self._on_device(plan, order):
+            steps = self._on_host(plan, order) if self.desk is None else self._on_device(plan, order)
+            for number, (images, kind, step) in enumerate(steps, 1):
                 done = self.program.run(kind, step)
                 self.tally.count(done.names, done.beside, images)
                 decoded += done.decoded
+                if number % AHEAD == 0:
+                    self._meet()
+            self._meet()
             sums, beside = self.tally.read()
             of_course = training.course.end_epoch()
         return Steps(plan, sums, beside, of_course, decoded + sum(self.step.passes))
+
+    def _meet(self) -> None:
+        if self.program.records:
+            self.training.ranks.meet(self.training.device)
 
     def _on_host(self, plan: Plan, order: Tensor) -> Iterator[tuple[int, Hashable, Callable[[], Done]]]:
         """Of each step the number of images, its kind, and what takes it."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import torch.distributed
+
 from evae.data.stream import Stream
 from evae.inference import Course
 
@@ -15,8 +17,8 @@ def obstacle(training: Training) -> str | None:
     """Why a training's steps are run as they come on CUDA too; None where they can be captured."""
     if isinstance(training.train, Stream):
         return "images are read from their files"
-    if training.ranks.size > 1:
-        return "several processes train it"
+    if not training.ranks.alone and (backend := torch.distributed.get_backend()) != "nccl":
+        return f"several processes train it over {backend}"
     if training.recomputes:
         return "blocks are computed twice"
     if type(training.course).terms is not Course.terms:

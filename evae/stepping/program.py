@@ -11,6 +11,8 @@ from weakref import WeakSet
 
 import torch
 
+from evae.ranks import Ranks
+
 Done = TypeVar("Done")
 CAPTURED, AS_IT_COMES = "captured", "as it comes"
 _ONE_AT_A_TIME = threading.Lock()
@@ -89,11 +91,15 @@ class Program:
     device: the first of a kind is run as it comes, which also warms up what it calls; the second is recorded, and it
     and all others are replayed. Where recording fails, steps go on as they come.
 
-    Without a recorder all do. `stepped` says how they are run, and why, for the trial's row.
+    Several `ranks` run the same kinds in the same order, with sums over all of them in each step. As a step that is
+    recorded waits for nobody, those that could and those that could not tell each other afterwards: where one could
+    not, none replays.
+
+    Without a recorder all steps are run as they come. `stepped` says how, and why, for the trial's row.
     """
 
-    def __init__(self, recorder: Recorder | None, why_not: str | None = None):
-        self.recorder, self.why_not = recorder, why_not
+    def __init__(self, recorder: Recorder | None, why_not: str | None = None, ranks: Ranks | None = None):
+        self.recorder, self.why_not, self.ranks = recorder, why_not, ranks or Ranks()
         self.kinds: dict[Hashable, tuple[Callable[[], None], Any] | None] = {}
 
     @property
@@ -118,17 +124,23 @@ class Program:
             self.kinds[kind] = None
             return step()
         if self.kinds[kind] is None:
-            try:
-                self.kinds[kind] = self.recorder.record(step)
-            except RuntimeError as error:
+            failed = self.ranks.first(self._record(kind, step))
+            if failed is not None:
                 self.kinds.clear()
-                self.why_not = f"it cannot be captured ({str(error).splitlines()[0]:.200})"
-        if not self.records:
-            # Not above, where the error still holds what was recorded.
-            return step()
+                self.why_not = f"it cannot be captured ({failed})"
+                return step()
         replay, done = self.kinds[kind]
         replay()
         return done
+
+    def _record(self, kind: Hashable, step: Callable[[], Any]) -> str | None:
+        """Why that failed, if it did."""
+        try:
+            self.kinds[kind] = self.recorder.record(step)
+        except RuntimeError as error:
+            said = str(error) or type(error).__name__
+            return f"{said.splitlines()[0]:.200}"
+        return None
 
 
 def recorder(device: torch.device, generators: Sequence[torch.Generator]) -> Recorder | None:

@@ -80,7 +80,7 @@ class TrainingStep:
         with training.autocast(), training.compiled.at_work():
             judge = adversary and adversary.judge
             given = {"share": share, "recent": training.recent, "judge": judge, "beta_factor": dials.beta}
-            bound = partial(training.parallel, generator=self.noise, progress=dials.progress, **given)
+            bound = partial(training.trained, generator=self.noise, progress=dials.progress, **given)
             descend = partial(self._descend, share=share, rate=dials.rate)
             parts = {"index": index, "x": x, "share": share, "noise": self.noise, "progress": dials.progress}
             terms = training.course.terms(Step(bound=bound, descend=descend, **parts))
@@ -128,13 +128,13 @@ class TrainingStep:
         """`rate` is what the learning rate is multiplied by; `only` these parameters move (None: all). The gradient's
         norm, if it is clipped."""
         optimiser.zero_grad(set_to_none=True)
-        # Gradients are averaged over ranks as if their shares were equal.
-        (loss * (share.weight * self.training.ranks.size)).backward()
+        (loss * share.weight).backward()
         (group,) = optimiser.param_groups
         if only is not None:
             for parameter in group["params"]:
                 if parameter not in only:
                     parameter.grad = None
+        self.training.ranks.sum_gradients(group["params"])
         group["lr"] = optimiser.defaults["lr"] * rate
         most = self.training.recipe.optimisation.clip_norm
         norm = {} if most is None else {"gradient_norm": nn.utils.clip_grad_norm_(group["params"], most)}

@@ -15,6 +15,7 @@ from evae.errors import Diverged
 from evae.posteriors.gaussian import Gaussian
 from evae.posteriors.mixture import Mixture
 from evae.posteriors.poisson import Poisson
+from evae.ranks import Ranks
 from evae.recipe import Recipe
 from evae.stepping import epoch as loop
 from evae.stepping.obstacles import obstacle
@@ -66,10 +67,10 @@ class OnDevice(TorchDispatchMode):
 def on_device(monkeypatch):
     """How to have trainings work as on CUDA, with this for a recorder."""
 
-    def train(recorder: Any, recipe: Recipe, images=IMAGES) -> Training:
+    def train(recorder: Any, recipe: Recipe, images=IMAGES, **given: Any) -> Training:
         with monkeypatch.context() as patch:
             patch.setattr(loop, "recorder", lambda device, generators: recorder)
-            return Training(recipe, images)
+            return Training(recipe, images, **given)
 
     return train
 
@@ -164,6 +165,26 @@ def test_what_was_recorded_can_be_given_back_and_is_recorded_anew(on_device):
     assert before and not training.loop.program.kinds
     assert len(rows) + len(epochs(training)) == len(epochs(expected)) and not differing(training, expected)
     assert recorder.recorded > before
+
+
+def test_replayed_steps_end_in_a_meeting_of_all_ranks_before_any_is_waited_for(on_device, monkeypatch):
+    events: list[str] = []
+
+    class Watched(Ranks):
+        def meet(self, device: torch.device) -> None:
+            events.append("meet")
+
+    monkeypatch.setattr(loop, "AHEAD", 2)
+    for recorder, meets in ((Again(), ["meet"]), (Refusing(), [])):
+        training = on_device(recorder, RECIPES["gaussian"], ranks=Watched())
+        training.train_epoch()
+        program, tally = training.loop.program, training.loop.tally
+        run, read = program.run, tally.read
+        monkeypatch.setattr(program, "run", lambda *given, run=run: (events.append("step"), run(*given))[1])
+        monkeypatch.setattr(tally, "read", lambda read=read: (events.append("read"), read())[1])
+        events.clear()
+        training.train_epoch()
+        assert events == ["step", "step", *meets, "step", *meets, "read"]
 
 
 def test_on_a_cpu_steps_come_as_they_are():
