@@ -50,6 +50,11 @@ def find_device(name: str | None) -> torch.device:
     return device if here else torch.device("cpu")
 
 
+def having_float64(device: torch.device) -> torch.device:
+    """The device where it surely has float64, else the CPU: Apple's Metal has none."""
+    return device if device.type in ("cpu", "cuda") else torch.device("cpu")
+
+
 def _has_gpu() -> bool:
     """Whether the system has a device that may be a GPU of a kind that torch knows."""
     return sys.platform != "linux" or any(glob.glob(pattern) for pattern in GPU_DEVICES)

@@ -9,6 +9,7 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar, Literal
 
 from evae.errors import NotFitted, UserError
+from evae.hardware import having_float64
 from evae.lazy import TYPE_CHECKING, torch
 from evae.registry import LATER, Registry
 
@@ -66,6 +67,9 @@ class Density(ABC):
     density_is: ClassVar[Literal["exact", "bound", "none"]]
     most_of_map: ClassVar[int | None] = None
     """Of how many numbers a code map may be, at most, for this family to be fitted in reasonable time and memory."""
+    on_device: ClassVar[bool] = False
+    """Whether `estimate` takes codes on any device that has float64, and not on the CPU alone. The generator is the
+    CPU's, and so are the estimate's tensors."""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -112,9 +116,15 @@ class Density(ABC):
     def restored(self, state: Mapping[str, Tensor]) -> Estimate:
         """The estimate with that `state`."""
 
-    def fit(self, codes: Codes, generator: torch.Generator, shape: tuple[int, ...] | None = None) -> Fitted:
+    def fit(
+        self,
+        codes: Codes,
+        generator: torch.Generator,
+        shape: tuple[int, ...] | None = None,
+        device: torch.device | str = "cpu",
+    ) -> Fitted:
         """Fitted to codes (n, latent) on the CPU: those that the decoder was trained on; of maps with their `shape`,
-        (channels, height, width). Raises NotFitted."""
+        (channels, height, width). A family that can be fitted on a device is fitted on this one. Raises NotFitted."""
         if not torch.isfinite(codes).all():
             raise NotFitted("some codes are not finite numbers")
         if len(codes) < 2:
@@ -123,7 +133,8 @@ class Density(ABC):
         if not scaling.varying.any():
             raise NotFitted("all codes are the same: the posterior has collapsed to a point")
         layout = Layout(shape or (codes.shape[1],), scaling.varying)
-        return Fitted(self, scaling, self.estimate_map(scaling.standardise(codes), generator, layout))
+        where = having_float64(torch.device(device)) if self.on_device else "cpu"
+        return Fitted(self, scaling, self.estimate_map(scaling.standardise(codes).to(where), generator, layout))
 
     def restore(self, state: Mapping[str, Tensor]) -> Fitted:
         """What `Fitted.state` was taken of, by the same family with the same hyperparameters.

@@ -24,14 +24,15 @@ class GaussianDensity(Density):
 
     family: ClassVar[str] = "gaussian"
     density_is: ClassVar = "exact"
+    on_device: ClassVar = True
     most_of_map: ClassVar = 2048
 
     def estimate(self, codes: Standardised, generator: torch.Generator) -> Components:
         latent = codes.shape[1]
         check_room(1, latent)
-        covariance = codes.T @ codes / len(codes) + RIDGE * torch.eye(latent, dtype=codes.dtype)
-        factor = torch.linalg.cholesky(covariance)
-        return Components(codes.new_ones(1), codes.new_zeros(1, latent), factor[None])
+        covariance = codes.T @ codes / len(codes) + RIDGE * torch.eye(latent, dtype=codes.dtype, device=codes.device)
+        factor = torch.linalg.cholesky(covariance).cpu()
+        return Components(factor.new_ones(1), factor.new_zeros(1, latent), factor[None])
 
     def restored(self, state: Mapping[str, Tensor]) -> Components:
         return Components.of(state)

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from evae.densities.base import Density, Estimate, Layout, density
-from evae.densities.components import RIDGE, Components, check_room
+from evae.densities.components import Components, check_room
+from evae.densities.expectation import maximised
+from evae.densities.gaussian import GaussianDensity
 from evae.densities.low_rank import LowRank, leading
 from evae.errors import NotFitted
 from evae.hardware import threads_of_torch
@@ -43,6 +45,7 @@ class MixtureDensity(Density):
 
     family: ClassVar[str] = "mixture"
     density_is: ClassVar = "exact"
+    on_device: ClassVar = True
 
     components: int = 10
     iterations: int = 2000
@@ -60,35 +63,23 @@ class MixtureDensity(Density):
         return cls(components=trial.suggest_int("mixture_components", 1, 100, log=True))
 
     def estimate(self, codes: Standardised, generator: torch.Generator) -> Components:
+        from sklearn.cluster import KMeans
         from sklearn.exceptions import ConvergenceWarning
-        from sklearn.mixture import GaussianMixture
 
         if self.components > len(codes):
             raise NotFitted(
                 f"{self.components} components are more than the {len(codes)} codes: give at most as many components"
             )
         check_room(self.components, codes.shape[1])
-        fitting = GaussianMixture(
-            self.components,
-            tol=self.tolerance,
-            max_iter=self.iterations,
-            reg_covar=RIDGE,
-            random_state=int(torch.randint(2**31 - 1, (), generator=generator)),
-        )
+        if self.components == 1:
+            return GaussianDensity().estimate(codes, generator)
+        seed = int(torch.randint(2**31 - 1, (), generator=generator))
         with warnings.catch_warnings(), threads_of_torch():
-            # Of the k-means start where codes repeat; of the end we speak ourselves.
+            # Where codes repeat, there are fewer clusters: these components are empty.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            try:
-                fitting.fit(codes.numpy())
-            except ValueError as error:
-                raise NotFitted(f"the mixture cannot be fitted, give fewer components: {error}") from None
-        if not fitting.converged_:
-            raise NotFitted(
-                f"the mixture has not converged after {self.iterations} iterations: give more iterations, a larger "
-                "tolerance or fewer components"
-            )
-        weights, means, covariances = map(torch.from_numpy, (fitting.weights_, fitting.means_, fitting.covariances_))
-        return Components(weights, means, torch.linalg.cholesky(covariances))
+            clusters = KMeans(self.components, n_init=1, random_state=seed).fit(codes.cpu().numpy())
+        labels = torch.from_numpy(clusters.labels_).long().to(codes.device)
+        return maximised(codes, labels, self.components, self.tolerance, self.iterations)[0]
 
     def estimate_map(self, codes: Standardised, generator: torch.Generator, layout: Layout) -> Estimate:
         # Of a covariance along more directions than a component has codes, held-out codes would be infinitely far.
@@ -96,7 +87,7 @@ class MixtureDensity(Density):
         if not layout.is_map or codes.shape[1] <= most:
             return self.estimate(codes, generator)
         directions, across = leading(codes, most)
-        return LowRank(directions, across, self.estimate(codes @ directions, generator))
+        return LowRank(directions.cpu(), across.cpu(), self.estimate(codes @ directions, generator))
 
     def said_of(self, shape: tuple[int, ...]) -> str:
         if len(shape) == 1 or math.prod(shape) <= self.directions:

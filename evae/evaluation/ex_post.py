@@ -30,9 +30,10 @@ class ExPost:
         self.about = {density_side(each.family): {"n_codes": len(self.codes), **each.settings} for each in densities}
         self._fitted = training.model.densities
         self._fitted.clear()
+        about = training.model.code_shape, training.device
         for density in densities:
             try:
-                self._fitted[density.family] = density.fit(self.codes, self._noise(FIT), training.model.code_shape)
+                self._fitted[density.family] = density.fit(self.codes, self._noise(FIT), *about)
             except NotFitted as error:
                 self.not_fitted[density.family] = str(error)
 
