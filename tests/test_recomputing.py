@@ -17,13 +17,11 @@ from evae.training import Training
 
 IMAGES = tiny_images(train=12, validation=4, test=4)
 LITE = LiteVae(size="S", width=0.2, decoder_width=0.03125)
-# Of eight channels: with fewer, the gradient of a 1 x 1 convolution of stride 2 corrupts the memory of a process with
-# one thread, where the processor has AVX2 and no more (oneDNN in torch 2.15).
 RECIPES = {
-    "residual in bf16, with ema": replace(tiny_recipe(precision="bf16", ema=0.8), network=ResNetV2(width=0.0625)),
-    "residual with BatchNorm": replace(tiny_recipe(), network=ResNetV2(width=0.0625, normalisation="batch")),
+    "residual in bf16, with ema": replace(tiny_recipe(precision="bf16", ema=0.8), network=ResNetV2(width=0.05)),
+    "residual with BatchNorm": replace(tiny_recipe(), network=ResNetV2(width=0.05, normalisation="batch")),
     "code maps": replace(tiny_recipe(batch_size=6, epochs=1), network=LITE),
-    "adversarial": replace(adversarial_recipe(Gaussian()), network=ResNetV2(width=0.0625)),
+    "adversarial": replace(adversarial_recipe(Gaussian()), network=ResNetV2(width=0.05)),
 }
 
 

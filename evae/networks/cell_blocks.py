@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from evae.networks.layers import convolved
 from evae.networks.residual import Residual
 from evae.shapes import Maps
 
@@ -18,7 +19,7 @@ class NormedConv(nn.Conv2d):
     def forward(self, x: Maps) -> Tensor:
         lengths = torch.linalg.vector_norm(self.weight, dim=(1, 2, 3), keepdim=True).clamp(min=1e-12)
         weight = self.weight * (self.log_norm.exp() / lengths)
-        return F.conv2d(x, weight, self.bias, self.stride, self.padding)
+        return convolved(x, weight, self.bias, self.stride, self.padding)
 
 
 class SqueezeExcite(nn.Module):

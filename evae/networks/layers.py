@@ -4,11 +4,13 @@ import math
 
 import torch
 from torch import Tensor, addcmul, nn, ones, zeros
+from torch.nn.functional import conv2d
 from torch.utils.checkpoint import checkpoint
 
 from evae.shapes import Maps
 
 GROUPS = 8
+FEWEST = 8
 EPS = 1e-3
 """Keras's default, for every normalisation here."""
 
@@ -41,6 +43,27 @@ class Affine(nn.Module):
     def forward(self, x: Maps) -> Maps:
         # Under autocast the maps stay in bf16.
         return addcmul(self.bias.to(x.dtype), x, self.weight.to(x.dtype))
+
+
+def convolved(
+    x: Maps, weight: Tensor, bias: Tensor | None, stride: tuple[int, ...] = (1, 1), padding: tuple[int, ...] = (0, 0)
+) -> Tensor:
+    """`torch.nn.functional.conv2d`, with a way round a fault of oneDNN (in torch 2.15): on CPUs with AVX2 and no more,
+    the gradient of a convolution of single pixels with a stride corrupts memory if fewer than eight channels come in.
+    Of those the pixels that count are taken first."""
+    if stride != (1, 1) and weight.shape[2:] == (1, 1) and x.shape[1] < FEWEST and x.device.type == "cpu":
+        x, stride = x[..., :: stride[0], :: stride[1]], (1, 1)
+    return conv2d(x, weight, bias, stride, padding)
+
+
+class Pixels(nn.Conv2d):
+    """A convolution of single pixels, with any stride."""
+
+    def __init__(self, before: int, after: int, stride: int) -> None:
+        super().__init__(before, after, 1, stride=stride)
+
+    def forward(self, x: Maps) -> Tensor:
+        return convolved(x, self.weight, self.bias, self.stride)
 
 
 class Middle(nn.Module):

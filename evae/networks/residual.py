@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from evae.networks.layers import Block, normalisation_layer
+from evae.networks.layers import Block, Pixels, normalisation_layer
 
 
 class Residual(Block):
@@ -25,7 +25,7 @@ def same(width: int, normalisation: str) -> Residual:
 def halving(width: int, normalisation: str) -> Residual:
     """A block that halves height and width."""
     branch = _branch(width, normalisation, stride=2)
-    return Residual(branch, _unit(width, normalisation, nn.Conv2d(width, width, 1, stride=2)))
+    return Residual(branch, _unit(width, normalisation, Pixels(width, width, stride=2)))
 
 
 def doubling(before: int, after: int, normalisation: str) -> Residual:
@@ -41,7 +41,7 @@ def _branch(width: int, normalisation: str, stride: int = 1) -> nn.Module:
     return nn.Sequential(
         _unit(width, normalisation, nn.Conv2d(width, width, 3, padding=1)),
         _unit(width, normalisation, nn.Conv2d(width, width, 3, padding=1)),
-        _unit(width, normalisation, nn.Conv2d(width, width, 1, stride=stride)),
+        _unit(width, normalisation, Pixels(width, width, stride=stride)),
     )
 
 
