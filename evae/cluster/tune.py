@@ -66,7 +66,8 @@ class Order(FIFOScheduler):
         job = trial.config["job"]
         # A trial is judged once its epochs are in the store: a later session rebuilds the rungs from there, and nobody
         # asks its process about it when it has been stopped.
-        if self.rungs is None or not job.rungs or result["stored"] < result["epochs"] or result["waits_for"] is not None:
+        unwritten = result["stored"] < result["epochs"] or result["waits_for"] is not None
+        if self.rungs is None or not job.rungs or unwritten:
             return TrialScheduler.CONTINUE
         why = self.rungs.judge(job.trial, result["epochs"], result, is_spared(job.origin, job.number))
         return TrialScheduler.STOP if why else TrialScheduler.CONTINUE

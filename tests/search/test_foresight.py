@@ -79,8 +79,8 @@ def world(number: int, epoch: int, of: str) -> dict[str, Any]:
 def course(
     of: str, trials: int = 80, slots: int = 1, events: int = 10**6
 ) -> tuple[Rungs, list[dict[str, Any]], list[dict[str, Any]], list[int]]:
-    """Trials, `slots` under way at a time, for so many epochs at most: (rungs, the store's epochs and trials, the trials
-    at which a rung told of itself)."""
+    """Trials, `slots` under way at a time, for so many epochs of all together at most: (rungs, the store's epochs and
+    trials, the trials at which a rung told of itself)."""
     draw = np.random.default_rng(0)
     rungs, epochs, rows, told, under_way = Rungs("halving", EPOCHS, TWO), [], [], [], []
     rungs.on_change = lambda epoch: told.append(number)
