@@ -9,7 +9,8 @@ A rung stops nothing until trials that came to their end have shown that it sees
 predicts the final one (`evae.search.foresight`). With one of several objectives unseen it stops nothing either: what is
 behind in those that are seen may be ahead in that one, and is so where the two are a trade-off. Once a rung sees,
 earlier ones need only predict the order there, to which many more trials come than to the end: they stop what it would.
-As soon as a rung sees it also judges the trials under way that came by before, by what they measured there.
+As soon as a rung sees, it also judges the trials under way that came by before, by what they measured there; those that
+are behind are stopped after the next epoch that is in the store.
 
 Evidence are trials that did not get where they are for their values: those that went on before a rung saw anything, and
 those that are spared. Survivors of a rung are none, for among the best alone the order says less.
@@ -218,7 +219,8 @@ class Rungs:
         return True
 
     def _compare(self, trial: str, epoch: int) -> None:
-        why = self.rule(self.come[epoch], list(self.recorded[epoch]).index(trial))
+        back = next(n for n, one in enumerate(reversed(self.recorded[epoch]), 1) if one == trial)
+        why = self.rule(self.come[epoch], -back)
         if why is not None:
             self.behind[trial] = epoch, why
 
