@@ -10,7 +10,8 @@ from torch.utils.checkpoint import checkpoint
 from evae.shapes import Maps
 
 GROUPS = 8
-FEWEST = 8
+ENOUGH = 8
+"""Channels from which on oneDNN is right on every CPU (`convolved`)."""
 EPS = 1e-3
 """Keras's default, for every normalisation here."""
 
@@ -51,7 +52,7 @@ def convolved(
     """`torch.nn.functional.conv2d`, with a way round a fault of oneDNN (in torch 2.15): on CPUs with AVX2 and no more,
     the gradient of a convolution of single pixels with a stride corrupts memory if fewer than eight channels come in.
     Of those the pixels that count are taken first."""
-    if stride != (1, 1) and weight.shape[2:] == (1, 1) and x.shape[1] < FEWEST and x.device.type == "cpu":
+    if stride != (1, 1) and weight.shape[2:] == (1, 1) and x.shape[1] < ENOUGH and x.device.type == "cpu":
         x, stride = x[..., :: stride[0], :: stride[1]], (1, 1)
     return conv2d(x, weight, bias, stride, padding)
 
