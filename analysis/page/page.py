@@ -40,6 +40,7 @@ def render(study: StudyData, live: bool = False) -> str:
     return template("report.html").render(
         verdicts=verdicts.table(judged).to_dict("records"),
         verdict_notes=verdicts.notes(study, judged),
+        outcome=verdicts.outcome(judged) if len(judged) > 1 else "",
         study=study,
         tiles=tiles(study, table),
         paragraphs=[*words.summary(study, table), *filter(None, [sources.said(study, table)])],

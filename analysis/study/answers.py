@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from analysis.study import naming
 from analysis.study.load import StudyData
 from analysis.study.naming import NARROW, count, number
-from analysis.study.verdicts import verdicts
+from analysis.study.verdicts import outcome, verdicts
 from evae.search.claims import Explained, is_best
-from evae.search.verdicts import FAILS, HOLDS, UNDECIDED, Verdict
+from evae.search.verdicts import Verdict
 
 ALIKE, SHARES, OTHERS = "alike", "shares", "others"
 """The three kinds of lines: comparisons within a method, shares of parameters, comparisons with another method."""
@@ -124,14 +124,7 @@ def summary(study: StudyData, found: Sequence[Verdict]) -> str:
     )
     parts += [f"shares by {count(points, 'configuration')}"] if points else []
     parts += [f"on {' and '.join(devices)}"] if (devices := sorted(trials["device"].dropna().unique())) else []
-    outcomes = {
-        HOLDS: ("holds", "hold"),
-        FAILS: ("does not hold", "do not hold"),
-        UNDECIDED: ("is undecided", "are undecided"),
-    }
-    said = [(sum(verdict.said == word for verdict in found), *words) for word, words in outcomes.items()]
-    claims = ", ".join(f"{n} {one if n == 1 else many}" for n, one, many in said)
-    return f"{study.name}: {', '.join(parts)}. Of {len(found)} claims {claims}."
+    return f"{study.name}: {', '.join(parts)}. {outcome(found)}"
 
 
 def _range(values: Sequence[int]) -> str:

@@ -1,6 +1,7 @@
 """What the study says of the claims that were stated for it: the table that the report begins with."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from analysis.study.naming import NARROW, count, number
 from evae.search.claims import Explained, Stated
 from evae.search.job import CONFIRM
 from evae.search.noise import ERROR
-from evae.search.verdicts import Row, Verdict, evidence, judge, relative, taking
+from evae.search.verdicts import FAILS, HOLDS, UNDECIDED, Row, Verdict, evidence, judge, relative, taking
 
 COLUMNS = ("claim", "verdict", "size", "interval", "evidence", "stated", "taking", "left", "right")
 
@@ -36,8 +37,23 @@ def verdicts(study: StudyData) -> list[Verdict]:
 
 
 def table(found: list[Verdict]) -> pd.DataFrame:
-    """A row of words for each verdict: `COLUMNS`; `left` and `right` are (configuration, name), or None."""
-    return pd.DataFrame([_words(verdict) for verdict in found], columns=list(COLUMNS))
+    """A row of words for each verdict, those that are decided first: `COLUMNS`; `left` and `right` are (configuration,
+    name), or None."""
+    ordered = sorted(found, key=lambda verdict: not verdict.decided)
+    return pd.DataFrame([_words(verdict) for verdict in ordered], columns=list(COLUMNS))
+
+
+def outcome(found: Sequence[Verdict]) -> str:
+    """How many claims came out how, in a sentence."""
+    said = []
+    for verdict, one, many in (
+        (HOLDS, "holds", "hold"),
+        (FAILS, "does not hold", "do not hold"),
+        (UNDECIDED, "is undecided", "are undecided"),
+    ):
+        times = sum(each.said == verdict for each in found)
+        said.append(f"{times} {one if times == 1 else many}")
+    return f"Of {count(len(found), 'claim')} {', '.join(said)}."
 
 
 def numbers(found: list[Verdict]) -> pd.DataFrame:

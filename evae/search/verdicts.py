@@ -238,11 +238,11 @@ def sentence(verdict: Verdict) -> str:
     """A verdict in a line: what, how much, by how many seeds or configurations, and what deciding it would take."""
     claim, parts = verdict.stated.claim, []
     if math.isfinite(verdict.size) and isinstance(claim, Comparison):
-        parts.append(f"difference {verdict.size:.3g}{relative(verdict)}")
+        parts.append(f"difference {_number(verdict.size)}{relative(verdict)}")
     elif math.isfinite(verdict.size):
         parts.append(f"it explains {100 * verdict.size:.0f} %")
     if math.isfinite(verdict.high - verdict.low):
-        parts.append(f"between {verdict.low:.3g} and {verdict.high:.3g}")
+        parts.append(f"between {_number(verdict.low)} and {_number(verdict.high)}")
     parts += [evidence(verdict)] if verdict.n or verdict.apart else []
     parts += [taking(verdict)] if not verdict.decided else []
     return f"{verdict.said}: {claim.text} ({', '.join(filter(None, parts))})"
@@ -273,13 +273,22 @@ def taking(verdict: Verdict) -> str:
     if math.isinf(verdict.more):
         return verdict.why or "too near to be decided by any number of them"
     if isinstance(verdict.stated.claim, Explained):
-        return f"{why}about {_count(verdict.more, 'more configuration')}"
-    hours = f", {verdict.hours:.2g} {verdict.on}-hours" if math.isfinite(verdict.hours) else ""
-    return f"{why}about {_count(verdict.more, 'more seed')} of two configurations{hours}"
+        return f"{why}about {_about(verdict.more, 'more configuration')}"
+    hours = f", {_number(verdict.hours, 2)} {verdict.on}-hours" if math.isfinite(verdict.hours) else ""
+    return f"{why}about {_about(verdict.more, 'more seed')} of two configurations{hours}"
+
+
+def _about(n: float, noun: str) -> str:
+    return _count(float(f"{n:.2g}"), noun)
 
 
 def _count(n: float, noun: str) -> str:
     return f"{n:,.0f} {noun}{'' if n == 1 else 's'}"
+
+
+def _number(value: float, digits: int = 3) -> str:
+    """With so many digits that count, and no exponent where the number is large."""
+    return f"{float(f'{value:.{digits}g}'):,.12g}"
 
 
 def name(row: Row) -> str:
