@@ -1,11 +1,10 @@
 """Do rungs that learn do harm where early values say nothing? Random search in worlds whose truth is known.
 
-    python benchmarks/rungs.py [--repetitions 200] [--epochs 540] [--slots 4]
+    python benchmarks/rungs.py [--repetitions 200] [--epochs 540]
 
 Each trial has two final values, normal and independent or a trade-off (correlation -0.7), and takes 9 epochs, with
 rungs after 1 and 3. What a rung measures has a correlation with the final value that the world gives, per objective;
-what is left of it at 3 epochs is shared with that at 1. Trials are trained in 4 slots, each at a pace of its own, until
-the epochs are spent.
+what is left of it at 3 epochs is shared with that at 1. Trials come one after the other until the epochs are spent.
 
 Three ways: no rungs, halving that learns (as in a study), and halving that trusts its rungs from the first trial on, as
 before. Measured is the hypervolume of what was trained to its end, below the mean of both objectives, as a ratio to
@@ -14,7 +13,6 @@ and when the first that was stopped came.
 """
 
 import argparse
-import heapq
 import os
 from multiprocessing import Pool
 
@@ -39,50 +37,39 @@ WORLDS = {
 """Correlations of the values at the rungs with the final ones; after 1 epoch they are 0.8 of that."""
 
 
-def run(job: tuple[str, float, str, int, int, int]) -> tuple[float, int | None]:
+def run(job: tuple[str, float, str, int, int]) -> tuple[float, int | None]:
     """(hypervolume, number of the first trial that was stopped) of one study."""
-    world, trade_off, way, budget, slots, seed = job
+    world, trade_off, way, budget, seed = job
     draw = np.random.default_rng([seed, 1])
     rungs = None if way == "none" else Rungs("halving", EPOCHS, OBJECTIVES)
     if way == "trusting":
         rungs.looked = {of: [Foresight(1.0, 9, True)] * 2 for of in rungs.looked}
         rungs._learn = lambda *trial: None
-    clock, number, found, first = 0.0, 0, [], None
-    under_way: list[tuple[float, int, int, float, dict[int, np.ndarray]]] = []
-    for _ in range(budget):
-        while len(under_way) < slots:
-            values, pace = trial(draw, world, trade_off), float(np.exp(draw.normal() / 2))
-            heapq.heappush(under_way, (clock + pace, number, 1, pace, values))
-            number += 1
-        clock, which, epoch, pace, values = heapq.heappop(under_way)
-        measured = dict(zip("ab", values.get(epoch, ()), strict=False))
-        if epoch == EPOCHS:
-            found.append(values[EPOCHS])
+    spent, number, found, first = 0, 0, [], None
+    while spent + EPOCHS <= budget:
+        final = draw.multivariate_normal([0, 0], [[1, trade_off], [trade_off, 1]])
+        own, more = draw.normal(size=(2, 2))
+        why = None
+        for epoch, kept in ((1, 0.8), (3, 1.0)):
+            correlation, noise = kept * np.array(WORLDS[world]), own if epoch == 3 else (own + more) / np.sqrt(2)
+            early = correlation * final + np.sqrt(1 - correlation**2) * noise
+            values, spared = dict(zip("ab", early, strict=True)), way == "learning" and is_spared("searched", number)
+            if rungs and (why := rungs.judge(str(number), epoch, values, spared)):
+                spent, first = spent + epoch, number if first is None else first
+                break
+        if not why:
+            spent += EPOCHS
+            found.append(final)
             if rungs:
-                rungs.end(str(which), measured)
-        elif rungs and rungs.judge(str(which), epoch, measured, way == "learning" and is_spared("searched", which)):
-            first = which if first is None else first
-        else:
-            heapq.heappush(under_way, (clock + pace, which, epoch + 1, pace, values))
+                rungs.end(str(number), dict(zip("ab", final, strict=True)))
+        number += 1
     return hypervolume(np.array(found), np.zeros(2)), first
-
-
-def trial(draw: np.random.Generator, world: str, trade_off: float) -> dict[int, np.ndarray]:
-    """What a trial measures after which epoch."""
-    final = draw.multivariate_normal([0, 0], [[1, trade_off], [trade_off, 1]])
-    own, more = draw.normal(size=(2, 2))
-    values = {EPOCHS: final}
-    for epoch, kept in ((1, 0.8), (3, 1.0)):
-        correlation, noise = kept * np.array(WORLDS[world]), own if epoch == 3 else (own + more) / np.sqrt(2)
-        values[epoch] = correlation * final + np.sqrt(1 - correlation**2) * noise
-    return values
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repetitions", type=int, default=200)
     parser.add_argument("--epochs", type=int, default=540)
-    parser.add_argument("--slots", type=int, default=4)
     given = parser.parse_args()
     rows = []
     with Pool(len(os.sched_getaffinity(0))) as pool:
@@ -91,7 +78,7 @@ def main() -> None:
                 seeds = range(given.repetitions)
                 volumes, firsts = {}, []
                 for way in ("none", "learning", "trusting"):
-                    ended = pool.map(run, [(world, trade_off, way, given.epochs, given.slots, seed) for seed in seeds])
+                    ended = pool.map(run, [(world, trade_off, way, given.epochs, seed) for seed in seeds])
                     volumes[way] = np.array([volume for volume, _ in ended])
                     firsts = [first for _, first in ended] if way == "learning" else firsts
                 row = {"world": world, "objectives": "trade-off" if trade_off else "independent"}

@@ -22,24 +22,22 @@ def learning_curves(study: StudyData, metric: str) -> pd.DataFrame:
 
 
 def stops(study: StudyData) -> pd.DataFrame:
-    """Trials that the scheduler ended early: trial, configuration, epochs, epochs_planned."""
+    """Trials that the scheduler ended early: trial, configuration, epochs (the rung they got to), epochs_planned."""
     stopped = study.trials[study.trials["state"] == "stopped"]
     return stopped[["trial", "configuration", "epochs", "epochs_planned"]].reset_index(drop=True)
 
 
 def rungs(study: StudyData) -> pd.DataFrame:
     """Epochs after which the scheduler compared trials: epoch, judged (trials whose objectives were measured then) and
-    stopped (those that it ended by that, there or later). Between epochs, an objective that training does not measure
-    anyway is measured for this alone.
+    stopped (those that it ended there). Between epochs, an objective that training does not measure anyway is measured
+    for this alone.
     """
     columns = [f"val_{o.metric}" for o in study.objectives if f"val_{o.metric}" in study.epochs]
     own = [column for column in columns if column not in EVERY_EPOCH]
     measured = study.epochs[study.epochs[own or columns].notna().any(axis=1)] if columns else study.epochs.iloc[:0]
     if columns and not own:
         measured = measured[_at_rungs(study, measured)]
-    last, stopped = measured.groupby("trial")["epoch"].max(), stops(study)
-    judged = measured.groupby("epoch").size()
-    ended = stopped.groupby(stopped["trial"].map(last).fillna(stopped["epochs"])).size()
+    judged, ended = measured.groupby("epoch").size(), stops(study).groupby("epochs").size()
     table = pd.DataFrame({"judged": judged, "stopped": ended}).fillna(0).astype(int).rename_axis("epoch").reset_index()
     # A rung of an older store, which did not keep what was measured there, has judged those that it stopped at least.
     return table.assign(judged=table[["judged", "stopped"]].max(axis=1))

@@ -50,7 +50,7 @@ def progress(study: StudyData) -> str:
         text += f" Most frequent reason for not finishing: {first['reason']} ({count(first['n'], 'time')})."
     ended = rungs[rungs["stopped"] > 0]
     if len(ended):
-        each = [f"{r.stopped:,} of {r.judged:,} by the rung after epoch {r.epoch:g}" for r in ended.itertuples()]
+        each = [f"{row.stopped:,} of {row.judged:,} after epoch {row.epoch:g}" for row in ended.itertuples()]
         text += f" Trials that fell behind others were stopped early, and are not ranked: {', '.join(each)}."
     text += "".join(f" {sentence}" for sentence in epochs.foresight(study))
     share = timing.timing(study).set_index("activity")["share"]

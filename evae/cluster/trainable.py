@@ -55,8 +55,6 @@ class EpochTrainable(tune.Trainable):
         self.measured: dict[str, Any] = {}
         self.row = opening_row(self.setting.study, self.job)
         self.unwritten: deque[tuple[str, tuple]] = deque()
-        self.stored = 0
-        """After how many epochs its rows were last given to the store."""
         return True
 
     def step(self) -> dict[str, Any]:
@@ -75,8 +73,7 @@ class EpochTrainable(tune.Trainable):
             waits_for = str(error)
             time.sleep(RETRY_S)
         done = self.row["state"] != "running" and not self.unwritten
-        found = {"trial": self.job.trial, "done": done, "waits_for": waits_for, "stored": self.stored}
-        found |= self._numbers() | self.measured
+        found = {"trial": self.job.trial, "done": done, "waits_for": waits_for, **self._numbers(), **self.measured}
         return found | {"row": dict(self.row), "epoch_row": self.epoch_row} if self.setting.followed else found
 
     def cleanup(self) -> None:
@@ -197,25 +194,18 @@ class EpochTrainable(tune.Trainable):
         self.row["decoder_passes"] = sum(each.get("decoder_passes") or 0 for each in self.epochs)
         self.row["images_per_s"] = epoch["images_per_s"]
         if at_rung:
-            self._write_rows()
+            # Where the trial is stopped now, nobody asks this process about it again.
+            self.row["wall_s"] = time.perf_counter() - self.started
+            self._write_epochs()
+            self._later("write", "trials", self.job.trial, [dict(self.row)])
         finished = epoch["epoch"] >= self.row["epochs_planned"]
         # Where one of the trials in a process kills it again and again, the others must get on in between.
         every_s = 0.0 if self.setting.lanes > 1 and self.row["restarts"] else CHECKPOINT_EVERY_S
         if time.perf_counter() - self.checkpointed > every_s and not finished:
             self._checkpoint()
 
-    def _write_rows(self) -> None:
-        """Of a trial that may be stopped now: nobody asks this process about it again."""
-        self.row["wall_s"] = time.perf_counter() - self.started
-        self._write_epochs()
-        self._later("write", "trials", self.job.trial, [dict(self.row)])
-        self.stored = self.row["epochs"]
-
     def _checkpoint(self) -> None:
-        if self.job.rungs:
-            self._write_rows()
-        else:
-            self._write_epochs()
+        self._write_epochs()
         self._later("write_bytes", "checkpoints", f"{self.job.trial}.safetensors", self.worker.dump())
         self.checkpointed = time.perf_counter()
 

@@ -64,10 +64,8 @@ class Order(FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         job = trial.config["job"]
-        # A trial is judged once its epochs are in the store: a later session rebuilds the rungs from there, and nobody
-        # asks its process about it when it has been stopped.
-        unwritten = result["stored"] < result["epochs"] or result["waits_for"] is not None
-        if self.rungs is None or not job.rungs or unwritten:
+        # What waits to be written is judged once it is in the store: a later session rebuilds the rungs from there.
+        if self.rungs is None or result["epochs"] not in job.rungs or result["waits_for"] is not None:
             return TrialScheduler.CONTINUE
         why = self.rungs.judge(job.trial, result["epochs"], result, is_spared(job.origin, job.number))
         return TrialScheduler.STOP if why else TrialScheduler.CONTINUE

@@ -27,6 +27,7 @@ class Fronts:
         self._fronts: list[tuple[list[float], list[float], list[int]]] = []
         """Of each front the first value, rising; the second, times -1 and therefore rising too; and which point it is.
         """
+        self._of_newest = 0
 
     @property
     def values(self) -> np.ndarray:
@@ -39,10 +40,12 @@ class Fronts:
         self.n += 1
         if self._values.shape[1] == 2:
             one, two = value.tolist()
-            self._insert([one], [-two], [self.n - 1])
+            self._of_newest = self._insert([one], [-two], [self.n - 1])
 
-    def _insert(self, ones: list[float], twos: list[float], points: list[int]) -> None:
-        at = self._front(ones[0], twos[0])
+    def _insert(self, ones: list[float], twos: list[float], points: list[int]) -> int:
+        """The front on which they are now."""
+        at = bisect_left(range(len(self._fronts)), True, key=lambda front: not self._is_behind(front, ones[0], twos[0]))
+        first = at
         while points:
             if at == len(self._fronts):
                 self._fronts.append(([], [], []))
@@ -55,10 +58,7 @@ class Fronts:
             for part, new in zip(front, (ones, twos, points), strict=True):
                 part[start:end] = new
             (ones, twos, points), at = behind, at + 1
-
-    def _front(self, one: float, two: float) -> int:
-        """The first front of which no point dominates this one: its own, if it is there already."""
-        return bisect_left(range(len(self._fronts)), True, key=lambda front: not self._is_behind(front, one, two))
+        return first
 
     def _is_behind(self, front: int, one: float, two: float) -> bool:
         """Whether a point of a front dominates this one."""
@@ -73,15 +73,12 @@ class Fronts:
         rank = layers(self.values)
         return (np.flatnonzero(rank == layer) for layer in range(rank.max(initial=-1) + 1))
 
-    def place(self, which: int) -> int:
-        """The place of a point in the order from best to worst: by front, within one by the epsilon-net."""
-        which %= self.n
+    def place(self) -> int:
+        """The place of the newest in the order from best to worst: by front, within one by the epsilon-net."""
         if self._values.shape[1] == 2:
-            one, two = self._values[which].tolist()
-            front = self._front(one, -two)
-            before, alike = sum(len(points) for _, _, points in self._fronts[:front]), np.sort(self._fronts[front][2])
+            before = sum(len(points) for _, _, points in self._fronts[: self._of_newest])
+            alike = np.sort(self._fronts[self._of_newest][2])
         else:
             rank = layers(self.values)
-            before, alike = (rank < rank[which]).sum(), np.flatnonzero(rank == rank[which])
-        at = int(np.searchsorted(alike, which))
-        return int(before) + spread(self.values[alike], until=at).index(at)
+            before, alike = (rank < rank[-1]).sum(), np.flatnonzero(rank == rank[-1])
+        return int(before) + spread(self.values[alike], until=len(alike) - 1).index(len(alike) - 1)

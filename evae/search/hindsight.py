@@ -70,7 +70,7 @@ def _replay(epoch: int, planned: int, rule: Rule, early: np.ndarray, final: np.n
         come, stays = Fronts(early.shape[1]), np.ones(n, bool)
         for i, value in enumerate(early[order]):
             come.add(value)
-            stays[i] = rule(come, -1) is None
+            stays[i] = rule(come) is None
         epochs = (stays.sum() * planned + (~stays).sum() * epoch) / (n * planned)
         without = np.mean([_volume(points[random.permutation(n)[: round(epochs * n)]]) for _ in range(ORDERS)])
         found.append((_volume(points[order[stays]]), epochs, without))

@@ -1,18 +1,16 @@
 """Early stopping on one objective or several: at rungs, trials that fall behind are stopped.
 
 A rung is an epoch after which a trial's objectives are measured on the validation split and compared with those of
-all trials that have come there before, in whatever order they come: nobody waits. A rung judges a trial once. Controls
-and replicates beyond the first are not stopped: the former are what others are compared with, and the latter are
-trained because their configuration has earned them.
+all trials that have come there before, in whatever order they come: nobody waits. A rung is judged once. Controls and
+replicates beyond the first are not stopped: the former are what others are compared with, and the latter are trained
+because their configuration has earned them.
 
 A rung stops nothing until trials that came to their end have shown that it sees every objective: that the order there
 predicts the final one (`evae.search.foresight`). With one of several objectives unseen it stops nothing either: what is
 behind in those that are seen may be ahead in that one, and is so where the two are a trade-off. Once a rung sees,
 earlier ones need only predict the order there, to which many more trials come than to the end: they stop what it would.
-As soon as a rung sees, it also judges the trials under way that came by before, by what they measured there; those that
-are behind are stopped after the next epoch that is in the store.
 
-Evidence are trials that did not get where they are for their values: those that went on before a rung saw anything, and
+Evidence are trials that did not get where they are for their values: those that came by before a rung saw anything, and
 those that are spared. Survivors of a rung are none, for among the best alone the order says less.
 """
 
@@ -26,7 +24,6 @@ import numpy as np
 from evae.errors import UserError
 from evae.search.foresight import LOOKS, Foresight, look
 from evae.search.fronts import Fronts
-from evae.search.job import ENDED
 from evae.search.pareto import signed
 
 REDUCTION = 3
@@ -34,14 +31,13 @@ REDUCTION = 3
 MOST_RUNGS = 3
 """A rung costs an evaluation."""
 MEDIAN_OF = 4
-"""The median rule needs so many other trials at a rung."""
+"""The median rule needs so many earlier trials at a rung."""
 SPARED = 18
-"""Searched configurations 0, 18, 54, 108, ... are never stopped, each time so many more later than the last time: the
-rungs' foresight is tested on those. They train nine times as long as one that is stopped at once, and the more trials
-the test has, the less another one tells it."""
+"""One searched configuration in so many is never stopped: the rungs' foresight is tested on those. They train nine
+times as long as one that is stopped at once: of one in nine, where rungs see, a third of all epochs would be theirs."""
 
-Rule = Callable[[Fronts, int], str | None]
-"""The trials that have come to a rung, and the index of one of them -> why it has to stop, or None."""
+Rule = Callable[[Fronts], str | None]
+"""The trials that have come to a rung, the new one as the last of them -> why it has to stop, or None."""
 
 
 def rung_epochs(epochs: int) -> tuple[int, ...]:
@@ -50,7 +46,7 @@ def rung_epochs(epochs: int) -> tuple[int, ...]:
     return tuple(sorted(part for part in parts if 1 <= part < epochs))
 
 
-def halving(come: Fronts, which: int) -> str | None:
+def halving(come: Fronts) -> str | None:
     """Asynchronous successive halving: stop what is not among the best third that has come to the rung so far.
 
     Of one objective the decision is that of Tune's ASHA (Li et al., A system for massively parallel hyperparameter
@@ -61,24 +57,23 @@ def halving(come: Fronts, which: int) -> str | None:
     everyone = come.values
     if len(everyone) < 2:
         return None
-    place = come.place(which)
+    place = come.place()
     if everyone.shape[1] == 1:
-        others = np.delete(everyone, which, axis=0)
-        goes_on = -everyone[which, 0] >= np.percentile(-others, 100 * (1 - 1 / REDUCTION))
+        goes_on = -everyone[-1, 0] >= np.percentile(-everyone[:-1, 0], 100 * (1 - 1 / REDUCTION))
     else:
         goes_on = REDUCTION * place < len(everyone)  # what that percentile of places comes to
     return None if goes_on else f"place {place + 1} of {len(everyone)}, and the best of {REDUCTION} goes on"
 
 
-def median(come: Fronts, which: int) -> str | None:
-    """Stop what is worse in every objective than the median of the other trials that have come to the rung.
+def median(come: Fronts) -> str | None:
+    """Stop what is worse in every objective than the median of the trials that came to the rung before.
 
     Of one objective: Golovin et al., Google Vizier (2017), section 3.2.2, with values instead of running averages.
     """
-    others = np.delete(come.values, which, axis=0)
-    if len(others) < MEDIAN_OF or not (come.values[which] > np.median(others, axis=0)).all():
+    earlier, new = come.values[:-1], come.values[-1]
+    if len(earlier) < MEDIAN_OF or not (new > np.median(earlier, axis=0)).all():
         return None
-    return f"worse than the median of {len(others)} in every objective"
+    return f"worse than the median of {len(earlier)} in every objective"
 
 
 RULES: dict[str, Rule] = {"halving": halving, "median": median}
@@ -86,8 +81,7 @@ RULES: dict[str, Rule] = {"halving": halving, "median": median}
 
 def is_spared(origin: str, number: int) -> bool:
     """Whether a configuration's trials run to their end whatever the rungs say."""
-    k, rest = divmod(number, SPARED)
-    return origin != "searched" or (rest == 0 and math.isqrt(8 * k + 1) ** 2 == 8 * k + 1)  # k = 0, 1, 3, 6, 10, ...
+    return origin != "searched" or number % SPARED == 0
 
 
 def _found(of: Foresight) -> str:
@@ -105,11 +99,8 @@ class Rungs:
         self.come = {epoch: Fronts(len(objectives)) for epoch in self.recorded}
         """The same values, in the order in which they came."""
         self.ended: set[str] = set()
-        self.spared: set[str] = set()
-        self.judged: dict[str, int] = {}
-        """The last rung that has judged a trial, of those that one has."""
-        self.behind: dict[str, tuple[int, str]] = {}
-        """Trials under way that are to be stopped: the rung at which they are behind, and why."""
+        self.selected: dict[str, int] = {}
+        """Trials that a rung which sees has judged, and are not spared: at which it was first."""
         stages = list(combinations([*self.recorded, epochs], 2))
         self.pairs: dict[tuple[int, int], list[np.ndarray]] = {of: [] for of in stages}
         """For two rungs, or a rung and the end, the values (2, objectives) of trials that came to both and are evidence
@@ -167,25 +158,20 @@ class Rungs:
                 self.end(row["trial"], row)
             else:
                 of = first[row["trial"]]
-                due = self._come(row["trial"], row["epoch"], row, is_spared(of["origin"], of["number"]))
-                if due and of["state"] not in ENDED:
-                    self._compare(row["trial"], row["epoch"])
-        self.behind = {trial: why for trial, why in self.behind.items() if first[trial]["state"] not in ENDED}
+                self._come(row["trial"], row["epoch"], row, is_spared(of["origin"], of["number"]))
 
     def judge(self, trial: str, epoch: int, measured: Mapping[str, Any], spared: bool = False) -> str | None:
         """Why this trial has to stop after this epoch, or None: it goes on. One that is `spared` always does.
 
-        Between rungs nothing is measured: there it is stopped by a rung that did not see when it came to that.
         Objectives that are missing or not finite are neither judged nor compared with: the trial's end will tell.
         """
-        if self._come(trial, epoch, measured, spared):
-            self._compare(trial, epoch)
-        rung, why = self.behind.get(trial, (0, ""))
-        if not why or rung > epoch or not self.sees(rung):
+        new = self._come(trial, epoch, measured, spared)
+        if new is None or spared or not self.sees(epoch):
             return None
-        del self.behind[trial]
-        at = f"at the rung after epoch {rung}"
-        self.stopped[trial] = f"stopped {at if rung == epoch else f'after epoch {epoch}, behind {at}'}: {why}"
+        why = self.rule(self.come[epoch])
+        if why is None:
+            return None
+        self.stopped[trial] = f"stopped at the rung after epoch {epoch}: {why}"
         return self.stopped[trial]
 
     def end(self, trial: str, measured: Mapping[str, Any]) -> None:
@@ -193,58 +179,31 @@ class Rungs:
         values = self._values(measured)
         if values is not None and trial not in self.ended:
             self.ended.add(trial)
-            self.behind.pop(trial, None)
             self._learn(trial, self.planned, values)
 
-    def _come(self, trial: str, epoch: int, measured: Mapping[str, Any], spared: bool) -> bool:
-        """Take note of what a trial measured at a rung; whether the rung has to judge it."""
+    def _come(self, trial: str, epoch: int, measured: Mapping[str, Any], spared: bool) -> np.ndarray | None:
+        """The trial's values if they are new at this rung."""
         if epoch not in self.recorded or trial in self.recorded[epoch]:
-            return False
+            return None
         values = self._values(measured)
-        if values is None:
-            return False
-        if spared:
-            self.spared.add(trial)
-        self.recorded[epoch][trial] = values
-        self.come[epoch].add(values)
-        self._learn(trial, epoch, values)
-        return self._is_due(trial, epoch)
-
-    def _is_due(self, trial: str, epoch: int) -> bool:
-        """Whether a rung to which a trial has come has to judge it; it counts as judged from now on."""
-        free = trial in self.spared or trial in self.ended or self.judged.get(trial, 0) >= epoch
-        if free or not self.sees(epoch):
-            return False
-        self.judged[trial] = epoch
-        return True
-
-    def _compare(self, trial: str, epoch: int) -> None:
-        back = next(n for n, one in enumerate(reversed(self.recorded[epoch]), 1) if one == trial)
-        why = self.rule(self.come[epoch], -back)
-        if why is not None:
-            self.behind[trial] = epoch, why
+        if values is not None:
+            self.recorded[epoch][trial] = values
+            self.come[epoch].add(values)
+            self._learn(trial, epoch, values)
+            if self.sees(epoch) and not spared:
+                self.selected.setdefault(trial, epoch)
+        return values
 
     def _learn(self, trial: str, later: int, values: np.ndarray) -> None:
         """Note how earlier rungs predicted what a trial has now come to, unless it is here for its values there."""
-        if trial in self.judged:
+        if self.selected.get(trial, later) < later:
             return
-        looked = False
         for epoch in (epoch for epoch in self.epochs if epoch < later and trial in self.recorded[epoch]):
             pairs = self.pairs[epoch, later]
             pairs.append(np.stack([self.recorded[epoch][trial], values]))
             if len(pairs) in LOOKS:
                 self.looked[epoch, later] = [look(*pair) for pair in np.array(pairs).transpose(2, 1, 0)]
-                looked = True
-        if looked:
-            self._tell()
-            self._catch_up()
-
-    def _catch_up(self) -> None:
-        """Judge the trials under way that came to a rung before it saw, each by the last such rung."""
-        for epoch in reversed(self.epochs):
-            for trial in self.recorded[epoch]:
-                if self._is_due(trial, epoch):
-                    self._compare(trial, epoch)
+                self._tell()
 
     def _tell(self) -> None:
         for epoch in self.epochs:

@@ -87,6 +87,6 @@ def _state(searcher: StudySearcher, job: Job, row: Mapping[str, Any], last: bool
         recorded = row.get("state")
         return recorded if recorded in ENDED else "finished"
     spared = is_spared(job.origin, job.number)
-    if job.rungs and searcher.rungs.judge(job.trial, row["epoch"], row, spared):
+    if row["epoch"] in job.rungs and searcher.rungs.judge(job.trial, row["epoch"], row, spared):
         return "stopped"
     return "running"

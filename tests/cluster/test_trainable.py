@@ -371,21 +371,6 @@ def test_at_rungs_the_objectives_are_measured_and_the_epochs_are_in_the_store(se
     assert third["done"] and third["val_gen_sharpness"] not in (None, second["val_gen_sharpness"])
 
 
-def test_a_trial_with_rungs_has_its_epochs_in_the_store_at_its_checkpoints_too(setting, monkeypatch):
-    """A rung that begins to see may stop it there."""
-    one, plain = replace(job(), rungs=(1,)), job(tiny_recipe(seed=1))
-    made = actor(setting, one)
-    assert made.train()["stored"] == 1 and made.train()["stored"] == 1
-    made.reset_config({"job": plain})
-    monkeypatch.setattr(trainable, "CHECKPOINT_EVERY_S", 0.0)
-    assert made.train()["stored"] == 0
-    made.reset_config({"job": one})
-    made.train()
-    assert made.train()["stored"] == 2
-    found = row(setting, one)
-    assert found["epochs"] == 2 == len(setting.store.rows("epochs", one.trial)) and found["state"] == "running"
-
-
 def test_a_rung_changes_nothing_of_the_training(setting):
     plain, measured = job(), replace(job(tiny_recipe(seed=1)), rungs=(1, 2))
     without = replace(measured, rungs=())

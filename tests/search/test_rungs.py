@@ -13,7 +13,7 @@ from evae.cluster.tune import Order
 from evae.errors import UserError
 from evae.search.fronts import Fronts
 from evae.search.job import Job
-from evae.search.rungs import SPARED, Rule, Rungs, halving, is_spared, median, rung_epochs
+from evae.search.rungs import SPARED, Rule, Rungs, halving, median, rung_epochs
 
 ONE = [("val_a", "min")]
 TWO = [("val_a", "min"), ("val_b", "max")]
@@ -68,7 +68,7 @@ def told(rule: Rule, earlier: np.ndarray, new: np.ndarray) -> str | None:
     come = Fronts(earlier.shape[1])
     for value in (*earlier, new):
         come.add(value)
-    return rule(come, -1)
+    return rule(come)
 
 
 def measured(a: float, b: float) -> dict[str, float]:
@@ -158,36 +158,15 @@ def test_tune_hears_of_a_verdict_only_once_the_rung_is_in_the_store():
     rungs = seeing(Rungs("halving", 9, ONE))
     rungs.judge("first", 1, {"val_a": 1.0})
     scheduler, trial = Order(rungs, []), trial_of(rungs)
-    result = {"epochs": 1, "stored": 1, "val_a": 2.0, "waits_for": "a disk"}
+    result = {"epochs": 1, "val_a": 2.0, "waits_for": "a disk"}
     assert scheduler.on_trial_result(None, trial, result) == TrialScheduler.CONTINUE
     assert scheduler.on_trial_result(None, trial, result | {"waits_for": None}) == TrialScheduler.STOP
-
-
-def test_between_rungs_tune_hears_of_one_that_did_not_see_once_the_epochs_are_in_the_store():
-    rungs = Rungs("halving", 9, ONE)
-    for number in range(9):
-        assert rungs.judge(f"other {number}", 3, {"val_a": float(number)}) is None
-    trial = trial_of(rungs)
-    assert rungs.judge(trial.config["job"].trial, 3, {"val_a": 20.0}) is None
-    for number in range(6):
-        rungs.end(f"other {number}", {"val_a": float(number)})
-    scheduler, result = Order(rungs, []), {"epochs": 5, "waits_for": None}
-    assert scheduler.on_trial_result(None, trial, result | {"stored": 3}) == TrialScheduler.CONTINUE
-    assert scheduler.on_trial_result(None, trial, result | {"stored": 5}) == TrialScheduler.STOP
-    assert rungs.stopped["c1-s0"].startswith("stopped after epoch 5, behind at the rung after epoch 3: place 10 of 10")
-
-
-def test_fewer_and_fewer_configurations_are_spared():
-    spared = [number for number in range(1000) if is_spared("searched", number)]
-    assert spared[:5] == [0, SPARED, 3 * SPARED, 6 * SPARED, 10 * SPARED]
-    assert np.diff(spared, 2).tolist() == [SPARED] * (len(spared) - 2)
-    assert all(is_spared("control", number) for number in range(9))
 
 
 def test_controls_further_replicates_and_a_share_that_is_spared_go_on():
     rungs = seeing(Rungs("halving", 9, ONE))
     rungs.judge("first", 1, {"val_a": 1.0})
-    result = {"epochs": 1, "stored": 1, "val_a": 2.0, "waits_for": None}
-    for trial in (trial_of(rungs, origin="control"), trial_of(rungs, seed=1), trial_of(rungs, number=3 * SPARED)):
+    result = {"epochs": 1, "val_a": 2.0, "waits_for": None}
+    for trial in (trial_of(rungs, origin="control"), trial_of(rungs, seed=1), trial_of(rungs, number=2 * SPARED)):
         assert Order(rungs, []).on_trial_result(None, trial, result) == TrialScheduler.CONTINUE
     assert Order(rungs, []).on_trial_result(None, trial_of(rungs, number=2), result) == TrialScheduler.STOP
