@@ -75,7 +75,10 @@ class Ranks:
         return values if self.alone else _Sum.apply(values)
 
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Give every rank the sum of the ranks' gradients, in one go. A parameter has one on all ranks or on none."""
+        """Give every rank the sum of the ranks' gradients, in one go. A parameter has one on all ranks or on none.
+
+        It is what DistributedDataParallel does, whose hooks by PyTorch's notes on CUDA graphs want eleven steps before
+        each recording."""
         if self.alone:
             return
         given = [parameter for parameter in parameters if parameter.grad is not None]

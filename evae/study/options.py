@@ -218,7 +218,7 @@ class StudyOptions:
     address: str | None = None
     """A running Ray cluster ("auto", "HOST:6379"); default: this machine alone."""
     workers_per_trial: int = 1
-    """Processes that train one trial together, each on its share of every batch."""
+    """Processes that train one trial together, each on its share of every batch (distributed data parallel)."""
     cpus_per_worker: float = 1
     """CPU cores, and so threads, of one such process."""
     gpus_per_worker: float | None = None
