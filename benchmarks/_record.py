@@ -34,9 +34,14 @@ def table(rows: list[dict[str, str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
-def write_result(name: str, title: str, text: str) -> None:
-    """Write benchmarks/results/<name>.md, and show it."""
-    page = f"# {title}\n\n{provenance()}\n{text}"
+def keep(name: str, title: str, made: str, text: str) -> str:
+    """Write benchmarks/results/<name>.md, which says that it was `made` so; the page."""
+    page = f"# {title}\n\n{made}\n{text}"
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.md").write_text(page)
-    print(page)
+    return page
+
+
+def write_result(name: str, title: str, text: str) -> None:
+    """Write it, and show it."""
+    print(keep(name, title, provenance(), text))
