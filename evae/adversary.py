@@ -97,7 +97,7 @@ class Adversary:
             norms = []
             for loss in (model.compared(terms, self.made), terms["adversarial"]):
                 (gradient,) = torch.autograd.grad(loss, model.last_weights, retain_graph=True)
-                norms.append(self.ranks.sum(gradient * share.weight).norm())
+                norms.append(self.ranks.sum(share.part(gradient)).norm())
             return factor * (norms[0] / (norms[1] + BESIDE)).clamp(max=LARGEST_RATIO)
         return factor * self.made[0].numel() if self.recipe.weighting == "per_number" else factor
 

@@ -38,6 +38,9 @@ def optimiser(
     """The optimiser of that name ("adam", "adamw", "adamax"), which steps for all parameters at once. On CUDA its steps
     can be captured in a graph: all that they change is on the device."""
     parameters = list(parameters)
+    if parameters[0].is_cuda:
+        # What a schedule makes of it lies there in float32; without one it is that number, and no more exact one.
+        learning_rate = float(torch.tensor(learning_rate, dtype=torch.float32))
     given = {"lr": learning_rate, "betas": (beta1, BETA2), "weight_decay": weight_decay}
     given["capturable"] = parameters[0].is_cuda
     if name == "adamax":

@@ -34,6 +34,10 @@ class Share:
     def rows(self) -> slice:
         return slice(self.start, self.stop)
 
+    def part(self, mean: Tensor) -> Tensor:
+        """What a mean over these rows counts for in the mean over the whole batch: that itself where they are all."""
+        return mean if self.weight == 1 else mean * self.weight
+
     def sample(self, draw: Draw, heads: Tensor, generator: torch.Generator) -> Tensor:
         """What `draw` gives these rows (of heads): what they have where one process draws for the whole."""
         if len(heads) == self.whole:
@@ -109,8 +113,10 @@ class Ranks:
 
     def unify(self, model: nn.Module) -> None:
         """Give every rank the mean of the ranks' buffers: BatchNorm's running statistics of all shares."""
+        if self.alone:
+            return
         for buffer in model.buffers():
-            if not self.alone and buffer.is_floating_point():
+            if buffer.is_floating_point():
                 buffer.copy_(self.sum(buffer) / self.size)
 
 

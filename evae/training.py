@@ -234,7 +234,7 @@ class Training:
     def _means(self, terms: dict[str, Tensor], share: Share) -> dict[str, Tensor]:
         """The terms' means over the whole batch, on the CPU: not every device has float64, in which they are added."""
         local = torch.stack([value.detach() for value in terms.values()])
-        return dict(zip(terms, self.ranks.sum(local * share.weight).cpu(), strict=True))
+        return dict(zip(terms, self.ranks.sum(share.part(local)).cpu(), strict=True))
 
     def autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")

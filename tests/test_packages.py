@@ -75,6 +75,8 @@ OF_TPE = (
     "probability_distributions._unique_inverse_2d",
 )
 PRIVATE = {
+    "torch._amp_foreach_non_finite_check_and_unscale_": "find how a gradient scaler looks for what is not finite, for "
+    "evae/stepping/tally.py; or make that 1 by torch.maximum with (means - means != 0).any(), five operations",
     "torch.cpu._is_amx_tile_supported": "find what tells that a CPU multiplies bf16 natively, in evae/hardware.py; or "
     "read amx_bf16 among the flags of /proc/cpuinfo",
     "torch.nn.modules.batchnorm._BatchNorm": "name the layers of that kind one by one",

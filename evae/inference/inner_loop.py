@@ -37,7 +37,7 @@ class InnerLoopCourse(Course):
         drawn = torch.randint(len(self.train), (share.whole,), generator=step.noise, device=step.x.device)
         loss = step.bound(self.train[drawn[share.rows]])["loss"]
         step.descend(loss, self.model.encoder.parameters())
-        return float(share.ranks.sum(loss.detach() * share.weight))
+        return float(share.ranks.sum(share.part(loss.detach())))
 
     def end_epoch(self) -> dict[str, float]:
         return {"train_encoder_steps": fmean(self.steps)}

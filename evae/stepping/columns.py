@@ -28,9 +28,8 @@ def column(term: str) -> str:
 def measured(training: Training, steps: Steps) -> dict[str, float]:
     """What an epoch's steps measured, by column (`evae.training.Training.train_epoch`)."""
     optimisation, plan, images = training.recipe.optimisation, steps.plan, len(training.train)
-    # The last batch may be smaller.
-    sizes = [min(optimisation.batch_size, images - i) for i in range(0, images, optimisation.batch_size)]
-    judged = sum(size for size, is_judged in zip(sizes, plan.judged, strict=True) if is_judged)
+    shared = zip(training.loop.shares, plan.judged, strict=True)
+    judged = sum(share.whole for share, is_judged in shared if is_judged)
     counts = dict.fromkeys(JUDGED, judged)
     found = {f"train_{column(name)}": total / counts.get(name, images) for name, total in steps.sums.items()}
     if judged:

@@ -52,12 +52,15 @@ class Loop:
 
     def __init__(self, training: Training):
         self.training = training
-        device, size = training.device, training.recipe.optimisation.batch_size
+        device, optimisation, images = training.device, training.recipe.optimisation, len(training.train)
+        size = optimisation.batch_size
+        self.shares = [training.ranks.share(min(size, images - first)) for first in range(0, images, size)]
+        """This process's, of each batch: the last one may be smaller."""
         self.noise, self.flips = torch.Generator(device), torch.Generator(device)
         drawn = (self.noise, self.flips) if training.recipe.data.horizontal_flip else (self.noise,)
         recording = recorder(device, drawn)
         self.program = Program(recording, obstacle(training) if recording else None, training.ranks)
-        self.desk = Desk(len(training.train), training.steps, size, device) if recording else None
+        self.desk = Desk(optimisation, training.steps, device) if recording else None
         self.tally = Tally(training.steps, device, self.desk and self.desk.at)
         self.step = TrainingStep(training, self.tally, self.noise, self.flips)
 
@@ -91,22 +94,21 @@ class Loop:
 
     def _on_host(self, plan: Plan, order: Tensor) -> Iterator[tuple[int, Hashable, Callable[[], Done]]]:
         """Of each step the number of images, its kind, and what takes it."""
-        shared = self._shared(order)
-        read = ahead(self.training.train, [index[share.rows] for index, share in shared])
-        for (index, share), pixels, dials, judged in zip(shared, read, plan.dials, plan.judged, strict=True):
+        batches, read = self._batches(order), self._read(order)
+        for index, share, pixels, dials, judged in zip(
+            batches, self.shares, read, plan.dials, plan.judged, strict=True
+        ):
             how = {"halved": plan.halved, "judged": judged}
-            yield len(index), None, partial(self.step.take, index, pixels, share, dials, **how)
+            yield share.whole, None, partial(self.step.take, index, pixels, share, dials, **how)
 
     def _on_device(self, plan: Plan, order: Tensor) -> Iterator[tuple[int, Hashable, Callable[[], Done]]]:
         """The same, of steps that find on the device which they are."""
         self.desk.lay(plan, order)
         streamed = isinstance(self.training.train, Stream)
-        shared = self._shared(order.cpu() if streamed else order)
-        wanted = [index[share.rows] for index, share in shared] if streamed else []
-        read = ahead(self.training.train, wanted) if streamed else [None] * len(shared)
-        for (index, share), pixels, judged in zip(shared, read, plan.judged, strict=True):
-            kind = len(index), plan.halved, judged, len(self.training.recent.heads)
-            yield len(index), kind, partial(self._take, share, pixels, plan.halved, judged)
+        read = self._read(order.cpu()) if streamed else [None] * len(self.shares)
+        for share, pixels, judged in zip(self.shares, read, plan.judged, strict=True):
+            kind = share.whole, plan.halved, judged, len(self.training.recent.heads)
+            yield share.whole, kind, partial(self._take, share, pixels, plan.halved, judged)
 
     def _take(self, share: Share, pixels: Tensor | None, halved: bool, judged: bool) -> Done:
         index = self.desk.index(share.whole)
@@ -115,7 +117,10 @@ class Loop:
         self.desk.at.add_(1)
         return done
 
-    def _shared(self, order: Tensor) -> list[tuple[Tensor, Share]]:
-        """The batches, and this process's share of each."""
-        batches = order.split(self.training.recipe.optimisation.batch_size)
-        return [(index, self.training.ranks.share(len(index))) for index in batches]
+    def _batches(self, order: Tensor) -> tuple[Tensor, ...]:
+        return order.split(self.training.recipe.optimisation.batch_size)
+
+    def _read(self, order: Tensor) -> Iterator[Tensor]:
+        """The pixels of this process's share of each batch."""
+        shared = zip(self._batches(order), self.shares, strict=True)
+        return ahead(self.training.train, [index[share.rows] for index, share in shared])

@@ -106,7 +106,7 @@ class TrainingStep:
     def _note(self, terms: dict[str, Tensor], share: Share, remembered: Tensor) -> None:
         """Before an optimiser moves: where one rank's loss is not finite, all of them see it and stop."""
         local, recent = torch.stack([value.detach() for value in terms.values()]), self.training.recent
-        self.tally.note(tuple(terms), self.training.ranks.sum(local * share.weight))
+        self.tally.note(tuple(terms), self.training.ranks.sum(share.part(local)))
         stopped = self.tally.stopped
         if stopped is None or not recent.capacity:
             return
@@ -128,7 +128,7 @@ class TrainingStep:
         """`rate` is what the learning rate is multiplied by; `only` these parameters move (None: all). The gradient's
         norm, if it is clipped."""
         optimiser.zero_grad(set_to_none=True)
-        (loss * share.weight).backward()
+        share.part(loss).backward()
         (group,) = optimiser.param_groups
         if only is not None:
             for parameter in group["params"]:

@@ -1,5 +1,6 @@
 """Steps that are recorded and replayed, on a CPU: with a stand-in that takes the very step it was given again."""
 
+from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -63,6 +64,20 @@ class OnDevice(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+class Operations(TorchDispatchMode):
+    """Counts what a device is asked to do, by name: neither views nor memory that nobody has written to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func.overloadpacket.__name__
+        if not func.is_view and "empty" not in name and not name.startswith("_record_function"):
+            self.asked[name] += 1
+        return func(*args, **(kwargs or {}))
+
+
 @pytest.fixture
 def on_device(monkeypatch):
     """How to have trainings work as on CUDA, with this for a recorder."""
@@ -105,6 +120,29 @@ def test_a_recorded_step_neither_reads_back_nor_sends_a_number(on_device, name):
     training = on_device(Watched(), RECIPES[name])
     epochs(training)
     assert training.loop.program.recorder.recorded and training.stepped == "captured"
+
+
+def test_beside_its_model_a_recorded_step_asks_little_of_the_device(on_device):
+    class Counting(Again):
+        def record(self, step):
+            with Operations() as counted:
+                found = super().record(step)
+            each.append(counted.asked)
+            return found
+
+    each: list[Counter[str]] = []
+    training = on_device(Counting(), tiny_recipe(batch_size=8))
+    training.train_epoch()
+    model, x = training.trained.train(), torch.rand(8, *IMAGES.train.shape[1:])
+    with Operations() as bare:
+        training.optimiser.zero_grad()
+        model(x, training.loop.noise, progress=0.0)["loss"].backward()
+        del training.optimiser.found_inf
+        training.optimiser.step()
+    asked = each[0] - bare.asked
+    # To find its images (4) and its place in the epoch (2), to note its terms (2), to see whether they are finite, and
+    # to move nothing if they are not.
+    assert asked.total() <= 10, asked
 
 
 @pytest.mark.parametrize("name", STILL)
