@@ -6,8 +6,9 @@ from evae.errors import UserError
 from evae.hardware import accelerator
 
 AUTO = "auto"
-MOST_LANES = 32
-"""As many streams as torch has of a GPU; lanes that had to share one would record each other's work."""
+MOST_LANES = 24
+"""torch has 32 streams of a GPU, and who had to share one would record the other's work: some remain for the threads
+that measure, and for captures."""
 
 
 @dataclass(frozen=True, kw_only=True)

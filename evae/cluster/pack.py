@@ -11,20 +11,30 @@ another order, so no trial would be what it is alone; all of a pack would need e
 and each family, a user's own too, would have to be one that vmap can take. Processes that share a GPU, the third way,
 have a host loop and a CUDA context each, and the GPU serves one of them at a time. On an H200, 16 lanes trained 140,000
 images/s of the small networks, and one 66,000 (benchmarks/results/gpu.md).
+
+A pack is started before its study's setting is known. What comes first in its process, such as to measure how many
+lanes have room (`evae.study.room`), is done in its own threads: what a process and a thread take once, such as a CUDA
+context and handles of its libraries, is there when the first trial comes.
 """
 
+import gc
 import os
 import sys
 import traceback
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import is_dataclass
-from threading import Lock
+from functools import partial
+from threading import Barrier, Lock
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
+
+import ray
 
 from evae.cluster.losses import WorkerFailed
 from evae.cluster.setting import Setting
 from evae.errors import Diverged, UserError
+from evae.hardware import accelerator
 from evae.lazy import torch
 from evae.plugins import load
 
@@ -40,14 +50,73 @@ VISIBLE = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
 _LOADING = Lock()
 
 
+class Threads:
+    """Those of a process that trains in lanes: one a lane, made as they are asked for, and where it `measures` some
+    that measure what all of them have trained. They are kept, with what each takes once."""
+
+    def __init__(self, cores: int = 1, device: str = "cpu", measures: bool = False):
+        """A thread computes with so many cores, and on CUDA in a stream of its own."""
+        self.prepare = partial(_prepare, cores, device)
+        self.made: list[ThreadPoolExecutor] = []
+        self.measuring = ThreadPoolExecutor(AT_ONCE, "measuring", self.prepare) if measures else None
+        self.warming: list[Future] = []
+
+    def lanes(self, count: int) -> list[ThreadPoolExecutor]:
+        """The threads of the first lanes."""
+        while len(self.made) < count:
+            self.made.append(ThreadPoolExecutor(1, "lane", self.prepare))
+        return self.made[:count]
+
+    def measure(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """What the work returns, done in one of those that measure, if there are any."""
+        return work(*arguments) if self.measuring is None else self.measuring.submit(work, *arguments).result()
+
+    def warm(self, work: Callable[[], object]) -> None:
+        """Begin to do this once in each thread that measures, for what is there afterwards. That it fails says nothing:
+        a trial for which the same fails says why."""
+        together = Barrier(AT_ONCE)
+
+        def once() -> None:
+            together.wait()
+            work()
+
+        self.warming = [self.measuring.submit(once) for _ in range(AT_ONCE)]
+        for begun in self.warming:
+            # Who did not come is not waited for.
+            begun.add_done_callback(lambda done: done.exception() and together.abort())
+
+    def settle(self, lanes: int) -> None:
+        """Keep the threads of so many lanes alone, and of the GPU's memory nothing that those have had for what came
+        first."""
+        if self.made or self.warming:
+            wait(self.warming)
+            self.warming.clear()
+            emptied()
+        while len(self.made) > lanes:
+            self.made.pop().shutdown()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.settle(0)
+        if self.measuring is not None:
+            self.measuring.shutdown()
+
+
 class Lane:
     """A thread, and what it trains: one trial at a time, for the process `holder`. Threads `measuring`, if there are
     any, measure what it has trained."""
 
-    def __init__(self, setting: Setting, measuring: ThreadPoolExecutor | None = None):
+    def __init__(
+        self,
+        setting: Setting,
+        measuring: ThreadPoolExecutor | None = None,
+        thread: ThreadPoolExecutor | None = None,
+    ):
         self.setting, self.measuring = setting, measuring
         self.holder: int | None = None
-        self.thread = ThreadPoolExecutor(1, "lane")
+        self.thread = thread or ThreadPoolExecutor(1, "lane")
         self.worker: Any = None
 
     def do(self, name: str, arguments: tuple) -> Any:
@@ -83,7 +152,7 @@ class Lane:
             load(self.setting.plugins)
         made = worker_of(self.setting)
         if made.device.type == "cuda":
-            torch.cuda.set_stream(torch.cuda.Stream())
+            own_stream()
         return made
 
     def _forget(self) -> None:
@@ -94,19 +163,35 @@ class Lane:
 class Pack:
     """The lanes of one GPU, or on CPUs of one trial's cores. An actor: its process is theirs."""
 
-    def __init__(self, setting: Setting, gpu: str | None):
-        """`gpu` is the one that this process shall see."""
+    def __init__(self, cores: int, gpu: str | None):
+        """A thread computes with so many `cores`; `gpu` is the one that this process shall see."""
         if gpu is not None:
             os.environ.update(dict.fromkeys(VISIBLE, gpu))
         threads_that_train()
-        measuring = None if gpu is None else ThreadPoolExecutor(AT_ONCE, "measuring", _prepare, (setting.threads,))
-        self.lanes = [Lane(setting, measuring) for _ in range(setting.lanes)]
+        self.threads = Threads(cores, "cpu" if gpu is None else accelerator(), measures=gpu is not None)
+        self.lanes: list[Lane] | None = None
         self.taking = Lock()
 
-    def take(self, holder: int) -> int | None:
+    def first(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """What comes before the lanes are open: what `work` returns, which is given the threads."""
+        return work(self.threads, *arguments)
+
+    def process(self) -> int:
+        """Its id."""
+        return os.getpid()
+
+    def open(self, setting: Setting) -> None:
+        """Have lanes, all of them free."""
+        self.threads.settle(setting.lanes)
+        measuring, threads = self.threads.measuring, self.threads.lanes(setting.lanes)
+        self.lanes = [Lane(setting, measuring, thread) for thread in threads]
+
+    def take(self, holder: int, setting: Sequence[ray.ObjectRef]) -> int | None:
         """The number of a lane that is free, or whose process has died, from now on that of the process `holder` on
-        this machine; None where there is none."""
+        this machine; None where there is none. Who comes first has the lanes opened, with the setting."""
         with self.taking:
+            if self.lanes is None:
+                self.open(*ray.get(list(setting)))
             for number, lane in enumerate(self.lanes):
                 if lane.holder is None or not lives(lane.holder):
                     lane.take(holder)
@@ -130,10 +215,25 @@ def threads_that_train() -> None:
     sys.setswitchinterval(SWITCH_S)
 
 
-def _prepare(threads: int) -> None:
-    """Let this thread compute with so many, and what it launches be done beside what others do."""
-    torch.set_num_threads(threads)
-    torch.cuda.set_stream(torch.cuda.Stream())
+def _prepare(cores: int, device: str) -> None:
+    """Let this thread compute with so many cores, and what it launches be done beside what others do."""
+    torch.set_num_threads(cores)
+    if device == "cuda":
+        own_stream()
+
+
+def own_stream() -> None:
+    """Let this thread have a CUDA stream that is not the default one: that which it has, or a new one. torch has 32 of
+    them, and gives them out in turns."""
+    if torch.cuda.current_stream() == torch.cuda.default_stream():
+        torch.cuda.set_stream(torch.cuda.Stream())
+
+
+def emptied() -> None:
+    """Give back what trainings that are over have had of the GPU's memory."""
+    gc.collect()  # what has failed is in circles
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
 
 
 def _gpu_is_lost() -> bool:

@@ -24,8 +24,9 @@ class Setting:
     `searched` are the metrics that the search looks at, None for all. Where a trial `recomputes`, its networks keep
     little for gradients (`evae.networks.layers.Block`).
 
-    With several `lanes` so many trials share the cores and GPUs of one process, which is a pack's; `packs` are who
-    knows them and what they are started with, and who hands work to a lane has no images (`evae.cluster.packs`).
+    With several `lanes` so many trials share the cores and GPUs of one process, which is a pack's. `packs` is who knows
+    those that are there already; for who hands work to a lane, with the whole setting in a list, and then there are no
+    images here (`evae.cluster.packs`).
     """
 
     study: str

@@ -120,7 +120,7 @@ class Worker:
         """None of points."""
         if self.images.kind == "points":
             return None
-        return _features_on(self.training.recipe.evaluation.features, self.device)
+        return features_on(self.training.recipe.evaluation.features, self.device)
 
     def weights(self) -> bytes:
         """The trained model, as a file."""
@@ -138,6 +138,6 @@ class Worker:
 
 
 @cache
-def _features_on(name: str, device: torch.device) -> Features:
+def features_on(name: str, device: torch.device) -> Features:
     """The same for all lanes of a process."""
     return load_features(name, device)

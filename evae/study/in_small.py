@@ -2,17 +2,18 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
 from evae.checkpoints import dump_training
+from evae.cluster.worker import features_on
 from evae.data.base import ImageSet
 from evae.errors import Diverged
 from evae.evaluation import evaluate
-from evae.metrics.features import load_features
-from evae.metrics.reference import references
+from evae.metrics.features import Features
+from evae.metrics.reference import Reference, references
 from evae.recipe import Recipe
 from evae.training import Training
 
@@ -53,22 +54,48 @@ def in_small(recipe: Recipe, images: ImageSet) -> tuple[Recipe, ImageSet]:
     return recipe, replace(images, train=images.train[:few], labels=None, **held)
 
 
-def measure(recipe: Recipe, images: ImageSet, device: torch.device) -> Measured:
-    """What a trial of the recipe takes, from one in small."""
+@dataclass(frozen=True)
+class Small:
+    """A trial in small on a device: what it is trained with, and what it is measured with."""
+
+    recipe: Recipe
+    images: ImageSet
+    device: torch.device
+    features: Features | None
+    references: Mapping[str, Reference | None]
+
+    def training(self) -> Training:
+        return Training(self.recipe, self.images, self.device)
+
+    def evaluate(self, training: Training) -> None:
+        training.release()  # as a worker does before it evaluates
+        evaluate(training, self.features, self.references)
+
+    def evaluate_untrained(self) -> None:
+        self.evaluate(self.training())
+
+
+def small(recipe: Recipe, images: ImageSet, device: torch.device) -> Small:
+    """A trial of the recipe in small."""
     recipe, some = in_small(recipe, images)
-    training = Training(recipe, some, device)
     features, known = None, dict.fromkeys(SPLITS)
     if images.kind == "images":
-        features = load_features(recipe.evaluation.features, device)
+        features = features_on(recipe.evaluation.features, device)
         known = references({split: getattr(some, split) for split in SPLITS}, some.train, features, cache=None)
+    return Small(recipe, some, device, features, known)
+
+
+def measure(recipe: Recipe, images: ImageSet, device: torch.device) -> Measured:
+    """What a trial of the recipe takes, from one in small."""
+    one = small(recipe, images, device)
+    some, training = one.images, one.training()
     weights = sum(p.nbytes for p in training.model.state_dict().values()) / 1e6
     try:
         epoch_s = _epoch_s(training, device) * len(images.train) / len(some.train)
         epoch_s += _seconds(training.validate, device) * len(images.validation) / len(some.validation)
         share = len(images.test) / len(some.test)
         state = len(dump_training(training)) / 1e6
-        training.release()  # as a worker does before it evaluates
-        return Measured(epoch_s, _seconds(lambda: evaluate(training, features, known), device) * share, weights, state)
+        return Measured(epoch_s, _seconds(lambda: one.evaluate(training), device) * share, weights, state)
     except Diverged:
         return Measured(math.nan, math.nan, weights, math.nan)
 

@@ -4,12 +4,16 @@ Both are measured, with trials in small on the machine at hand. Of memory a lane
 trial has reserved at most, and all its images; what other programs have of the GPU is not free. Lanes are doubled as
 long as all together then train at least `WORTH` times as fast; beside those that train there are some whose trials are
 being measured.
+
+The process that measures is the one that then trains in these lanes, a pack (`evae.cluster.pack`). What it reserved for
+that it has given back by then; it keeps what is made but once in a process or a thread. Where it has room for one lane,
+or fails, it is gone before trials begin.
 """
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import wait
+from dataclasses import dataclass, replace
 from threading import Barrier
 from typing import Any
 
@@ -20,12 +24,13 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from evae.cluster.demand import AUTO, MOST_LANES, Demand
 from evae.cluster.machine import Slots
-from evae.cluster.pack import AT_ONCE, threads_that_train
+from evae.cluster.pack import AT_ONCE, Threads, emptied
+from evae.cluster.packs import First
 from evae.data.base import ImageSet
 from evae.hardware import accelerator
 from evae.plugins import Plugin, load
 from evae.recipe import Recipe
-from evae.study.in_small import in_small, measure, tried
+from evae.study.in_small import in_small, measure, small, tried
 from evae.training import Training
 
 WORTH = 1.1
@@ -39,24 +44,28 @@ TIMED_S = 0.5
 
 @dataclass(frozen=True)
 class Room:
-    """How many lanes, `gain` times as fast together as one alone; and what is to be said of that."""
+    """How many lanes, `gain` times as fast together as one alone; what is to be said of that; and the actor that knows
+    the pack which has measured it, where there is one."""
 
     lanes: int = 1
     gain: float = 1.0
     note: str = ""
+    packs: Any = None
 
 
 def room(demand: Demand, slots: Slots, recipes: Sequence[Recipe], images: ImageSet, plugins: Sequence[Plugin]) -> Room:
-    """The lanes of a study's processes. Where each has a GPU, they are measured on one of these, as another process's
-    work."""
+    """The lanes of a study's processes. Where each has a GPU, they are measured on one of these, in a pack. Where there
+    is but one lane, trials have processes of their own, and the pack's is gone, with all that it has had of the GPU."""
     on_gpus = demand.may_share and slots.cuda and slots.now()
     if (on_gpus or slots.lanes > 1) and (which := drawing(recipes, images)):
         return Room(note=f"one lane a process: {which} has dropout, which draws from random numbers that lanes share")
     if not on_gpus:
         return Room(slots.lanes)
-    there = ray.remote(num_cpus=slots.cpus, num_gpus=1, max_calls=1, max_retries=0)(_find_room)
+    asked = plugins, [recipe.to_dict() for recipe in tried(recipes)], images, demand.lanes
     try:
-        return ray.get(there.remote(plugins, [recipe.to_dict() for recipe in tried(recipes)], images, demand.lanes))
+        with First(MOST if demand.lanes == AUTO else demand.lanes, slots.cpus) as first:
+            found = first.do(_find_room, *asked)
+            return replace(found, packs=first.keep()) if found.lanes > 1 else found
     except ray.exceptions.RayError as error:
         why = str(error).strip().rpartition("\n")[2]
         return Room(note=f"one lane a GPU: how many have room could not be measured ({why})")
@@ -81,28 +90,43 @@ def _drops(module: nn.Module) -> bool:
 
 
 def _find_room(
-    plugins: Sequence[Plugin], recipes: Sequence[Mapping[str, Any]], images: ImageSet, lanes: int | str
+    threads: Threads,
+    plugins: Sequence[Plugin],
+    recipes: Sequence[Mapping[str, Any]],
+    images: ImageSet,
+    lanes: int | str,
 ) -> Room:
-    """In a process of Ray's, which knows no family of a plug-in before it has been imported."""
+    """In a pack's process, which knows no family of a plug-in before it has been imported."""
     load(plugins)
-    threads_that_train()
-    return find_room([Recipe.from_dict(recipe) for recipe in recipes], images, accelerator(), lanes)
+    known = [Recipe.from_dict(recipe) for recipe in recipes]
+    device = torch.device(accelerator())
+    found = find_room(known, images, device.type, lanes, threads)
+    if found.lanes > 1:
+        # Nobody waits for that: it is done while the trials' actors start.
+        one = threads.measuring.submit(small, known[0], images, device)
+        threads.warm(lambda: one.result().evaluate_untrained())
+    return found
 
 
-def find_room(recipes: Sequence[Recipe], images: ImageSet, device: str, lanes: int | str) -> Room:
-    """The room on this device, for so many `lanes` or for as many as are worth it (AUTO)."""
+def find_room(
+    recipes: Sequence[Recipe], images: ImageSet, device: str, lanes: int | str, threads: Threads | None = None
+) -> Room:
+    """The room on this device, for so many `lanes` or for as many as are worth it (AUTO), in these threads."""
     device, fit, free = torch.device(device), MOST_LANES, 0.0
+    if threads is None:
+        with Threads(torch.get_num_threads(), device.type) as own:
+            return find_room(recipes, images, device.type, lanes, own)
     if device.type == "cuda":
         free = torch.cuda.mem_get_info(device)[0]
         for recipe in recipes:
-            measure(recipe, images, device)
+            threads.measure(measure, recipe, images, device)
         each = torch.cuda.max_memory_reserved(device) + (0 if images.streamed else images.nbytes)
-        torch.cuda.empty_cache()
+        emptied()
         fit = max(1, int(USED * free // each))
     recipe, some = in_small(recipes[0], images)
 
     def rate(count: int) -> float:
-        return images_per_s(recipe, some, device, count)
+        return images_per_s(recipe, some, device, count, threads)
 
     most = fit if lanes == AUTO else min(lanes, fit)
     training = worth(min(MOST, fit), rate) if lanes == AUTO else with_gain(most, rate)
@@ -123,7 +147,7 @@ def worth(most: int, rate: Callable[[int], float]) -> Room:
     now = one
     while 2 * count <= most and (more := rate(2 * count)) > WORTH * now:
         count, now = 2 * count, more
-    return Room(count, now / one)
+    return Room(count, now / one if one else 1.0)
 
 
 def with_gain(count: int, rate: Callable[[int], float]) -> Room:
@@ -132,11 +156,16 @@ def with_gain(count: int, rate: Callable[[int], float]) -> Room:
     return Room(count, together / one if one and together else 1.0)
 
 
-def images_per_s(recipe: Recipe, images: ImageSet, device: torch.device, lanes: int) -> float:
+def images_per_s(
+    recipe: Recipe, images: ImageSet, device: torch.device, lanes: int, threads: Threads | None = None
+) -> float:
     """Of so many lanes together; 0 where they find no memory, or diverge."""
+    if threads is None:
+        with Threads(torch.get_num_threads(), device.type) as own:
+            return images_per_s(recipe, images, device, lanes, own)
     begin = Barrier(lanes)
-    with ThreadPoolExecutor(lanes) as threads:
-        found = [threads.submit(_lane, recipe, images, device, begin) for _ in range(lanes)]
+    found = [thread.submit(_lane, recipe, images, device, begin) for thread in threads.lanes(lanes)]
+    wait(found)
     # What failed in one of them is measured as what cannot be: its trials will say why.
     return 0.0 if any(each.exception() for each in found) else sum(each.result() for each in found)
 
@@ -144,8 +173,6 @@ def images_per_s(recipe: Recipe, images: ImageSet, device: torch.device, lanes: 
 def _lane(recipe: Recipe, images: ImageSet, device: torch.device, begin: Barrier) -> float:
     """One of them: images per second, once all have trained two epochs, in which steps are captured."""
     try:
-        if device.type == "cuda":
-            torch.cuda.set_stream(torch.cuda.Stream(device))
         training = Training(recipe, images, device)
         for _ in range(2):
             training.train_epoch()

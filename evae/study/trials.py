@@ -74,6 +74,7 @@ def train(
         followed=bool(callback or options.track),
         searched=looked_at(options),
         lanes=slots.lanes,
+        packs=found.packs,
     )
     if options.keep == "states":
         mb = sum(map(partial(state_mb, images=images), recipes)) / len(recipes)

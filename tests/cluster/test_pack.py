@@ -129,14 +129,21 @@ def test_a_trial_goes_on_in_another_lane_where_its_checkpoint_was_left(setting):
     assert second.do("evaluate", ()).metrics == whole["metrics"] and second.do("weights", ()) == whole["weights"]
 
 
+def opened(setting: Setting) -> Pack:
+    """One of this process, on its CPU."""
+    pack = Pack(1, None)
+    pack.open(setting)
+    return pack
+
+
 def test_lanes_are_taken_given_back_and_taken_from_the_dead(setting):
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    pack = Pack(setting, None)
-    assert [pack.take(holder) for holder in [os.getpid()] * 3 + [dead.pid]] == [0, 1, 2, 3]
-    assert pack.take(os.getpid()) == 3 and pack.take(os.getpid()) is None
+    pack = opened(setting)
+    assert [pack.take(holder, []) for holder in [os.getpid()] * 3 + [dead.pid]] == [0, 1, 2, 3]
+    assert pack.take(os.getpid(), []) == 3 and pack.take(os.getpid(), []) is None
     pack.give_back(1)
-    assert pack.take(os.getpid()) == 1
+    assert pack.take(os.getpid(), []) == 1
 
 
 def test_who_measures_makes_no_difference(setting):
@@ -169,11 +176,11 @@ def test_a_process_whose_gpu_is_lost_ends(how):
 
 
 def test_what_the_dead_left_in_a_lane_is_forgotten(setting):
-    pack = Pack(setting, None)
-    number = pack.take(os.getpid())
+    pack = opened(setting)
+    number = pack.take(os.getpid(), [])
     pack.do(number, "begin", tiny_recipe().to_dict(), None)
     pack.give_back(number)
-    assert pack.take(os.getpid()) == number
+    assert pack.take(os.getpid(), []) == number
     pack.lanes[number].thread.submit(lambda: None).result()
     assert pack.lanes[number].worker.training is None
 

@@ -112,6 +112,6 @@ def test_where_it_is_known_which_packs_there_are_may_die(setting):
     packs, _ = setting.packs
     (known,) = [n for n, command in processes(os.getsid(0)).items() if re.match(r"ray::Packs\b", command)]
     os.kill(known, signal.SIGKILL)
-    assert ray.get(packs.at.remote("nowhere", None, -1, [])) == {}
+    assert ray.get(packs.at.remote("nowhere", None, -1, 2, 1)) == {}
     made, _ = trial(setting)
     assert len(ray.get(made.train.remote(tiny_recipe().to_dict()))[0]) == 2
