@@ -73,8 +73,9 @@ def captured(
     """Images per second of one trial, as it is trained by default but for these."""
     optimisation = replace(recipe.optimisation, precision=precision, compiled=compiled)
     training = Training(replace(recipe, optimisation=optimisation), images, device)
-    if layout == "first":
-        training.trained.to(memory_format=torch.contiguous_format)
+    adversary = [training.adversary.module] if training.adversary else []
+    for module in (training.trained, *adversary) if layout == "first" else ():
+        module.to(memory_format=torch.contiguous_format)
     found = rate(len(images.train), lambda: training.train_epoch()["train_s"])
     if device.type == "cuda" and training.stepped != "captured":
         raise RuntimeError(training.stepped)

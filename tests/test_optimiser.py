@@ -57,6 +57,24 @@ def test_a_step_leaves_no_graph_behind(name):
     assert all(w.is_leaf and w.requires_grad for w in weights)
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_on_cuda_a_rate_that_is_a_number_is_the_one_that_lies_on_the_device(name):
+    """So that a training without a schedule has the numbers of one whose schedule leaves the rate as it is."""
+    number, there = (torch.nn.Linear(700, 30, device="cuda") for _ in range(2))
+    there.load_state_dict(number.state_dict())
+    for model in (number, there):
+        moving = optimiser(name, model.parameters(), 3e-4, 0.9, weight_decay=0.01)
+        for seed in range(5):
+            if model is there:
+                moving.param_groups[0]["lr"] = 3e-4 * torch.ones((), device="cuda")
+            moving.zero_grad()
+            x = torch.randn(40, 700, generator=torch.Generator().manual_seed(seed)).cuda()
+            model(x).square().sum().backward()
+            moving.step()
+    assert all(map(torch.equal, number.parameters(), there.parameters()))
+
+
 def test_a_trial_is_trained_measured_and_taken_up_again_without_torchs_compiler():
     """If not, torch has come to wrap another method of its optimisers, or imports its compiler for something else: the
     first trial of every process takes 1.7 s longer."""
