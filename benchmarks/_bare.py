@@ -13,7 +13,7 @@ from evae.models import build_model
 from evae.networks import products
 from evae.optimiser import optimiser
 from evae.recipe import Recipe
-from evae.stepping.program import Program, recorder
+from evae.recording.program import Program, recorder
 
 
 class Bare:

@@ -125,7 +125,7 @@ class Training:
 
     @property
     def stepped(self) -> str:
-        """How its steps are run, and why (`evae.stepping.program`)."""
+        """How its steps are run, and why (`evae.recording.program`)."""
         return self.loop.program.stepped
 
     def release(self) -> None:

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1] / "evae"
 RECORD = Path(__file__).with_suffix(".json")
 PACKAGES = (
     *("backbones", "criteria", "densities", "evaluation", "inference", "likelihoods", "metrics", "networks"),
-    *("posteriors", "priors", "stepping"),
+    *("posteriors", "priors", "recording", "stepping"),
 )
 MODULES = (
     *("adversarial", "adversary", "batch_statistics", "compiled", "kernels", "models", "optimisation", "optimiser"),

@@ -4,7 +4,8 @@ A lane is a thread with a `Worker`, and on a GPU with a CUDA stream: it runs exa
 kernels in the same order, so its numbers are bit for bit those that the trial has alone, whatever runs beside it. Any
 recipe goes beside any other. A trial that diverges or finds no memory ends in its own thread, and a lane that is free
 takes the next trial while the others go on. On a GPU each lane's training step is a captured CUDA graph, and the graphs
-of all lanes run on their streams beside each other.
+of all lanes run on their streams beside each other. What an evaluation does for every trial alike is captured, too, in
+each of the threads that measure (`evae.recording.functions`).
 
 The other way is to stack the parameters of K models and to train them as one by `torch.vmap`. Grouped operations sum in
 another order, so no trial would be what it is alone; all of a pack would need equal shapes, and wait for each other;
@@ -37,12 +38,13 @@ from evae.errors import Diverged, UserError
 from evae.hardware import accelerator
 from evae.lazy import torch
 from evae.plugins import load
+from evae.recording.functions import PRIORITY
 
 SWITCH_S = 5e-4
 MEASURED, AT_ONCE = ("evaluate", "measure"), 4
-"""What a worker does in threads that all lanes of a GPU share, and how many there are. Nearly all of it is launched
-from Python, of which one thread runs at a time: more of them wait for each other, kernel by kernel. And the first
-evaluation of a thread takes nearly three times as long (benchmarks/results/gpu.md)."""
+"""What a worker does in threads that all lanes of a GPU share, and how many there are. Much of it is launched from
+Python, of which one thread runs at a time: more of them wait for each other, kernel by kernel. And the first evaluation
+of a thread takes nearly three times as long (benchmarks/results/gpu.md), even without what it captures."""
 LOST = 70
 """What a process ends with whose GPU answers nothing but errors, as after an address that a kernel must not touch."""
 VISIBLE = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
@@ -58,7 +60,8 @@ class Threads:
         """A thread computes with so many cores, and on CUDA in a stream of its own."""
         self.prepare = partial(_prepare, cores, device)
         self.made: list[ThreadPoolExecutor] = []
-        self.measuring = ThreadPoolExecutor(AT_ONCE, "measuring", self.prepare) if measures else None
+        to_measure = partial(_prepare, cores, device, PRIORITY)
+        self.measuring = ThreadPoolExecutor(AT_ONCE, "measuring", to_measure) if measures else None
         self.warming: list[Future] = []
 
     def lanes(self, count: int) -> list[ThreadPoolExecutor]:
@@ -215,18 +218,18 @@ def threads_that_train() -> None:
     sys.setswitchinterval(SWITCH_S)
 
 
-def _prepare(cores: int, device: str) -> None:
+def _prepare(cores: int, device: str, priority: int = 0) -> None:
     """Let this thread compute with so many cores, and what it launches be done beside what others do."""
     torch.set_num_threads(cores)
     if device == "cuda":
-        own_stream()
+        own_stream(priority)
 
 
-def own_stream() -> None:
+def own_stream(priority: int = 0) -> None:
     """Let this thread have a CUDA stream that is not the default one: that which it has, or a new one. torch has 32 of
-    them, and gives them out in turns."""
+    each priority, and gives them out in turns."""
     if torch.cuda.current_stream() == torch.cuda.default_stream():
-        torch.cuda.set_stream(torch.cuda.Stream())
+        torch.cuda.set_stream(torch.cuda.Stream(priority=priority))
 
 
 def emptied() -> None:

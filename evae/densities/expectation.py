@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import sys
+from functools import partial
 
 from evae.densities.components import RIDGE, Components
 from evae.errors import NotFitted
 from evae.lazy import TYPE_CHECKING, F, torch
+from evae.recording.functions import replayed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +25,13 @@ on any other device `LARGE`, 128 MiB; and their squares."""
 LARGE = 1 << 24
 LEAST = 256
 """So many codes at once, or more: products of matrices with fewer are slow."""
+TOGETHER, REPLAYED = {"cpu": 1}, 8
+"""So many iterations are taken before the host looks whether one of them was the last: on a CPU each, and on any other
+device several, which are recorded and replayed (`evae.recording`). Those that come after the last go for nothing."""
+SMALL = 1 << 23
+"""Numbers of whitened codes, of all components together, and of the maps of several iterations, up to which that is
+done: 64 MiB, and as much again for squares. With more of them the device is busy for longer than it takes to launch
+one. Not measured."""
 EMPTY = 10 * sys.float_info.epsilon
 """Added to the number of codes that a component explains, lest it be 0."""
 
@@ -37,7 +46,7 @@ def maximised(
     ((1, 0), (mean, factor)), which takes (1, whitened code) to (1, code). The inverse of the maps whitens the codes for
     all components in one product. The second moments of whitened codes, weighted by responsibilities, then give the
     next means and covariances: relative to the present ones, so that a narrow component far out loses nothing to
-    rounding. One number is read back from the device in each iteration.
+    rounding. Two numbers of each iteration are read back from the device.
 
     The result is on the CPU. Raises NotFitted where a covariance is not positive definite, and where `iterations` do
     not suffice.
@@ -48,24 +57,53 @@ def maximised(
     moments = sum((chunk * start[:, None]) @ chunk.T for chunk, start in zip(chunks, starts, strict=True))
     maps = torch.eye(len(padded), dtype=codes.dtype, device=codes.device).repeat(components, 1, 1)
     weights, maps = _maximise(maps, moments)
-    held = codes.new_empty(2, *maps.shape[:2], chunks[0].shape[1])
-    bound = -math.inf
-    for iteration in range(1, iterations + 1):
-        total, moments = _expect(chunks, weights, maps, held)
-        weights, maps = _maximise(maps, moments)
-        before, (bound, weight) = bound, torch.stack([total / len(codes), weights[0]]).tolist()
-        if math.isnan(bound + weight):
-            raise NotFitted(
-                "the mixture cannot be fitted, give fewer components: a covariance is not positive definite"
-            )
-        if abs(bound - before) < tolerance:
-            return Components(
-                *(part.cpu().contiguous() for part in (weights, maps[:, 1:, 0], maps[:, 1:, 1:]))
-            ), iteration
+    times, bound = TOGETHER.get(codes.device.type, REPLAYED), -math.inf
+    if times > 1 and maps.shape[0] * maps.shape[1] * max(chunks[0].shape[1], times * maps.shape[2]) > SMALL:
+        times = 1
+    if times > 1:
+        iterate = partial(replayed, _iterate, _iterate)
+    else:
+        iterate = partial(_iterate, held=codes.new_empty(2, *maps.shape[:2], chunks[0].shape[1]))
+    for first in range(1, iterations + 1, times):
+        told, *states = iterate(padded, weights, maps, size=size, times=times)
+        told, (weights, maps) = told.tolist(), states[-1]
+        for iteration in range(first, min(first + times, iterations + 1)):
+            before, (bound, weight) = bound, told[2 * (iteration - first) :][:2]
+            if math.isnan(bound + weight):
+                raise NotFitted(
+                    "the mixture cannot be fitted, give fewer components: a covariance is not positive definite"
+                )
+            if abs(bound - before) < tolerance:
+                weights, maps = states[iteration - first]
+                return Components(
+                    *(part.cpu().contiguous() for part in (weights, maps[:, 1:, 0], maps[:, 1:, 1:]))
+                ), iteration
     raise NotFitted(
         f"the mixture has not converged after {iterations} iterations: give more iterations, a larger tolerance or "
         "fewer components"
     )
+
+
+def _iterate(
+    padded: Float[Tensor, "rows n"],
+    weights: Float[Tensor, " k"],
+    maps: Float[Tensor, "k rows rows"],
+    *,
+    size: int,
+    times: int,
+    held: Tensor | None = None,
+) -> tuple[Tensor | tuple[Tensor, Tensor], ...]:
+    """So many iterations on codes in chunks of this size: the codes' mean log likelihood before each of them and the
+    first weight after it, in turns (2 * times,), and the weights and maps that each has led to."""
+    chunks, told, states = padded.split(size, 1), [], []
+    if held is None:
+        held = maps.new_empty(2, *maps.shape[:2], chunks[0].shape[1])
+    for _ in range(times):
+        total, moments = _expect(chunks, weights, maps, held)
+        weights, maps = _maximise(maps, moments)
+        told += [total / padded.shape[1], weights[0]]
+        states.append((weights, maps))
+    return torch.stack(told), *states
 
 
 def _expect(

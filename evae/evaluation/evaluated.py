@@ -23,6 +23,7 @@ from evae.evaluation.grids import grids
 from evae.evaluation.points import clouds, density, likeness
 from evae.evaluation.rows import CHUNK, CODES, PREFIXES, PRIOR, SUBSETS, WEIGHTS, WHOLE, noise_of, rows_of
 from evae.hardware import threads_of_torch
+from evae.metrics.base import Metric
 from evae.metrics.base import of as registered
 from evae.metrics.features import Features, frechet_column, kernel_column
 from evae.metrics.frechet import Moments, frechet_distance, kernel_distance
@@ -33,6 +34,8 @@ from evae.metrics.perceptual import perceptual
 from evae.metrics.reference import Reference, distance_identity
 from evae.metrics.sharpness import sharpness_gap
 from evae.ranks import Share
+from evae.recording.functions import replayed
+from evae.recording.program import replayable
 from evae.training import Training
 
 TILES = 32
@@ -211,9 +214,15 @@ def _taken(kind: str, images: Mapping[str, Tensor], reference: Reference) -> dic
     return found
 
 
+def _rows(metric: Metric, *images: Tensor) -> Tensor:
+    """(n,): a metric of pairs or of images, one of ours as far as possible replayed."""
+    measure = metric.measure
+    return replayed(measure, measure, *images) if replayable(measure) else measure(*images)
+
+
 def _seen(images: Tensor, features: Features) -> dict[str, Tensor]:
     """What is measured on images alone, a row each."""
-    return {"features": features(images)} | {one.name: one.measure(images) for one in registered("images")}
+    return {"features": features(images)} | {one.name: _rows(one, images) for one in registered("images")}
 
 
 def _sample(training: Training, split: str, features: Features) -> dict[str, Tensor]:
@@ -256,7 +265,7 @@ def _reconstruct(
         target = model.looked_at(x)
         return {
             "of_mean": model.likelihood.distortions(outputs, x),
-            **{one.name: one.measure(rebuilt, target) for one in pairs},
+            **{one.name: _rows(one, rebuilt, target) for one in pairs},
             **{name: perceptual(name, rebuilt, target) for name in distances},
             "sampled": sampled,
             **({"codes": codes, "rates": posterior.rate(heads)} if has_prior else {}),

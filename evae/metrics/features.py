@@ -7,6 +7,7 @@ weights and the resize rule. Only the Inception network of the original FID give
 
 import contextlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from threading import Lock
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from evae.global_seed import global_seed
 from evae.hardware import repeatable
 from evae.metrics.names import DEFAULT_FEATURES, INCEPTION, features, features_column
+from evae.recording.functions import replayed
 from evae.signals import in_colours
 
 BATCHES, BATCH = {"cpu": 64}, 512
@@ -25,11 +27,23 @@ class Features(nn.Module):
     """A frozen network that turns images into one row of features each.
 
     `column` is the name in metric columns, `digest` the sha256 of the weights' file, `resize` the rule that
-    brings images to the network's size, in words, `dim` the number of features.
+    brings images to the network's size, in words, `dim` the number of features. A network that is `replayable` does
+    all on the device: on CUDA it is recorded for chunks of each size, a shorter last one's too, since every trial has
+    the same (`evae.recording`).
     """
 
-    def __init__(self, name: str, dim: int, digest: str, resize: str, prepare: Callable, network: nn.Module):
+    def __init__(
+        self,
+        name: str,
+        dim: int,
+        digest: str,
+        resize: str,
+        prepare: Callable,
+        network: nn.Module,
+        replayable: bool = False,
+    ):
         super().__init__()
+        self.replayable = replayable
         self.name, self.column, self.dim = name, features_column(name), dim
         self.digest, self.resize, self._prepare = digest, resize, prepare
         self.network = network.requires_grad_(False).eval()
@@ -44,7 +58,8 @@ class Features(nn.Module):
         device = next(self.network.parameters()).device
         with full_precision(device):
             chunks = images.split(BATCHES.get(device.type, BATCH))
-            return torch.cat([self._chunk(chunk.to(device)) for chunk in chunks])
+            of = partial(replayed, self, self._chunk) if self.replayable else self._chunk
+            return torch.cat([of(chunk.to(device)) for chunk in chunks])
 
     def _chunk(self, images: Tensor) -> Tensor:
         images = in_colours(images.float()).mul(255).round_().clamp_(0, 255).div_(255)

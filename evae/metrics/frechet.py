@@ -92,11 +92,12 @@ def frechet_distance(a: Moments, b: Moments) -> float:
     complex numbers, and has only rank(S_b) rows: what is singular (fewer images than features) drops out.
     Pass the set that stays the same as `b`.
     """
-    between = b.factor.T @ a.covariance @ b.factor
+    covariance = a.covariance
+    between = b.factor.T @ covariance @ b.factor
     # n rows have a covariance of rank n - 1: further eigenvalues are rounding, with large roots.
     values = torch.linalg.eigvalsh((between + between.T) / 2)[-(a.count - 1) :].clamp_(min=0)
     difference = a.mean - b.mean
-    traces = a.covariance.trace() + b.covariance.trace()
+    traces = covariance.trace() + b.covariance.trace()
     return float(difference @ difference + traces - 2 * values.sqrt().sum())
 
 

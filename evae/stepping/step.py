@@ -35,7 +35,7 @@ class Done:
 
 class TrainingStep:
     """Takes the steps of a training. What differs between two of a kind comes in tensors, and nothing is read back but
-    by a tally that looks at each step: so that on CUDA steps can be captured (`evae.stepping.program`).
+    by a tally that looks at each step: so that on CUDA steps can be captured (`evae.recording.program`).
 
     From a step on that has a term which is not finite nothing moves any more: neither weights, nor what optimisers
     keep, nor the mean of the weights, nor what a posterior remembers. (BatchNorm's running averages may: training has

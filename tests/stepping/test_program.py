@@ -1,16 +1,13 @@
 """Steps that are recorded and replayed, on a CPU: with a stand-in that takes the very step it was given again."""
 
-from collections import Counter
-from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
+from recorders import Again, OnDevice, Operations, Refusing
 from stepped import IMAGES, RECIPES, ROUNDED, STILL, differing, epochs
 from tiny import Strided, tiny_recipe
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from evae.errors import Diverged
 from evae.posteriors.gaussian import Gaussian
@@ -21,61 +18,6 @@ from evae.recipe import Recipe
 from evae.stepping import epoch as loop
 from evae.stepping.obstacles import obstacle
 from evae.training import Training
-
-
-class Again:
-    """Takes the first step of a kind that it was given for all others of the kind, and counts what it took."""
-
-    def __init__(self) -> None:
-        self.recorded = self.replayed = 0
-
-    def own_stream(self) -> Any:
-        return nullcontext()
-
-    def record(self, step: Callable[[], Any]) -> tuple[Callable[[], None], Any]:
-        self.recorded += 1
-        done, waiting = step(), [True]
-
-        def replay() -> None:
-            self.replayed += 1
-            if waiting:  # it has been taken by being recorded
-                waiting.pop()
-            else:
-                step()
-
-        return replay, done
-
-
-class Refusing(Again):
-    """Can record nothing."""
-
-    def record(self, step: Callable[[], Any]) -> tuple[Callable[[], None], Any]:
-        raise RuntimeError("operation not permitted when stream is capturing\nand more")
-
-
-class OnDevice(TorchDispatchMode):
-    """Fails where a number is read back from the device, or one is sent to it."""
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        name = func.overloadpacket.__name__
-        assert name not in ("_local_scalar_dense", "nonzero", "masked_select", "lift_fresh", "equal"), name
-        if name == "index":
-            assert all(each is None or each.dtype == torch.int64 for each in args[1])
-        return func(*args, **(kwargs or {}))
-
-
-class Operations(TorchDispatchMode):
-    """Counts what a device is asked to do, by name: neither views nor memory that nobody has written to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked: Counter[str] = Counter()
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        name = func.overloadpacket.__name__
-        if not func.is_view and "empty" not in name and not name.startswith("_record_function"):
-            self.asked[name] += 1
-        return func(*args, **(kwargs or {}))
 
 
 @pytest.fixture

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any, Protocol, TypeVar
 from weakref import WeakSet
 
-import torch
+from evae.lazy import TYPE_CHECKING, torch
 
-from evae.ranks import Ranks
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from evae.ranks import Ranks
 
 Done = TypeVar("Done")
 CAPTURED, AS_IT_COMES = "captured", "as it comes"
@@ -31,16 +34,20 @@ class Recorder(Protocol):
 
 
 class CudaGraphs:
-    """Records on a CUDA stream of this training's own, in one pool of memory; the `generators` are those that its steps
-    draw from. Other threads of the process may train meanwhile, each with a current stream of its own."""
+    """Records on a CUDA stream of its owner's, in one pool of memory; the `generators` are those that its steps draw
+    from. Other threads of the process may train meanwhile, each with a current stream of its own.
 
-    def __init__(self, device: torch.device, generators: Sequence[torch.Generator]):
+    What was recorded on one stream is given back all at once. PyTorch may take with one graph the memory that cuBLAS
+    works in on that stream, for others too (https://github.com/pytorch/pytorch/issues/193402)."""
+
+    def __init__(self, device: torch.device, generators: Sequence[torch.Generator], priority: int = 0):
+        """The stream has that `priority`: who records with another one meanwhile, in the same thread, has another."""
         self.device, self.generators = device, generators
-        # torch has 32 streams, and gives them out in turns: who took a new one for each training would sooner or later
-        # have one that another thread works on, and record that thread's work in the place of doing it.
+        # torch has 32 streams of each priority, and gives them out in turns: who took a new one for each training would
+        # sooner or later have one that another thread works on, and record that thread's work in the place of doing it.
         current = torch.cuda.current_stream(device)
-        shared = current == torch.cuda.default_stream(device)
-        self.stream = torch.cuda.Stream(device) if shared else current
+        own = current != torch.cuda.default_stream(device) and current.priority == priority
+        self.stream = current if own else torch.cuda.Stream(device, priority)
         # Graphs that are replayed one after the other, and pass nothing on but by tensors from outside of it, share a
         # pool, which is there as long as one of them is.
         self.graphs: WeakSet[torch.cuda.CUDAGraph] = WeakSet()
@@ -65,6 +72,9 @@ class CudaGraphs:
     @contextmanager
     def own_stream(self) -> Iterator[None]:
         outer = torch.cuda.current_stream(self.device)
+        if outer == self.stream:
+            yield
+            return
         self.stream.wait_stream(outer)
         try:
             with torch.cuda.stream(self.stream):
@@ -99,7 +109,7 @@ class Program:
     """
 
     def __init__(self, recorder: Recorder | None, why_not: str | None = None, ranks: Ranks | None = None):
-        self.recorder, self.why_not, self.ranks = recorder, why_not, ranks or Ranks()
+        self.recorder, self.why_not, self.ranks = recorder, why_not, ranks
         self.kinds: dict[Hashable, tuple[Callable[[], None], Any] | None] = {}
 
     @property
@@ -124,7 +134,8 @@ class Program:
             self.kinds[kind] = None
             return step()
         if self.kinds[kind] is None:
-            failed = self.ranks.first(self._record(kind, step))
+            failed = self._record(kind, step)
+            failed = failed if self.ranks is None else self.ranks.first(failed)
             if failed is not None:
                 self.kinds.clear()
                 self.why_not = f"it cannot be captured ({failed})"
@@ -143,6 +154,12 @@ class Program:
         return None
 
 
-def recorder(device: torch.device, generators: Sequence[torch.Generator]) -> Recorder | None:
+def recorder(device: torch.device, generators: Sequence[torch.Generator], priority: int = 0) -> Recorder | None:
     """What records steps on the device, if anything can."""
-    return CudaGraphs(device, generators) if device.type == "cuda" else None
+    return CudaGraphs(device, generators, priority) if device.type == "cuda" else None
+
+
+def replayable(part: Any) -> bool:
+    """Whether what a family or a function does is done on the device alone, and can be replayed there: as far as is
+    known, for those of plug-ins where they say so (`replayable = True`)."""
+    return getattr(part, "replayable", part.__module__.startswith("evae."))
