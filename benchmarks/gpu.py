@@ -17,6 +17,9 @@ bare programs do without. Of lanes they are not.
   convolutions;
 - pythae: its trainer with the same networks, where it is installed (`pip install pythae`).
 
+Then evaluations, captured and as they come: the seconds of one alone, of four at once, and of four beside 16 lanes that
+train, and what share of a trial that would be which trains for half a second.
+
 Then a study of 24 trials, which ten processes share the GPU for, and one with lanes; and a study whose trials take
 about 5 s in their lane, eight for each of 16 lanes, so that a lane which is free finds another trial. The wall of a
 study is from the call of `run_study` to its return, and its search from the call of `Tuner.fit` to its return.
@@ -36,6 +39,7 @@ import argparse
 import subprocess
 
 import torch
+from _evaluating import evaluating
 from _page import Page
 from _precision import OFFICIAL, networks, precision
 from _rates import Setting, rates
@@ -70,6 +74,7 @@ def main() -> None:
     if given.precision is None:
         page = Page("gpu" if setting.gpu else None, "One GPU, many trials", machine)
         rates(page, setting)
+        evaluating(page, setting)
         if setting.trials:
             studies(page, setting)
             full_pack(page, setting)

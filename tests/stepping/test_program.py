@@ -1,5 +1,6 @@
 """Steps that are recorded and replayed, on a CPU: with a stand-in that takes the very step it was given again."""
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 

@@ -268,7 +268,7 @@ def test_each_thread_that_measures_is_warmed_and_that_it_fails_is_nobodys_matter
 
 def test_where_a_thread_does_not_come_the_others_do_not_wait_for_it(monkeypatch):
     come = iter(range(AT_ONCE - 1))
-    monkeypatch.setattr(pack, "_prepare", lambda cores, device: next(come))
+    monkeypatch.setattr(pack, "_prepare", lambda *given: next(come))
     with Threads(measures=True) as threads:
         threads.warm(lambda: None)
         threads.settle(0)
