@@ -115,13 +115,14 @@ def ray_session(demand: Demand, trains: bool = True) -> Iterator[None]:
     ):
         try:
             # Without an explicit address Ray joins any cluster it finds a trace of, even a dead one.
-            ray.init(
-                address=address or "local",
-                num_cpus=None if address else needed_cores(demand),
-                include_dashboard=None if address else False,
-                log_to_driver=False,
-                logging_level=logging.CRITICAL,
-            )
+            with contextlib.nullcontext() if address else private.patiently():
+                ray.init(
+                    address=address or "local",
+                    num_cpus=None if address else needed_cores(demand),
+                    include_dashboard=None if address else False,
+                    log_to_driver=False,
+                    logging_level=logging.CRITICAL,
+                )
         except Exception as error:  # Ray has no class of its own for some of its failures
             raise _not_there(address, " ".join(str(error).split())) from None
         if threading.current_thread() is threading.main_thread():
@@ -140,7 +141,7 @@ def _not_there(address: str | None, why: str) -> UserError:
     if address is None:
         return UserError(
             f"Ray does not start on this machine: {why.rstrip('.')}. It needs free memory, room below /tmp (or in the "
-            "folder RAY_TMPDIR, whose path must be short) and in /dev/shm, and gives up after half a minute where "
+            "folder RAY_TMPDIR, whose path must be short) and in /dev/shm, and gives up after three minutes where "
             "other programs take all cores. Make room, and start again."
         )
     if "Version mismatch" in why:

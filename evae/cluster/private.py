@@ -11,6 +11,7 @@ import os
 import secrets
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -29,6 +30,10 @@ ALIVE = "/ray.rpc.NodeInfoGcsService/CheckAlive"
 """The simplest question that a cluster's head answers."""
 
 _TOKEN = "RAY_AUTH_TOKEN"
+_GCS_WAIT = "RAY_gcs_server_port_wait_time_s"
+_STARTING_S = 180
+"""What processes of Ray's may take to come up. By itself it gives up after 30 s, which is not enough where other
+programs have all cores."""
 _ENDING_S = 60.0
 """What a killed process of Ray's may take to be gone."""
 
@@ -122,6 +127,43 @@ def without_helpers() -> Iterator[None]:
         yield
     finally:
         parameter.RayParams, node.Node.start_api_server = before
+
+
+@contextlib.contextmanager
+def patiently() -> Iterator[None]:
+    """A Ray that is started inside is waited for as long as its raylet lives, for `_STARTING_S` at most. Raises
+    ChildProcessError where that has ended, for which Ray by itself waits as for one that is slow. What fails leaves no
+    process."""
+    ask, start, until = services.get_node, node.Node.start_ray_processes, time.monotonic() + _STARTING_S
+    starting: list[node.Node] = []
+
+    def started(new: node.Node) -> None:
+        starting.append(new)
+        start(new)
+
+    def asked(*given: str) -> Any:
+        while all(raylet.process.poll() is None for new in starting for raylet in new.all_processes["raylet"]):
+            try:
+                return ask(*given)  # which waits half a minute itself
+            except RuntimeError as error:  # the raylet has not said yet that it is there
+                if time.monotonic() > until:
+                    raise TimeoutError(f"its raylet has not come up in {_STARTING_S} s") from error
+            time.sleep(0.1)
+        raise ChildProcessError("its raylet ended as it started")
+
+    services.get_node, node.Node.start_ray_processes = asked, started
+    given = _GCS_WAIT in os.environ
+    os.environ.setdefault(_GCS_WAIT, str(_STARTING_S))
+    try:
+        yield
+    except BaseException:
+        for new in starting:
+            new.kill_all_processes(check_alive=False, wait=True)
+        raise
+    finally:
+        services.get_node, node.Node.start_ray_processes = ask, start
+        if not given:
+            del os.environ[_GCS_WAIT]
 
 
 def head_at(address: str) -> str | None:

@@ -25,12 +25,15 @@ OTHERS = {ROOT / "tests/test_cluster_files.py"}
 PARTS = {
     "ray._private.node.Node.start_api_server": "find what starts the dashboard, in without_helpers(); or leave that "
     "out, and a study starts a second later",
+    "ray._private.node.Node.start_ray_processes": "find what makes a raylet, in patiently(), as said of get_node",
     "ray._private.parameter.RayParams": "the same",
     "ray._private.ray_constants.ENABLE_RAY_CLUSTER": "find how a Ray without --address is kept on the loopback "
     "interface (tests/cluster/test_access.py sees whether it is), in without_clusters() and has_clusters()",
     "ray._private.ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR": "the same",
     "ray._private.services.canonicalize_bootstrap_address": 'find where Ray looks up the head for the address "auto", '
     "in head_at()",
+    "ray._private.services.get_node": "find what Ray asks when it waits for a raylet that it has started, in "
+    "patiently(); without it a study does not start where other programs have all cores for half a minute",
     "ray._private.services.psutil": "declare psutil in pyproject.toml and import it",
     "ray._private.state.state.get_draining_nodes": "find what tells which nodes are leaving, in draining(); without it "
     "trials stay on such a machine to its end, and go on elsewhere from their last checkpoint",

@@ -281,20 +281,6 @@ def test_a_machine_that_runs_out_of_memory_costs_its_trials_and_says_why(tmp_pat
     assert all(row["reason"].startswith("out of memory") for row in study.rows()), study.rows()
 
 
-@pytest.mark.slow
-def test_a_ray_that_does_not_come_up_is_no_stack_trace(tmp_path):
-    study = Study(tmp_path)
-    process = study.start()
-    # As on a machine where other programs take all cores, of which Ray says so in an exception of no class of its own.
-    raylets = study.wait_until(
-        lambda: [n for n, line in processes(process.pid).items() if "/raylet " in line], "no Ray"
-    )
-    os.kill(raylets[0], signal.SIGSTOP)
-    status, said = ended(process)
-    assert status == 2 and "error: Ray does not start on this machine: " in said and "Make room" in said, said
-    assert "Traceback (" not in said, said
-
-
 @pytest.fixture
 def small_disk(tmp_path) -> Iterator[Path]:
     """A file system of 24 MiB."""

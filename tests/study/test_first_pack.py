@@ -22,6 +22,7 @@ from evae.cluster.demand import Demand
 from evae.cluster.machine import Slots
 from evae.cluster.pack import AT_ONCE, Threads
 from evae.cluster.packs import LaneWorker, shared
+from evae.cluster.private import patiently
 from evae.cluster.setting import Setting
 from evae.cluster.worker import Worker
 from evae.data.pixels import on_device
@@ -40,7 +41,8 @@ OF_RAY = {"num_cpus": 2, "num_gpus": 1, "include_dashboard": False, "logging_lev
 @pytest.fixture(scope="module")
 def ray_with_a_gpu() -> Iterator[None]:
     """Where there is none it is made up: torch uses the CPU."""
-    ray.init("local", **OF_RAY)
+    with patiently():
+        ray.init("local", **OF_RAY)
     # So that other processes can do this module's work, which they cannot import.
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     yield
