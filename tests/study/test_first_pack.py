@@ -107,7 +107,6 @@ def ready(threads: Threads) -> list[str]:
 def check_trains(found: Room, folder: Path, device: str) -> None:
     """The process that has measured trains the numbers that a trial has alone."""
     (process,) = packs()
-    assert len(of_the_pack(found, ready)) == AT_ONCE
     setting = setting_of(folder, found)
     alone = Worker(IMAGES, setting.references, torch.device(device), 1)
     recipes = [RECIPE.to_dict(), tiny_recipe(seed=1).to_dict()]
@@ -121,6 +120,7 @@ def check_trains(found: Room, folder: Path, device: str) -> None:
 def test_the_process_that_measures_trains_and_is_replaced_where_it_dies(slots, tmp_path):
     found = room.room(Demand(lanes=2), slots, [RECIPE], IMAGES, [])
     assert found.lanes == 2 and found.gain > 0 and found.note.startswith("2 lanes a process")
+    assert len(of_the_pack(found, ready)) == AT_ONCE
     check_trains(found, tmp_path, "cpu")
     (process,) = packs()
     os.kill(process, signal.SIGKILL)
@@ -307,6 +307,7 @@ def reserved(threads: Threads) -> tuple[int, int, list[int]]:
 def test_the_process_that_measures_on_a_gpu_gives_its_memory_back_and_trains(slots, tmp_path):
     found = room.room(Demand(lanes=2), slots, [RECIPE], IMAGES, [])
     assert found.lanes == 2 and found.gain > 0, found.note
+    assert len(of_the_pack(found, ready)) == AT_ONCE
     taken, images, streams = of_the_pack(found, reserved)
     assert len(set(streams)) == 2 + AT_ONCE
     # What remains is the network of the features, and a workspace of 32 MiB for each of cuBLAS's threads.
