@@ -41,7 +41,7 @@ def replayed(owner: Any, function: Callable[..., Done], *inputs: Tensor, **fixed
     `fixed` and with inputs of the same shapes, types and strides, and replays it from then on: the same kernels on the
     same shapes, so the numbers are those that it has as it comes, to the last bit. What cannot be recorded is run as it
     comes. The function is pure, needs no gradients, and does all that it does on the device, from its inputs and from
-    tensors that stay where they are as long as the `owner` lives; no input is expanded.
+    tensors that stay where they are as long as the `owner` lives.
 
     Elsewhere it is called as it is.
     """
@@ -64,7 +64,8 @@ class _Recordings(threading.local):
         device = inputs[0].device
         if device not in self.recorders:
             self.recorders[device] = recorder(device, (), PRIORITY)
-        if self.recorders[device] is None or sum(given.numel() for given in inputs) > LARGEST:
+        large = sum(given.numel() for given in inputs) > LARGEST
+        if self.recorders[device] is None or large or any(map(_is_expanded, inputs)):
             return function(*inputs, **fixed)
         if any(known() is None for known, _ in self.programs):
             self.give_back()
@@ -98,6 +99,11 @@ class _Recordings(threading.local):
 
 
 _HERE = _Recordings()
+
+
+def _is_expanded(given: Tensor) -> bool:
+    """Whether several of its numbers are one in memory: no place of such strides can be written to."""
+    return any(not stride and side > 1 for side, stride in zip(given.shape, given.stride(), strict=True))
 
 
 def _place(given: Tensor) -> Tensor:

@@ -121,6 +121,17 @@ def test_more_numbers_than_are_worth_it_come_as_they_are(recorders, monkeypatch)
     assert taken[0].recorded == 1
 
 
+def test_numbers_that_are_one_in_memory_come_as_they_are(recorders):
+    taken, owner = recorders(Graph), Owner()
+    for seed in range(3):
+        given = numbers(2, seed)[:, None].expand(2, 3)
+        assert torch.equal(replayed(owner, line, given), line(given))
+    assert not taken[0].recorded
+    for seed in range(3):
+        replayed(owner, line, numbers(1, seed).expand(1))
+    assert taken[0].recorded == 1, "a side of one is not expanded, whatever its stride"
+
+
 def test_threads_have_recordings_of_their_own(recorders):
     """Two of them replay in turns, so that one would read what the other has written."""
     taken, owner, meet, found = recorders(Graph), Owner(), Barrier(2), {}
