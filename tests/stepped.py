@@ -1,5 +1,6 @@
 """Trainings of every kind of step, in small, and all that they are and measure: for tests that run them in two ways."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -42,11 +43,12 @@ ROUNDED = ("rising", "categorical", "poisson", "warm", "averaged", "adamax")
 """Those with numbers that are rounded on the device."""
 
 
-def epochs(training: Training) -> list[dict[str, Any]]:
-    """All epochs' measurements, without clocks."""
+def epochs(training: Training, after: Callable[[], Any] = lambda: None) -> list[dict[str, Any]]:
+    """All epochs' measurements, without clocks; each epoch is followed by this."""
     rows = []
     while not training.finished:
         rows.append({n: v for n, v in (training.train_epoch() | training.validate()).items() if n not in CLOCKS})
+        after()
     return rows
 
 

@@ -1,9 +1,5 @@
 """The optimiser is torch's own, reached by another way."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 from torch import nn
@@ -73,33 +69,3 @@ def test_on_cuda_a_rate_that_is_a_number_is_the_one_that_lies_on_the_device(name
             model(x).square().sum().backward()
             moving.step()
     assert all(map(torch.equal, number.parameters(), there.parameters()))
-
-
-def test_a_trial_is_trained_measured_and_taken_up_again_without_torchs_compiler():
-    """If not, torch has come to wrap another method of its optimisers, or imports its compiler for something else: the
-    first trial of every process takes 1.7 s longer."""
-    code = """
-import sys
-from dataclasses import replace
-from tiny import adversarial_recipe, tiny_images
-from evae.checkpoints import dump_training, restore_training
-from evae.evaluation import evaluate
-from evae.metrics.features import load_features
-from evae.metrics.reference import reference
-from evae.training import Training
-
-recipe, images = adversarial_recipe(), tiny_images()
-training = Training(recipe, images)
-training.train_epoch()
-features = load_features(recipe.evaluation.features)
-evaluate(training, features, {"validation": reference(images.validation, images.train, features)})
-again = Training(recipe, images)
-restore_training(again, dump_training(training))
-again.train_epoch()
-optimisation = replace(recipe.optimisation, optimiser="adamax", clip_norm=1.0, ema=0.9)
-Training(replace(recipe, optimisation=optimisation), images).train_epoch()
-print([name for name in ("torch._dynamo", "sympy") if name in sys.modules])
-"""
-    here = Path(__file__).parent
-    ended = subprocess.run([sys.executable, "-c", code], cwd=here, capture_output=True, text=True)
-    assert ended.stdout.strip() == "[]", ended.stderr

@@ -1,10 +1,10 @@
+"""Fréchet and kernel distances beside other implementations, which are imported where they are asked: both processes of
+the whole suite read this file, one tests by it, and these packages take seconds to import."""
+
 import numpy as np
 import pytest
 import scipy.linalg
 import torch
-from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
-from torch_fidelity.metric_kid import mmd2
-from torchmetrics.image.fid import _compute_fid
 
 from evae.metrics import frechet
 from evae.metrics.frechet import Moments, frechet_distance, kernel_distance, kernel_distance_sd
@@ -58,6 +58,9 @@ def test_the_kept_factor_follows_new_rows():
 
 @pytest.mark.parametrize(("n", "dim"), [(500, 40), (2000, 112), (100, 64)])
 def test_frechet_agrees_with_three_references(n: int, dim: int):
+    from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+    from torchmetrics.image.fid import _compute_fid
+
     x, y = rows(n, dim, 1), rows(n, dim, 2, shift=0.1)
     ours = frechet_distance(moments(x), moments(y))
     a, b = x.double(), y.double()
@@ -104,6 +107,8 @@ def test_frechet_is_symmetric():
 
 
 def test_kernel_distance_agrees_with_torch_fidelity():
+    from torch_fidelity.metric_kid import mmd2
+
     x, y = rows(120, 9, 6).double(), rows(120, 9, 7, shift=0.2).double()
     a, b, c = (((s @ t.T) / 9 + 1) ** 3 for s, t in ((x, x), (x, y), (y, y)))
     ours = kernel_distance(x, y, torch.Generator())

@@ -1,8 +1,11 @@
 """Steps that are recorded and replayed, on a CPU: with a stand-in that takes the very step it was given again."""
 
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
@@ -33,36 +36,69 @@ def on_device(monkeypatch):
     return train
 
 
+class Watched(Again):
+    """Fails where a step that is recorded reads back a number or sends one."""
+
+    def record(self, step):
+        with OnDevice():
+            return super().record(step)
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """A finished training whose steps were replayed, its epochs' measurements, and where in memory lay what it moves
+    when each of them had ended."""
+
+    training: Training
+    rows: list[dict[str, Any]]
+    places: list[dict[str, int]]
+
+
+def places(training: Training) -> dict[str, int]:
+    kept = [*training.trained.state_dict(keep_vars=True).items(), *training.model.state_dict().items()]
+    found = {f"{i}.{key}": value.data_ptr() for i, (key, value) in enumerate(kept)}
+    for parameter, moments in training.optimiser.state.items():
+        found |= {f"{id(parameter)}.{key}": value.data_ptr() for key, value in moments.items()}
+    if len(training.recent.heads) == training.recent.capacity:
+        found["recent"] = training.recent.heads.data_ptr()
+    return found
+
+
+@pytest.fixture(scope="module")
+def replayed() -> Callable[[str], Replayed]:
+    """The training of that name, taken once."""
+
+    @cache
+    def found(name: str) -> Replayed:
+        # Where nothing is recorded, on the CPU, Adamax keeps its steps on the host.
+        recorder = Again() if name in ("adamax", "poisson") else Watched()
+        with mock.patch.object(loop, "recorder", lambda device, generators: recorder):
+            training = Training(RECIPES[name], IMAGES)
+        lay: list[dict[str, int]] = []
+        return Replayed(training, epochs(training, lambda: lay.append(places(training))), lay)
+
+    return found
+
+
 @pytest.mark.parametrize("name", STILL)
-def test_replayed_steps_are_those_that_come_one_by_one(on_device, name):
-    recorder = Again()
-    replayed, as_it_comes = on_device(recorder, RECIPES[name]), on_device(Refusing(), RECIPES[name])
-    assert epochs(replayed) == epochs(as_it_comes)
-    assert not differing(replayed, as_it_comes)
+def test_replayed_steps_are_those_that_come_one_by_one(on_device, replayed, name):
+    """And while they are recorded, they neither read back nor send a number."""
+    as_it_comes, found = on_device(Refusing(), RECIPES[name]), replayed(name)
+    assert found.rows == epochs(as_it_comes)
+    assert not differing(found.training, as_it_comes)
+    recorder = found.training.loop.program.recorder
     assert recorder.recorded >= 2 and recorder.replayed > recorder.recorded
+    assert found.training.stepped == "captured"
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_on_the_device_a_training_is_what_it_is_on_the_host(on_device, name):
-    device, host = on_device(Again(), RECIPES[name]), Training(RECIPES[name], IMAGES)
-    rows, expected = epochs(device), epochs(host)
+def test_on_the_device_a_training_is_what_it_is_on_the_host(replayed, name):
+    host, found = Training(RECIPES[name], IMAGES), replayed(name)
+    expected = epochs(host)
     if name not in ROUNDED:
-        assert rows == expected and not differing(device, host)
-    for mine, other in zip(rows, expected, strict=True):
+        assert found.rows == expected and not differing(found.training, host)
+    for mine, other in zip(found.rows, expected, strict=True):
         assert mine == pytest.approx(other, rel=1e-4, abs=1e-4)
-
-
-# Where nothing is recorded, on the CPU, Adamax keeps its steps on the host.
-@pytest.mark.parametrize("name", [name for name in STILL if name != "adamax"])
-def test_a_recorded_step_neither_reads_back_nor_sends_a_number(on_device, name):
-    class Watched(Again):
-        def record(self, step):
-            with OnDevice():
-                return super().record(step)
-
-    training = on_device(Watched(), RECIPES[name])
-    epochs(training)
-    assert training.loop.program.recorder.recorded and training.stepped == "captured"
 
 
 def test_beside_its_model_a_recorded_step_asks_little_of_the_device(on_device):
@@ -89,22 +125,11 @@ def test_beside_its_model_a_recorded_step_asks_little_of_the_device(on_device):
 
 
 @pytest.mark.parametrize("name", STILL)
-def test_what_a_recorded_step_moves_stays_where_it_is(on_device, name):
-    training = on_device(Again(), RECIPES[name])
-
-    def places() -> dict[str, int]:
-        kept = [*training.trained.state_dict(keep_vars=True).items(), *training.model.state_dict().items()]
-        found = {f"{i}.{key}": value.data_ptr() for i, (key, value) in enumerate(kept)}
-        for parameter, moments in training.optimiser.state.items():
-            found |= {f"{id(parameter)}.{key}": value.data_ptr() for key, value in moments.items()}
-        if len(training.recent.heads) == training.recent.capacity:
-            found["recent"] = training.recent.heads.data_ptr()
-        return found
-
-    training.train_epoch()
-    before = places()
-    training.train_epoch()
-    assert {name: place for name, place in places().items() if name in before} == before
+def test_what_a_recorded_step_moves_stays_where_it_is(replayed, name):
+    first, *others = replayed(name).places
+    assert len(others) >= 2
+    for places in others:
+        assert {name: place for name, place in places.items() if name in first} == first
 
 
 def test_a_device_that_cannot_record_trains_on_and_says_why(on_device):

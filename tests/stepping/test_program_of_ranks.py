@@ -2,17 +2,15 @@
 
 from collections.abc import Callable, Hashable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import pytest
 import torch
-import torch.distributed
-import torch.multiprocessing
+from recorders import Again
 from stepped import IMAGES, RECIPES, Halving, epochs, scheduled, state
-from test_program import Again
 from tiny import tiny_recipe
+from two_ranks import of_both
 
 from evae.ranks import Ranks
 from evae.recipe import Recipe
@@ -61,10 +59,7 @@ def train(recipe: Recipe, ranks: Ranks, recorder: Again, *, over_gloo: bool) -> 
     return {"rows": rows, "state": state(training), "stepped": program.stepped, "kinds": kinds, "counts": counts}
 
 
-def rank_main(rank: int, size: int, folder: str) -> None:
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=size)
-    ranks = Ranks(rank, size)
+def find(ranks: Ranks, folder: str) -> dict[str, Any]:
     found = {
         name: {
             "replayed": train(recipe, ranks, Again(), over_gloo=False),
@@ -72,17 +67,14 @@ def rank_main(rank: int, size: int, folder: str) -> None:
         }
         for name, recipe in OF_RANKS.items()
     }
-    found["failing"] = train(OF_RANKS["uneven shares"], ranks, FailingOnOne(rank), over_gloo=False)
-    torch.save(found, f"{folder}/{rank}.pt")
-    torch.distributed.destroy_process_group()
+    found["failing"] = train(OF_RANKS["uneven shares"], ranks, FailingOnOne(ranks.rank), over_gloo=False)
+    return found
 
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What each of two ranks found."""
-    folder: Path = tmp_path_factory.mktemp("ranks")
-    torch.multiprocessing.spawn(rank_main, (2, str(folder)), nprocs=2)
-    return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(2)]
+    return of_both(find, tmp_path_factory.mktemp("ranks"))
 
 
 def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
