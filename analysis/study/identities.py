@@ -1,5 +1,6 @@
 """What each distance, accuracy and likelihood of a study hangs on, and the least that it can be expected to be."""
 
+import functools
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -23,10 +24,16 @@ def table(study: StudyData) -> pd.DataFrame:
     accuracy what guessing gets), floor_sd (of what scatters around its floor), n (trials measured so). More than one
     row for a metric means that its values must not be compared.
     """
+    # Most trials have the same text: each is parsed once, and a report asks ten times.
+    return _table(tuple(study.trials["distances"].value_counts(sort=False).items())).copy()
+
+
+@functools.lru_cache(maxsize=4)
+def _table(texts: tuple[tuple[str, int], ...]) -> pd.DataFrame:
+    """The same of these texts, each with the number of trials that have it."""
     columns = ["metric", *KEYS, "floor"]
     rows = []
-    # Most trials have the same text: each is parsed once.
-    for text, n in study.trials["distances"].value_counts(sort=False).items():
+    for text, n in texts:
         for metric, identity in parse(text, {}).items():
             if isinstance(identity, dict):
                 # Version 0.1 counted a reconstruction and its own image among the pairs of any two.

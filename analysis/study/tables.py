@@ -166,16 +166,18 @@ def _keeps(study: StudyData) -> pd.Series:
     return found
 
 
-def by_search(study: StudyData, table: pd.DataFrame) -> pd.DataFrame:
-    """Rows of `configurations` with the values that they have by the search's seeds: where all configurations are
-    looked at alike, fresh seeds would give some another weight, and another luck, than the rest.
+def by_search(study: StudyData, *given: pd.DataFrame) -> list[pd.DataFrame]:
+    """The `given` rows of `configurations` with the values that they have by the search's seeds: where all
+    configurations are looked at alike, fresh seeds would give some another weight, and another luck, than the rest.
     """
-    if not table["confirmed"].any():
-        return table
+    if not any(table["confirmed"].any() for table in given):
+        return list(given)
     own = configurations(replace(study, trials=study.searched)).set_index("configuration")
     same = ("hover", "on_front", "chosen", "dominated_within_noise", "confirmed", "configuration")
-    searched = {c: own[c].reindex(table["configuration"]).to_numpy() for c in table if c not in same}
-    return _together(table.assign(**searched))
+    searched = [
+        {c: own[c].reindex(table["configuration"]).to_numpy() for c in table if c not in same} for table in given
+    ]
+    return [_together(table.assign(**values)) for table, values in zip(given, searched, strict=True)]
 
 
 def judged(table: pd.DataFrame) -> pd.DataFrame:
@@ -187,15 +189,19 @@ def noise_of_means(trials: pd.DataFrame, column: str) -> pd.DataFrame:
     """The parts of `noise.Noise`, as columns, of a metric's mean over the finite values of each configuration's
     finished trials, by configuration. Methods and kernels, where the trials have such columns, may differ in their
     spread."""
-    done = trials.reindex(columns=[*trials, *{"seed", "method", "kernel"}.difference(trials)])
-    done = done[done["state"] == "finished"]
+    # A study has a hundred columns, of which few are needed: to filter and copy the others takes most of the time.
+    needed = {"configuration", "seed", "method", "kernel", column, *ratio_columns(column)}
+    done = trials.loc[trials["state"] == "finished", [name for name in trials if name in needed]]
+    done = done.reindex(columns=[*done, *{"seed", "method", "kernel"}.difference(done)])
     values = spreading(done, column).astype(float)
     # Where seeds are not recorded: by their order, of which the model finds that they share nothing.
-    seed = done["seed"].fillna(done.groupby("configuration").cumcount())
+    seed = done["seed"]
+    if seed.isna().any():
+        seed = seed.fillna(done.groupby("configuration").cumcount())
     values = values.where(np.isfinite(values)).groupby([done["configuration"], seed]).mean().unstack()
     if column.removeprefix("val_") in EXACT:  # the same at every seed, whether there is one or more
         values = pd.concat([values.mean(axis=1)] * 2, axis=1)
-    of = done.groupby("configuration").head(1).set_index("configuration").loc[values.index]
+    of = done.drop_duplicates("configuration").set_index("configuration").loc[values.index]
     found = noise.of(values.to_numpy(float), list(zip(of["method"], of["kernel"], strict=True)))
     return pd.DataFrame({name: list(part) for name, part in vars(found).items()}, index=values.index)
 

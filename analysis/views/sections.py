@@ -35,7 +35,7 @@ def draw(
     `table` is that of `tables.configurations`, `ranks` that of `tables.front`, `grown` that of `hypervolume.history`,
     `shares` those of `importance.shares`. What is said of the space as a whole is so by the search's seeds alone.
     """
-    searched, searched_ranks = tables.by_search(study, table), tables.by_search(study, ranks)
+    searched, searched_ranks = tables.by_search(study, table, ranks)
     return {
         "front": front.charts(study, ranks) + hypervolume.charts(study, grown),
         "clouds": clouds.charts(study, ranks),
