@@ -1,6 +1,7 @@
 """What several studies say of the same claims: tables in a page, and a picture; and ours, which go with its results."""
 
 import re
+import shutil
 from html import unescape
 from pathlib import Path
 
@@ -26,17 +27,22 @@ PAGE, FIGURE = ROOT / "docs/is-it-the-kernel.md", ROOT / "docs/is-it-the-kernel.
 PUBLISHED = sorted((ROOT / "benchmarks/results/is-it-the-kernel").glob("*/study"))
 
 
-@pytest.fixture
-def stores(tmp_path: Path) -> list[Store]:
-    made = []
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("claims")
     for name, factor in (("digits", 1.0), ("photos", 10.0)):
-        store = write_study(tmp_path / name, configurations=24, seeds=1, with_pictures=0)
+        store = write_study(folder / name, configurations=24, seeds=1, with_pictures=0)
         noise = np.random.default_rng(len(name)).normal(size=16)
         confirm(store, "EVAE paper", list(factor * (20 + noise[:8])))
         confirm(store, "VAE", list(factor * (30 + noise[8:])))
         state(store, Stated(LESS, "s"), Stated(SHARE, "s"), Stated(BEST, "s"), study=name)
-        made.append(store)
-    return made
+    return folder
+
+
+@pytest.fixture
+def stores(made: Path, tmp_path: Path) -> list[Store]:
+    """Copies of them, to be changed."""
+    return [Store(shutil.copytree(made / name, tmp_path / name)) for name in ("digits", "photos")]
 
 
 def test_a_table_has_a_line_a_claim_and_a_column_a_study_on_one_scale(stores):

@@ -28,13 +28,12 @@ from evae.results.store import Store
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def running(tmp_path: Path) -> Store:
-    store = write_study(tmp_path, configurations=5, seeds=1, state="running")
-    return store
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return write_study(tmp_path_factory.mktemp("running"), configurations=5, seeds=1, state="running")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server(running: Store) -> Iterator[tuple[live.Live, str]]:
     watched = live.Live(running.location)
     server = live.serve(watched, 0)
@@ -96,18 +95,19 @@ def drawn(study: StudyData) -> dict[str, Chart]:
     return {chart.key: chart for section in found.values() for chart in section}
 
 
-def test_csv_holds_what_is_drawn(study: StudyData) -> None:
-    chart = drawn(study)["front"]
+def test_csv_holds_what_is_drawn(racing: StudyData) -> None:
+    chart = drawn(racing)["front"]
     rows = list(csv.DictReader(io.StringIO(export.as_csv(chart, {}))))
-    front = tables.front(tables.configurations(study), study.objectives).set_index("configuration")
+    table = tables.configurations(racing)
+    front = tables.front(table, racing.objectives).set_index("configuration")
     assert {row["id"] for row in rows} == set(front.index)
     for row in rows:
-        assert float(row["y"]) == front.loc[row["id"], study.objectives[0].metric]
+        assert float(row["y"]) == front.loc[row["id"], racing.objectives[0].metric]
 
 
 @pytest.mark.skipif(not Path("/usr/bin/chromium").exists(), reason="needs chromium at /usr/bin/chromium")
-def test_a_browser_draws_svg_png_and_pdf(study: StudyData) -> None:
-    some = {key: chart for key, chart in drawn(study).items() if key in ("front", "timeline")}
+def test_a_browser_draws_svg_png_and_pdf(racing: StudyData) -> None:
+    some = {key: chart for key, chart in drawn(racing).items() if key in ("front", "timeline")}
     found = export.pictures("/usr/bin/chromium", some)
     assert sorted(found) == [f"{name}.{form}" for name in ("front", "timeline") for form in ("pdf", "png", "svg")]
     assert Image.open(io.BytesIO(found["front.png"])).size == (1800, 1080)

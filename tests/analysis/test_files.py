@@ -33,19 +33,27 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_full_disk_leaves_the_earlier_report(results: Path, tmp_path: Path, full_disk: None) -> None:
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study whose pages are drawn soon, and still are of megabytes."""
+    folder = tmp_path_factory.mktemp("small")
+    write_study(folder, configurations=4, seeds=1, with_pictures=1)
+    return folder
+
+
+def test_a_full_disk_leaves_the_earlier_report(small: Path, tmp_path: Path, full_disk: None) -> None:
     path = tmp_path / "report.html"
     path.write_text("the earlier report")
     with pytest.raises(UserError, match="--output"):
-        write_report(results, path)
+        write_report(small, path)
     assert path.read_text() == "the earlier report" and os.listdir(tmp_path) == ["report.html"]
 
 
-def test_a_full_disk_leaves_the_earlier_comparison(results: Path, tmp_path: Path, full_disk: None) -> None:
+def test_a_full_disk_leaves_the_earlier_comparison(small: Path, tmp_path: Path, full_disk: None) -> None:
     path = tmp_path / "compare.html"
     path.write_text("the earlier page")
     with pytest.raises(UserError, match="--output"):
-        compare.main([str(results), str(results)], output=path)
+        compare.main([str(small), str(small)], output=path)
     assert path.read_text() == "the earlier page"
 
 
@@ -84,8 +92,8 @@ def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (tmp_path / "page.html").read_text() == "text"
 
 
-def test_missing_folders_are_made(results: Path, tmp_path: Path) -> None:
-    assert write_report(results, tmp_path / "new" / "folder" / "report.html").exists()
+def test_missing_folders_are_made(small: Path, tmp_path: Path) -> None:
+    assert write_report(small, tmp_path / "new" / "folder" / "report.html").exists()
 
 
 def test_a_link_goes_on_pointing_where_it_does(tmp_path: Path) -> None:

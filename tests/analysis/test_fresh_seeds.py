@@ -288,11 +288,11 @@ def confirmed_frame(random: np.random.Generator, truth: np.ndarray, metrics: lis
 def test_the_best_of_seven_equals_is_unbiased_and_its_interval_holds_only_by_fresh_seeds(
     study: StudyData, fresh: int
 ) -> None:
-    """By 40 studies of 5 objectives, whose noise is independent: 200 choices. The least of seven is 1.35 standard
+    """By 20 studies of 5 objectives, whose noise is independent: 100 choices. The least of seven is 1.35 standard
     deviations below its truth."""
     random, metrics = np.random.default_rng(0), [f"gen_fd_{k}" for k in range(5)]
     errors, inside, told = [], [], 0
-    for _ in range(40 if fresh else 8):
+    for _ in range(20 if fresh else 8):
         frame = confirmed_frame(random, np.full(7, 10.0), metrics, fresh)
         of = replace(study, trials=frame, objectives=[Objective(metric, "min") for metric in metrics])
         table = tables.configurations(of)
@@ -306,8 +306,8 @@ def test_the_best_of_seven_equals_is_unbiased_and_its_interval_holds_only_by_fre
                 said = words.best(table, objective)
                 told += "deceived" in said or words.APART[0] in said or "better on fresh seeds" in said
     if fresh:
-        assert abs(np.mean(errors)) < 0.18  # 3.6 times its error
-        assert 0.89 <= np.mean(inside) <= 0.99 and told <= 30  # of 200, 5 % for each of two statements
+        assert abs(np.mean(errors)) < 0.25  # 3.5 times its error
+        assert 0.88 <= np.mean(inside) < 1 and told <= 17  # of 100, 5 % for each of two statements
     else:
         assert np.mean(errors) < -1.2
 

@@ -28,7 +28,7 @@ NEW = {key: value for key, value in OLD.items() if key != "kernel_floor"} | {"pa
 
 def study_of(tmp_path: Path, objectives: list[Objective], changes: dict[int, dict[str, Any]]) -> StudyData:
     """A made-up study with these objectives, and other values in trials of some configurations (by number)."""
-    store = write_study(tmp_path, configurations=8, seeds=2)
+    store = write_study(tmp_path, configurations=8, seeds=2, with_pictures=0)
     for row in store.read("trials").to_pylist():
         store.write("trials", row["trial"], [row | changes.get(row["number"], {})])
     (row,) = store.read("study").to_pylist()
@@ -161,11 +161,11 @@ def test_a_table_without_kinds_of_rates_ranks_as_before() -> None:
     assert list(tables.best(table.assign(rate_is=[np.nan, "exact"]), RATE)["rate_nats"]) == [1.0, 2.0]
 
 
-def test_accuracies_have_names_identities_and_a_value_for_guessing(study: StudyData) -> None:
+def test_accuracies_have_names_identities_and_a_value_for_guessing(racing: StudyData) -> None:
     identity = {"labels": "a1", "n_labels": 200, "n_measured": 500, "split": "test", "seed": 0, "chance": 0.1}
-    trials = study.trials.assign(knn_accuracy_200=0.8, val_linear_accuracy_17=0.7, knn_speed=1.0)
+    trials = racing.trials.assign(knn_accuracy_200=0.8, val_linear_accuracy_17=0.7, knn_speed=1.0)
     of = {"knn_accuracy_200": identity, "gen_fd_x": NEW}
-    found = with_distances(replace(study, trials=trials), of)
+    found = with_distances(replace(racing, trials=trials), of)
     assert {"knn_accuracy_200", "val_linear_accuracy_17"} <= set(metric_columns(trials))
     assert "knn_speed" not in metric_columns(trials)
     assert naming.label("knn_accuracy_200") == "5-nearest-neighbour accuracy, 200 labels"
@@ -177,21 +177,21 @@ def test_accuracies_have_names_identities_and_a_value_for_guessing(study: StudyD
     other = with_distances(found, of, of | {"knn_accuracy_200": identity | {"labels": "b2"}})
     said = provenance.comparable(other)
     assert (False, "knn_accuracy_200: taken in 2 ways that differ in labels: do not compare.") in said
-    assert (True, f"gen_fd_x: one identity for all {len(study.trials)} trials.") in said
+    assert (True, f"gen_fd_x: one identity for all {len(trials)} trials.") in said
     page = render(found)
     assert "<h3>Accuracies</h3>" in page and '<td class="mono">a1</td><td class="number">200</td>' in page
 
 
-def test_likelihoods_compare_where_they_took_as_many_samples(study: StudyData) -> None:
+def test_likelihoods_compare_where_they_took_as_many_samples(racing: StudyData) -> None:
     few = {"samples": 10, "n_measured": 500, "split": "test", "seed": 0}
-    trials = study.trials.assign(nll_nats=90.0, val_bits_per_dim=1.2)
-    found = with_distances(replace(study, trials=trials), {"nll_nats": few, "gen_fd_x": NEW})
+    trials = racing.trials.assign(nll_nats=90.0, val_bits_per_dim=1.2)
+    found = with_distances(replace(racing, trials=trials), {"nll_nats": few, "gen_fd_x": NEW})
     assert {"nll_nats", "val_bits_per_dim"} <= set(metric_columns(trials))
     assert math.isnan(identities.floor(found, "nll_nats"))
     assert comparison.identity(found, "nll_nats")["samples"] == "10"
     page = render(found)
     assert '<td class="mono">nll_nats</td><td class="number">10</td><td class="number">500</td>' in page
-    assert "<h3>Likelihoods</h3>" not in render(study)
+    assert "<h3>Likelihoods</h3>" not in render(racing)
     more = with_distances(found, {"nll_nats": few}, {"nll_nats": few | {"samples": 100}})
     said = provenance.comparable(more)
     assert (False, "nll_nats: taken in 2 ways that differ in samples: do not compare.") in said

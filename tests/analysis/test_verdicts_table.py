@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -36,20 +37,27 @@ def state(store: Store, *claims: Any, **changes: Any) -> None:
 
 def confirm(store: Store, label: str, values: list[float], **more: Any) -> None:
     """Fresh seeds with these distances."""
-    row = next(r for r in store.read("trials").to_pylist() if r["label"] == label)
+    row = next(r for r in store.rows("trials") if r["label"] == label)
     for i, value in enumerate(values):
         trial = f"{row['configuration']}-s{FIRST_FRESH + i}"
         fresh = row | {"trial": trial, "seed": FIRST_FRESH + i, "role": CONFIRM, DISTANCE: value, "wall_s": 60.0}
         store.write("trials", trial, [fresh | more])
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    made = write_study(tmp_path / "study", configurations=12, seeds=1, with_pictures=0)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("verdicts")
+    store = write_study(folder, configurations=12, seeds=1, with_pictures=0)
     noise = np.random.default_rng(0).normal(size=20)
-    confirm(made, "EVAE paper", list(20 + noise[:8]))
-    confirm(made, "VAE", list(30 + noise[8:16]))
-    return made
+    confirm(store, "EVAE paper", list(20 + noise[:8]))
+    confirm(store, "VAE", list(30 + noise[8:16]))
+    return folder
+
+
+@pytest.fixture
+def store(made: Path, tmp_path: Path) -> Store:
+    """A copy of it, to be changed."""
+    return Store(shutil.copytree(made, tmp_path / "study"))
 
 
 def test_a_row_a_claim_with_size_interval_seeds_and_when_it_was_stated(store):

@@ -93,8 +93,8 @@ def test_parameters_that_depend_on_each_other_are_drawn_so():
 
     def correlation(make: Callable[[int], BaseSampler]) -> float:
         study = optuna.create_study(directions=["minimize", "minimize"])
-        ask_and_tell(study, RandomSampler, ridge, 150)
-        drawn = [t.params for t in ask_and_tell(study, make, ridge, 60)]
+        ask_and_tell(study, RandomSampler, ridge, 100)
+        drawn = [t.params for t in ask_and_tell(study, make, ridge, 40)]
         return np.corrcoef([[p[name] for p in drawn if name in p] for name in "xy"])[0, 1]
 
     assert correlation(lambda seed: TPESampler(seed=seed)) < 0.7 < 0.9 < correlation(BranchTPE)
@@ -146,7 +146,7 @@ def test_it_suggests_what_optunas_own_code_would(directions, problem, theirs, ou
     """Trials under way, failed, pruned, tied, and such that break constraints, told in another order than asked."""
     slow, fast = (optuna.create_study(directions=directions) for _ in range(2))
     draw, asked = np.random.default_rng(0), []
-    for number in range(120):
+    for number in range(80):
         trials = []
         for study, make in ((slow, theirs), (fast, ours)):
             study.sampler = make(number)
