@@ -5,6 +5,7 @@ import json
 import sys
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,12 +24,15 @@ URI = "s3://KEY:s3cr3t@bucket/x?region=eu&token=s3cr3t"
 SHOWN = "s3://***@bucket/x?region=eu&token=***"
 OBJECTIVES = [("gen_fd_x", "min"), ("rec_sharpness", "max")]
 
+described = cache(SPACE.describe)
+"""Drawn from two hundred points, which takes longer than all else in these tests: kept for each base."""
+
 
 def manifest(images=None, objectives=OBJECTIVES, **options) -> Manifest:
     given = StudyOptions(name="a", **options)
     base = given.base_recipe()
     images = images or tiny_images()
-    return Manifest(given, "Which is best?", base, SPACE.describe(base), objectives, images)
+    return Manifest(given, "Which is best?", base, described(base), objectives, images)
 
 
 @pytest.fixture(autouse=True)
