@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from weakref import ref
 
 from evae.lazy import TYPE_CHECKING, torch
-from evae.recording.program import Program, recorder
+from evae.recording.program import Program, recorder, switched_off
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -63,7 +63,7 @@ class _Recordings(threading.local):
     ) -> Done:
         device = inputs[0].device
         if device not in self.recorders:
-            self.recorders[device] = recorder(device, (), PRIORITY)
+            self.recorders[device] = None if switched_off() else recorder(device, (), PRIORITY)
         large = sum(given.numel() for given in inputs) > LARGEST
         if self.recorders[device] is None or large or any(map(_is_expanded, inputs)):
             return function(*inputs, **fixed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 from contextlib import contextmanager, nullcontext
 from typing import Any, Protocol, TypeVar
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 Done = TypeVar("Done")
 CAPTURED, AS_IT_COMES = "captured", "as it comes"
+SWITCH = "EVAE_GRAPHS"
+"""Where it is 0 in a process's environment, all is run as it comes there: for who suspects what is captured."""
 _ONE_AT_A_TIME = threading.Lock()
 """A process can have one capture under way (PyTorch's notes on CUDA graphs), however many threads it trains in."""
 
@@ -157,6 +160,11 @@ class Program:
 def recorder(device: torch.device, generators: Sequence[torch.Generator], priority: int = 0) -> Recorder | None:
     """What records steps on the device, if anything can."""
     return CudaGraphs(device, generators, priority) if device.type == "cuda" else None
+
+
+def switched_off() -> bool:
+    """Whether nothing shall be recorded in this process."""
+    return os.environ.get(SWITCH) == "0"
 
 
 def replayable(part: Any) -> bool:

@@ -8,7 +8,7 @@ import torch.distributed
 
 from evae.data.stream import Stream
 from evae.inference import Course
-from evae.recording.program import replayable
+from evae.recording.program import SWITCH, replayable, switched_off
 
 if TYPE_CHECKING:
     from evae.training import Training
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 def obstacle(training: Training) -> str | None:
     """Why a training's steps are run as they come on CUDA too; None where they can be captured."""
+    if switched_off():
+        return f"{SWITCH} is 0"
     if isinstance(training.train, Stream):
         return "images are read from their files"
     if not training.ranks.alone and (backend := torch.distributed.get_backend()) != "nccl":

@@ -24,6 +24,7 @@ from evae.metrics.features import BATCHES, Features, load_features
 from evae.metrics.reference import references
 from evae.recording import functions
 from evae.recording.functions import MOST, replayed
+from evae.recording.program import SWITCH
 from evae.testing.densities import generator
 from evae.training import Training
 
@@ -119,6 +120,14 @@ def test_more_numbers_than_are_worth_it_come_as_they_are(recorders, monkeypatch)
         replayed(owner, line, numbers(5))
         replayed(owner, line, numbers(4))
     assert taken[0].recorded == 1
+
+
+def test_where_it_is_switched_off_nothing_is_recorded(recorders, monkeypatch):
+    monkeypatch.setenv(SWITCH, "0")
+    taken, owner = recorders(Graph), Owner()
+    for seed in range(3):
+        assert torch.equal(replayed(owner, line, numbers(5, seed)), line(numbers(5, seed)))
+    assert not taken
 
 
 def test_numbers_that_are_one_in_memory_come_as_they_are(recorders):

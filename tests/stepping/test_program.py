@@ -19,6 +19,7 @@ from evae.posteriors.mixture import Mixture
 from evae.posteriors.poisson import Poisson
 from evae.ranks import Ranks
 from evae.recipe import Recipe
+from evae.recording.program import SWITCH
 from evae.stepping import epoch as loop
 from evae.stepping.obstacles import obstacle
 from evae.training import Training
@@ -216,7 +217,7 @@ def test_after_a_step_that_overflows_nothing_moves(on_device, recorder, optimise
     assert not [name for name in differing(device, host) if not name.endswith(running)]
 
 
-def test_what_needs_the_host_is_not_recorded(tmp_path):
+def test_what_needs_the_host_is_not_recorded(monkeypatch):
     def why(recipe: Recipe, **given: Any) -> str | None:
         return obstacle(Training(recipe, IMAGES, **given))
 
@@ -224,6 +225,8 @@ def test_what_needs_the_host_is_not_recorded(tmp_path):
     assert why(tiny_recipe(Poisson(beta=0.5, log_rate=0.0))) == "poisson needs the host"
     assert why(tiny_recipe(), recomputes=True) == "blocks are computed twice"
     assert why(replace(tiny_recipe(), network=Strided())) == "strided needs the host"  # a plug-in's
+    monkeypatch.setenv(SWITCH, "0")
+    assert why(tiny_recipe()) == "EVAE_GRAPHS is 0"
 
 
 def test_a_plug_in_says_that_it_can_be_recorded():
