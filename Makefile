@@ -15,7 +15,8 @@ unexport PYTHONDONTWRITEBYTECODE
 study: .venv/installed
 	$(BIN)/python studies/kernel_sweep.py
 
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# A process of tests that dies ends the run: pytest-xdist would start another, and then wait for ever for some tests.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 test: .venv/installed-test
 	$(PYTEST)

@@ -1,6 +1,8 @@
 """Shapes and types written in the signatures of the mathematical modules are checked in every test."""
 
+import faulthandler
 import os
+import sys
 
 import hypothesis
 import optuna
@@ -28,6 +30,21 @@ hypothesis.settings.register_profile(
     "evae", derandomize=True, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("evae")
+
+
+CONSOLE = pytest.StashKey[int]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What is printed here is seen also while a test's own output is kept."""
+    config.stash[CONSOLE] = os.dup(sys.__stderr__.fileno())
+
+
+@pytest.fixture(autouse=True)
+def crashes(pytestconfig: pytest.Config):
+    """A process that crashes says where. Ray takes crashes over when it starts, and says it where nobody sees it."""
+    faulthandler.disable()
+    faulthandler.enable(pytestconfig.stash[CONSOLE])
 
 
 @pytest.fixture(autouse=True, scope="session")

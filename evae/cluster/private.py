@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import ray
 from ray._private import node, parameter, ray_constants, services, state
 from ray._private import utils as ray_utils
 from ray._private import worker as ray_worker
@@ -159,6 +160,8 @@ def patiently() -> Iterator[None]:
     except BaseException:
         for new in starting:
             new.kill_all_processes(check_alive=False, wait=True)
+        if starting:
+            ray.shutdown()  # or Ray asks the head that is gone, for a minute, and then ends this process without a word
         raise
     finally:
         services.get_node, node.Node.start_ray_processes = ask, start

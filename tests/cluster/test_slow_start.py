@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 import ray
+from ray.experimental import internal_kv
 from running import processes
 
 from evae.cluster import private
@@ -75,7 +76,7 @@ def test_one_that_ends_as_it_starts_is_an_error_that_says_so_and_leaves_nothing(
     words = "Ray does not start on this machine: its raylet ended as it started. It needs free memory"
     with pytest.raises(UserError, match=words), ray_session(Demand(), trains=False):
         pytest.fail("there is none")
-    assert not ray.is_initialized()
+    assert not ray.is_initialized() and not internal_kv._internal_kv_initialized()
     left = [line for number, line in processes(os.getsid(0)).items() if number not in before]
     assert not [line for line in left if "gcs_server" in line or "raylet" in line]
 
