@@ -3,7 +3,7 @@ report.charts = (() => {
   const { data, state } = report;
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const places = [...document.querySelectorAll(".chart")];
-  const drawn = new Set(), visible = new Set(), stale = new Set();
+  const drawn = new Set(), visible = new Set(), stale = new Set(), configs = new Map();
   let open = () => {}, draws = 0;
 
   const ink = () => (dark.matches ? "#ffffff" : "#000000");
@@ -62,6 +62,15 @@ report.charts = (() => {
     return lines.map((line) => line.map(quote).join(",")).join("\n") + "\n";
   }
 
+  // The same object each time: where its functions are others, Plotly makes the chart anew, which hears no click
+  // meanwhile; and two that are under way at once start each other for ever.
+  function config(key, linked) {
+    if (!configs.has(key)) configs.set(key, {
+      displaylogo: false, responsive: true, modeBarButtonsToAdd: buttons(key),
+      modeBarButtonsToRemove: linked ? ["lasso2d", "autoScale2d"] : ["lasso2d", "select2d", "autoScale2d"],
+    });
+    return configs.get(key);
+  }
   function draw(place) {
     const key = place.dataset.figure, figure = data.figures[key];
     const layout = {
@@ -70,11 +79,7 @@ report.charts = (() => {
     };
     const traces = figure.data.map(filtered);
     const linked = figure.data.some((trace) => trace.meta);
-    const config = {
-      displaylogo: false, responsive: true, modeBarButtonsToAdd: buttons(key),
-      modeBarButtonsToRemove: linked ? ["lasso2d", "autoScale2d"] : ["lasso2d", "select2d", "autoScale2d"],
-    };
-    Plotly.react(place, [...traces, ...figure.data.map(filtered).flatMap(marked)], layout, config);
+    Plotly.react(place, [...traces, ...figure.data.map(filtered).flatMap(marked)], layout, config(key, linked));
     if (drawn.has(place)) return;
     drawn.add(place);
     performance.mark(key);
