@@ -158,10 +158,10 @@ def patiently() -> Iterator[None]:
     try:
         yield
     except BaseException:
-        for new in starting:
-            new.kill_all_processes(check_alive=False, wait=True)
         if starting:
             ray.shutdown()  # or Ray asks the head that is gone, for a minute, and then ends this process without a word
+        for new in starting:
+            new.kill_all_processes(check_alive=False, wait=True)
         raise
     finally:
         services.get_node, node.Node.start_ray_processes = ask, start
