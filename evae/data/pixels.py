@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from threading import Lock
 from weakref import WeakValueDictionary
 
@@ -11,6 +10,7 @@ import numpy as np
 from evae.data.stream import Split, Stream
 from evae.errors import UserError
 from evae.lazy import F, torch
+from evae.quiet import ignored
 from evae.sizes import ImageSize, sides
 
 # Red, green and blue in 2^-16: ITU-R BT.601 luma, in the integers Pillow uses for its mode "L".
@@ -23,8 +23,7 @@ def tensor(array: np.ndarray) -> torch.Tensor:
 
     Never modify the result in place: the memory may be shared with other trials, or not writeable at all.
     """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+    with ignored(UserWarning, "The given NumPy array is not writable"):
         return torch.from_numpy(array)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -15,6 +14,7 @@ from evae.densities.low_rank import LowRank, leading
 from evae.errors import NotFitted
 from evae.hardware import threads_of_torch
 from evae.lazy import TYPE_CHECKING, torch
+from evae.quiet import ignored
 from evae.registry import LATER
 
 if TYPE_CHECKING:
@@ -74,9 +74,8 @@ class MixtureDensity(Density):
         if self.components == 1:
             return GaussianDensity().estimate(codes, generator)
         seed = int(torch.randint(2**31 - 1, (), generator=generator))
-        with warnings.catch_warnings(), threads_of_torch():
-            # Where codes repeat, there are fewer clusters: these components are empty.
-            warnings.simplefilter("ignore", ConvergenceWarning)
+        # Where codes repeat, there are fewer clusters: these components are empty.
+        with ignored(ConvergenceWarning), threads_of_torch():
             clusters = KMeans(self.components, n_init=1, random_state=seed).fit(codes.cpu().numpy())
         labels = torch.from_numpy(clusters.labels_).long().to(codes.device)
         return maximised(codes, labels, self.components, self.tolerance, self.iterations)[0]

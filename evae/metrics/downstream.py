@@ -6,11 +6,10 @@ beside it. Codes are posterior means.
 
 from __future__ import annotations
 
-import warnings
-
 from evae.hardware import threads_of_torch
 from evae.lazy import TYPE_CHECKING, torch
 from evae.metrics.base import declare
+from evae.quiet import ignored
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,8 +56,7 @@ def linear_accuracy(codes: Tensor, labels: Tensor, known: Tensor, known_labels: 
     known, codes = (((x.double() - mean) / std)[:, varying].numpy() for x in (known, codes))
     if not varying.any():
         return float((labels == known_labels.mode().values).double().mean())
-    with warnings.catch_warnings(), threads_of_torch():
-        # Where the solver is not at the optimum yet, what it has found is a classifier too.
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    # Where the solver is not at the optimum yet, what it has found is a classifier too.
+    with ignored(ConvergenceWarning), threads_of_torch():
         classifier = LogisticRegression(C=PENALTY, max_iter=ITERATIONS).fit(known, known_labels.numpy())
     return float(classifier.score(codes, labels.numpy()))
