@@ -113,6 +113,28 @@ def test_what_cannot_be_recorded_goes_on_as_it_comes_and_holds_nothing(recorders
     assert taken[0].recorded == 2, "one function that cannot be says nothing of another, and is not tried again"
 
 
+class Frozen(Again):
+    """Gives what it found while it recorded, whatever the inputs are."""
+
+    def record(self, step):
+        _, done = super().record(step)
+        return lambda: None, done
+
+
+def test_what_is_not_replayed_as_it_comes_is_found_out_and_comes_as_it_is(recorders):
+    taken, owner, other = recorders(Frozen), Owner(), Owner()
+    for seed in range(5):
+        given = numbers(5, seed)
+        assert torch.equal(replayed(owner, line, given), line(given))
+        if functions._HERE.programs[ref(owner), given.device].records:
+            assert seed < 2
+    assert taken[0].recorded == 1 and not functions._HERE.inputs
+    calls = []
+    for seed in range(5):
+        replayed(other, lambda x: calls.append(x) or torch.full_like(x, torch.nan), numbers(5, seed))
+    assert len(calls) == 4, "it came as it is, was recorded, and proved twice"
+
+
 def test_more_numbers_than_are_worth_it_come_as_they_are(recorders, monkeypatch):
     taken, owner = recorders(Graph), Owner()
     monkeypatch.setattr(functions, "LARGEST", 4)
