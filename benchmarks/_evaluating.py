@@ -21,8 +21,9 @@ from evae.recording import functions
 from evae.recording.program import AS_IT_COMES
 from evae.training import Training
 
-TRIAL_S, WARM, TURNS = 0.5, 2, 5
-"""What a short trial trains for; and how many evaluations of a thread are not counted, and are."""
+TRIAL_S, WARM, TURNS = 0.5, 1 + functions.PROVED, 5
+"""How long a short trial trains. A thread's first evaluations, which also prove what is replayed, are not counted; so
+many that follow are."""
 SEARCHED = [metric for metric, _ in ShortTrials().resolved_objectives()]
 
 
