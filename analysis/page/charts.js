@@ -85,24 +85,29 @@ report.charts = (() => {
     performance.mark(key);
     if (linked) link(place, figure);
   }
+  // Plotly looks for the point below the mouse every 50 ms at most, forgets it where it looks while a button is down,
+  // and then does not hear the click. It has looked once more a little later, and what it found counts.
+  const LOOKED_MS = 60;
   function link(place, figure) {
-    let handled = 0;
-    place.on("plotly_click", ({ points }) => {
+    let heard = false;
+    function hear({ points }) {
       const { data: trace, customdata } = points[0];
       if (!trace.meta) return;
-      handled = performance.now();
+      heard = true;
       open(report.configurationOf(trace.meta, customdata), trace.meta === "trial" ? customdata : null);
-    });
+    }
+    place.addEventListener("pointerdown", () => { heard = false; }, true);
+    place.on("plotly_click", hear);
+    place.addEventListener("click", (event) => event.target.closest(".nsewdrag") && setTimeout(() => {
+      if (!heard && place._hoverdata) hear({ points: place._hoverdata });
+      // Between two axes a line has no point to click: the nearest line counts.
+      const found = !heard && place.dataset.figure === "parallel" ? nearest(place, event) : null;
+      if (found !== null) open(found, null);
+    }, LOOKED_MS));
     place.on("plotly_selected", (event) => {
       if (!event?.points?.length) return;
       report.keepOnly(new Set(event.points.filter((p) => p.data.meta).map((p) => report.configurationOf(p.data.meta, p.customdata))));
     });
-    // Between two axes a line has no point to click: the nearest line counts.
-    if (place.dataset.figure === "parallel") place.addEventListener("click", (event) => setTimeout(() => {
-      if (performance.now() - handled < 300) return;
-      const found = nearest(place, event);
-      if (found !== null) open(found, null);
-    }, 50));
     if (!figure.data.some((trace) => trace.meta === "configuration")) return;
     place.tabIndex = 0;
     place.addEventListener("keydown", (event) => {

@@ -2,8 +2,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browsing import CHROMIUM, QUIET
-from playwright.sync_api import Browser, sync_playwright
+from browsing import CHROMIUM, QUIET, new_page, open_page
+from playwright.sync_api import Browser, Page, sync_playwright
 from synthetic import write_confirmed_study, write_racing_study, write_study
 
 from analysis.report import write_report
@@ -49,3 +49,23 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def opened(browser: Browser, report: Path) -> Iterator[tuple[Page, list[str]]]:
+    page = new_page(browser, viewport={"width": 1400, "height": 900}, color_scheme="light")
+    trouble = open_page(page, report)
+    for chart in page.locator(".chart").all():
+        chart.evaluate("place => place.scrollIntoView({behavior: 'instant'})")
+        chart.locator(".main-svg").first.wait_for()
+    yield page, trouble
+    page.close()
+
+
+@pytest.fixture
+def page(opened: tuple[Page, list[str]]) -> Iterator[Page]:
+    """The opened page, without selection and filters; what was done with it made no error and asked for nothing."""
+    page, trouble = opened
+    yield page
+    page.evaluate("document.querySelector('#panel-close').click(); document.querySelector('#clear').click()")
+    assert trouble == []

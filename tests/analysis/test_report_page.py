@@ -4,12 +4,11 @@ import base64
 import io
 import json
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import needs_chromium, new_page, open_page
+from browsing import click_point, drawn_configurations, needs_chromium, new_page, open_page, show
 from PIL import Image
 from playwright.sync_api import Browser, Page
 from synthetic import write_racing_study, write_study
@@ -19,26 +18,6 @@ from analysis.study import tables
 from analysis.study.load import StudyData
 
 pytestmark = needs_chromium
-
-
-@pytest.fixture(scope="module")
-def opened(browser: Browser, report: Path) -> Iterator[tuple[Page, list[str]]]:
-    page = new_page(browser, viewport={"width": 1400, "height": 900}, color_scheme="light")
-    trouble = open_page(page, report)
-    for chart in page.locator(".chart").all():
-        chart.evaluate("place => place.scrollIntoView({behavior: 'instant'})")
-        chart.locator(".main-svg").first.wait_for()
-    yield page, trouble
-    page.close()
-
-
-@pytest.fixture
-def page(opened: tuple[Page, list[str]]) -> Iterator[Page]:
-    """The opened page, without selection and filters; what was done with it made no error and asked for nothing."""
-    page, trouble = opened
-    yield page
-    page.evaluate("document.querySelector('#panel-close').click(); document.querySelector('#clear').click()")
-    assert trouble == []
 
 
 def test_it_opens_without_errors_and_without_the_web(opened: tuple[Page, list[str]]) -> None:
@@ -115,23 +94,6 @@ def test_table_lists_all_trials_and_sorts(page: Page, study: StudyData) -> None:
     assert [float(v) for v in values[:-missing]] == sorted(measured, reverse=True)
 
 
-def drawn_configurations(page: Page, figure: str) -> set[str]:
-    """What a chart shows after the filters, by id."""
-    return set(
-        page.evaluate(
-            f"document.querySelector('[data-figure=\"{figure}\"]').data.filter(t => t.meta === 'configuration')"
-            ".flatMap(t => t.customdata.map(c => report.configurations[c].id))"
-        )
-    )
-
-
-def show(page: Page, figure: str) -> None:
-    page.locator(f"[data-figure='{figure}']").evaluate("place => place.scrollIntoView({behavior: 'instant'})")
-    page.locator(f"[data-figure='{figure}'] .main-svg").first.wait_for()
-    # A chart that was out of sight is drawn anew a frame or two after it has come near.
-    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))")
-
-
 def test_filters_keep_the_same_configurations_in_all_views(page: Page, study: StudyData) -> None:
     table = tables.configurations(study)
     ranked = tables.front(table, study.objectives)
@@ -157,32 +119,6 @@ def test_seed_state_and_words_filter_trials(page: Page, study: StudyData) -> Non
     page.wait_for_function("document.querySelector('#clear').checkVisibility()")
     assert len(column(page, "trial")) == (study.trials["state"] == "diverged").sum() > 0
     page.get_by_role("button", name="Clear").click()
-
-
-def click_point(page: Page, figure: str, place: int = 0) -> str:
-    """Click a point of the trace "front" or of the first that is linked; the id of its configuration."""
-    show(page, figure)
-    x, y, c, configuration = page.evaluate(
-        f"""(() => {{
-            const place = document.querySelector("[data-figure='{figure}']");
-            const trace = place.data.find(t => t.name === "front") ?? place.data.find(t => t.meta);
-            const {{xaxis, yaxis}} = place._fullLayout, box = place.getBoundingClientRect();
-            const i = {place} % trace.x.length, c = trace.customdata[i];
-            return [box.left + xaxis._offset + xaxis.d2p(trace.x[i]), box.top + yaxis._offset + yaxis.d2p(trace.y[i]),
-                    c, report.configurations[report.configurationOf(trace.meta, c)].id];
-        }})()"""
-    )
-    page.mouse.move(x - 30, y - 2)
-    page.mouse.move(x, y, steps=4)
-    # Plotly looks for the point below the mouse a little later, and takes a click for one on what it found.
-    page.wait_for_function(
-        "([figure, c]) => document.querySelector(`[data-figure='${figure}']`)"
-        "._hoverdata?.some(point => String(point.customdata) === String(c))",
-        arg=[figure, c],
-    )
-    page.mouse.click(x, y)
-    page.locator("#panel").wait_for()
-    return configuration
 
 
 def shown_pictures(page: Page) -> dict[str, bytes]:
@@ -245,68 +181,6 @@ def controls(study: StudyData) -> dict[str, str]:
     return dict(zip(first["label"], first["trial"], strict=True))
 
 
-def test_a_selection_is_marked_in_every_view(page: Page) -> None:
-    configuration = click_point(page, "front", 1)
-    for figure in ("front", "slice-learning_rate-gen_sharpness", "parallel", "rate-distortion", "timeline"):
-        show(page, figure)
-        page.wait_for_function(
-            f"document.querySelector('[data-figure=\"{figure}\"]').data.some(t => t.name === 'selected')"
-        )
-    rows = page.evaluate("[...document.querySelectorAll('#table tr.selected')].map(r => r.lastChild.textContent)")
-    assert sorted(rows) == [f"{configuration}-s0", f"{configuration}-s1"]
-    assert page.url.endswith(f"#configuration-{configuration}")
-    page.get_by_role("button", name="Close").click()
-    assert page.locator("#table tr.selected").count() == 0
-
-
-def test_what_changes_twice_at_once_is_drawn_and_still_hears_clicks(page: Page) -> None:
-    click_point(page, "front")
-    made = page.locator("[data-figure=front] .main-svg").first.element_handle()
-    # Later than the page's answer, which does not come where it draws for ever.
-    page.evaluate("setTimeout(() => ['panel-close', 'clear'].forEach(id => document.getElementById(id).click()))")
-    page.wait_for_function("document.querySelector('[data-figure=front]').data.every(t => t.name !== 'selected')")
-    assert click_point(page, "front", 1) in page.url and made.evaluate("svg => svg.isConnected")
-
-
-def test_a_line_of_the_parallel_coordinates_opens_between_its_axes(page: Page) -> None:
-    show(page, "parallel")
-    x, y, configuration = page.evaluate(
-        """(() => {
-            const place = document.querySelector("[data-figure=parallel]"), trace = place.data.at(-1);
-            const {xaxis, yaxis} = place._fullLayout, box = place.getBoundingClientRect();
-            const middle = (a, values) => (a.d2p(values[1]) + a.d2p(values[2])) / 2;
-            const at = (a) => middle(a, a === xaxis ? trace.x : trace.y);
-            return [box.left + xaxis._offset + at(xaxis), box.top + yaxis._offset + at(yaxis),
-                    report.configurations[trace.customdata[1]].id];
-        })()"""
-    )
-    page.mouse.click(x, y)
-    page.locator("#panel").wait_for()
-    assert page.locator("#panel-body .mono").first.text_content() == configuration
-    page.keyboard.press("Escape")
-
-
-def test_a_row_of_the_table_opens_its_replicate(page: Page, study: StudyData) -> None:
-    trial = study.trials.loc[study.trials["state"] == "finished", "trial"].iloc[5]
-    page.locator("#table tbody tr", has_text=trial).locator("button").click()
-    assert page.locator("#panel td button[aria-pressed=true]").text_content() == trial
-    page.keyboard.press("Escape")
-
-
-def test_keys_walk_the_front_and_open_it(page: Page) -> None:
-    show(page, "front")
-    page.locator("[data-figure=front]").focus()
-    page.keyboard.press("ArrowRight")
-    first = page.locator("#said").text_content()
-    page.keyboard.press("ArrowRight")
-    assert first and page.locator("#said").text_content() != first
-    assert page.locator("#panel").is_hidden()
-    page.keyboard.press("Enter")
-    assert page.locator("#panel-title").text_content() in page.locator("#said").text_content()
-    page.keyboard.press("Escape")
-    assert page.evaluate("document.activeElement.dataset.figure") == "front"
-
-
 def test_the_copied_command_holds_the_recipe_and_what_the_trial_ran_on(page: Page, study: StudyData) -> None:
     configuration = click_point(page, "front", 2)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -319,21 +193,6 @@ def test_the_copied_command_holds_the_recipe_and_what_the_trial_ran_on(page: Pag
     ran = {"device": "cpu", "precision": "bf16", "processor": "Some CPU @ 2.50GHz, AVX2", "threads": "1"}
     assert words[4:] == [word for name, value in ran.items() for word in (f"--{name}", value)]
     page.keyboard.press("Escape")
-
-
-def test_a_box_over_points_keeps_them_everywhere(page: Page) -> None:
-    show(page, "parallel")
-    box = page.locator("[data-figure=parallel] .nsewdrag").bounding_box()
-    page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + 5)
-    page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] - 3, box["y"] + box["height"] * 0.4, steps=6)
-    page.mouse.up()
-    page.wait_for_function("document.querySelector('#kept').textContent !== ''")
-    kept = drawn_configurations(page, "parallel")
-    show(page, "front")
-    assert drawn_configurations(page, "front") == kept
-    assert 0 < len(kept) < len(page.evaluate("report.configurations.filter(c => c.hover)"))
-    page.get_by_role("button", name="Clear").click()
 
 
 def test_a_link_to_a_configuration_opens_it(browser: Browser, report: Path, study: StudyData) -> None:
