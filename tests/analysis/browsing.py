@@ -1,4 +1,4 @@
-"""Pages opened in a real browser, whose errors and requests are gathered."""
+"""Pages opened in a real browser, whose errors and requests are gathered, and their charts."""
 
 from pathlib import Path
 from typing import Any
