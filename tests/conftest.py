@@ -38,6 +38,9 @@ CONSOLE = pytest.StashKey[int]()
 def pytest_configure(config: pytest.Config) -> None:
     """What is printed here is seen also while a test's own output is kept."""
     config.stash[CONSOLE] = os.dup(sys.__stderr__.fileno())
+    # Of several processes that run tests at once, each tells what it has started from what another has.
+    if hasattr(config, "workerinput"):
+        os.setsid()
 
 
 @pytest.fixture(autouse=True)
